@@ -1,0 +1,1 @@
+//! AArch32 views of the AArch64 registers.

@@ -1,0 +1,1 @@
+//! Breakpoints: what they match, and the registers that say so.

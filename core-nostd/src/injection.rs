@@ -1,0 +1,1 @@
+//! Exceptions that are the guest's own, given back as hardware would have delivered them.

@@ -1,0 +1,1 @@
+//! Cortex-M: FPB, BPU and DWT.

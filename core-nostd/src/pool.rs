@@ -1,0 +1,1 @@
+//! Which comparator serves which request.

@@ -1,0 +1,1 @@
+//! Register layouts: one file a register, bits and field values, nothing else.

@@ -1,0 +1,1 @@
+//! Where a comparator matches: exception levels and security states.

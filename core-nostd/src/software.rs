@@ -1,0 +1,1 @@
+//! Breakpoint instructions planted in memory.

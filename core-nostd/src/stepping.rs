@@ -1,0 +1,1 @@
+//! What a step must not disturb.

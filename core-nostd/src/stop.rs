@@ -1,0 +1,1 @@
+//! Why the target stopped, and whether that is ours or the guest's.

@@ -1,0 +1,1 @@
+//! ESR_ELx, decoded.

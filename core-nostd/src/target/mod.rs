@@ -1,0 +1,288 @@
+//! What a backend implements: small traits, one an ability.
+//!
+//! A backend knows one kind of target (KVM vCPUs, system registers at EL2, a probe) and nothing of
+//! breakpoints, conditions or gdb: it reads and writes registers and physical memory, programs
+//! comparators as it is told, and runs and halts cores. All policy is in [`crate::debugger`].
+//!
+//! Failures have two classes, [`TargetError::Refused`] (this request cannot be served, the session goes
+//! on) and [`TargetError::Lost`] (the target or the way to it is gone).
+
+mod register;
+
+pub use register::{Register, SystemRegister};
+
+use core::fmt;
+
+use crate::address::{AddressRange, PhysicalAddress};
+use crate::comparator::{Bank, Capabilities};
+
+/// A core (processing element, vCPU) of the target, numbered from 0.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct CoreId(pub u16);
+
+impl fmt::Display for CoreId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "core {}", self.0)
+    }
+}
+
+/// What every ability of a backend shares: its error and its cores.
+pub trait Backend {
+    /// Why the target was lost. Refusals are [`Refusal`]s and need no type of the backend's.
+    type Error: core::error::Error;
+
+    /// How many cores there are. It does not change while the backend lives.
+    fn cores(&self) -> u16;
+}
+
+/// The result of a backend's operation.
+pub type TargetResult<T, B> = Result<T, TargetError<<B as Backend>::Error>>;
+
+/// Access to the registers of a core that is halted.
+///
+/// # Errors
+/// All methods refuse a core that is running or does not exist, and a register that it does not have.
+pub trait Registers: Backend {
+    /// Reads a register.
+    fn read_register(&mut self, core: CoreId, register: Register) -> TargetResult<u64, Self>;
+
+    /// Writes a register. The value is in the core before it runs on, not necessarily at return.
+    fn write_register(&mut self, core: CoreId, register: Register, value: u64) -> TargetResult<(), Self>;
+
+    /// Reads `V<number>`, 0 to 31: byte 0 in bits 7 to 0.
+    fn read_vector(&mut self, core: CoreId, number: u8) -> TargetResult<u128, Self>;
+
+    /// Writes `V<number>`, 0 to 31.
+    fn write_vector(&mut self, core: CoreId, number: u8, value: u128) -> TargetResult<(), Self>;
+}
+
+/// Access to physical memory.
+pub trait Memory: Backend {
+    /// Fills `buffer` from `address` on.
+    ///
+    /// # Errors
+    /// [`Refusal::NoMemory`] where a byte of it is not memory; then the buffer's contents mean nothing.
+    fn read_memory(&mut self, address: PhysicalAddress, buffer: &mut [u8]) -> TargetResult<(), Self>;
+
+    /// Writes `bytes` from `address` on: all of them or, where one is not writable memory, none.
+    ///
+    /// # Errors
+    /// [`Refusal::NoMemory`].
+    fn write_memory(&mut self, address: PhysicalAddress, bytes: &[u8]) -> TargetResult<(), Self>;
+
+    /// Makes what was written to the `length` bytes from `address` on visible to the instruction fetches
+    /// of all cores.
+    fn synchronize_instructions(&mut self, address: PhysicalAddress, length: usize)
+    -> TargetResult<(), Self>;
+}
+
+/// Everything that a core's debug hardware is to trap.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Arming {
+    /// Breakpoint and watchpoint pairs.
+    pub bank: Bank,
+    /// Whether breakpoint instructions are planted in memory.
+    pub software_breakpoints: bool,
+}
+
+impl Arming {
+    /// Whether there is nothing to trap, so that every debug exception can be left to the target itself.
+    #[must_use]
+    pub fn is_disarmed(&self) -> bool {
+        !self.software_breakpoints && self.bank.is_disarmed()
+    }
+}
+
+/// The instruction that stops a core for this backend when it is planted in A64 code.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum BreakInstruction {
+    /// `BRK`, a debug exception: for KVM and EL2, which route debug exceptions to themselves.
+    Brk,
+    /// `HLT`, entry to Debug state: for a probe.
+    Hlt,
+}
+
+/// Programming of the debug hardware.
+pub trait Comparators: Backend {
+    /// What the debug hardware offers, the same for all cores.
+    fn capabilities(&self) -> Capabilities;
+
+    /// The instruction to plant for a software breakpoint.
+    fn break_instruction(&self) -> BreakInstruction;
+
+    /// Makes the debug hardware of a halted core trap exactly what `arming` says.
+    ///
+    /// The engine calls this only where something changed since its last call for this core.
+    fn commit(&mut self, core: CoreId, arming: &Arming) -> TargetResult<(), Self>;
+}
+
+/// How a core is to run on.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum Resume {
+    /// Until something stops it.
+    Run,
+    /// For one instruction.
+    Step,
+}
+
+/// What a core is doing.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum CoreState {
+    /// Stopped for the debugger: its registers can be read and written.
+    Halted,
+    /// Executing, or about to.
+    Running,
+    /// Powered off, waiting for another core to start it.
+    Off,
+}
+
+/// Running and halting cores.
+pub trait RunControl: Backend {
+    /// What the core is doing now.
+    fn core_state(&mut self, core: CoreId) -> TargetResult<CoreState, Self>;
+
+    /// Lets a halted core run; it returns at once. What stops the core arrives as an [`Event`] for
+    /// [`crate::debugger::Debugger::on_event`].
+    fn resume(&mut self, core: CoreId, how: Resume) -> TargetResult<(), Self>;
+
+    /// Halts a running core and returns when it has halted. It makes no [`Event`]; one that the core
+    /// had on its way may still arrive.
+    fn halt(&mut self, core: CoreId) -> TargetResult<(), Self>;
+
+    /// Whether [`Resume::Step`] holds interrupts off by itself, so that the engine must not mask them
+    /// in `PSTATE` (`EDSCR.INTdis` on a board).
+    fn steps_with_interrupts_disabled(&self) -> bool {
+        false
+    }
+}
+
+/// A whole target: what [`crate::debugger::Debugger`] works on.
+pub trait Target: Registers + Memory + Comparators + RunControl {}
+
+impl<T: Registers + Memory + Comparators + RunControl> Target for T {}
+
+/// Why a core stopped, as its backend saw it.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
+pub enum Event {
+    /// A debug exception that the target's own software would have taken was routed to the debugger
+    /// (`MDCR_EL2.TDE`): KVM and EL2.
+    DebugException {
+        /// `ESR_EL2`, 64 bits.
+        syndrome: u64,
+        /// `FAR_EL2`; it means something for a watchpoint only.
+        fault_address: u64,
+    },
+    /// The core entered Debug state: boards.
+    DebugState(DebugStateEntry),
+}
+
+/// Why a core entered Debug state (DDI 0487, `EDSCR.STATUS`).
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
+pub enum DebugStateEntry {
+    /// A breakpoint comparator matched.
+    Breakpoint,
+    /// A watchpoint comparator matched.
+    Watchpoint {
+        /// The data address, `EDWAR`.
+        address: u64,
+    },
+    /// A halting step was completed.
+    Step,
+    /// A halting breakpoint instruction, `HLT` or `BKPT`, was executed.
+    HaltInstruction,
+    /// An external debug request, as from the cross-trigger interface.
+    ExternalRequest,
+    /// Any other reason, by its STATUS number.
+    Other(u8),
+}
+
+/// Why a request could not be served. The session goes on.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
+pub enum Refusal {
+    /// There is no such core.
+    NoSuchCore(CoreId),
+    /// The core is running; its state can only be reached while it is halted.
+    Running(CoreId),
+    /// The core is powered off.
+    Off(CoreId),
+    /// The target has no such register.
+    NoSuchRegister(Register),
+    /// The target has no `V<number>`.
+    NoSuchVector(u8),
+    /// The register cannot be written.
+    ReadOnly(Register),
+    /// The target does not take this value for the register.
+    BadValue {
+        /// The register.
+        register: Register,
+        /// The value.
+        value: u64,
+    },
+    /// A byte of this physical range is not memory, or cannot be written.
+    NoMemory(AddressRange),
+    /// The backend cannot do this at all; the sentence says what.
+    Unsupported(&'static str),
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoSuchCore(core) => write!(f, "there is no {core}"),
+            Self::Running(core) => write!(f, "{core} is running; halt it first"),
+            Self::Off(core) => write!(f, "{core} is powered off"),
+            Self::NoSuchRegister(register) => write!(f, "the target has no register {register}"),
+            Self::NoSuchVector(number) => write!(f, "the target has no register V{number}"),
+            Self::ReadOnly(register) => write!(f, "{register} cannot be written"),
+            Self::BadValue { register, value } => write!(f, "{register} does not take the value {value:#x}"),
+            Self::NoMemory(range) => write!(f, "physical addresses {range} are not all memory"),
+            Self::Unsupported(what) => f.write_str(what),
+        }
+    }
+}
+
+impl core::error::Error for Refusal {}
+
+/// Why a backend's operation failed.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum TargetError<E> {
+    /// The request cannot be served; everything is as it was, and the session goes on.
+    Refused(Refusal),
+    /// The target or the way to it is gone.
+    Lost(E),
+}
+
+impl<E> From<Refusal> for TargetError<E> {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal)
+    }
+}
+
+impl<E: fmt::Display> fmt::Display for TargetError<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Refused(refusal) => refusal.fmt(f),
+            Self::Lost(error) => write!(f, "the target is lost: {error}"),
+        }
+    }
+}
+
+impl<E: core::error::Error + 'static> core::error::Error for TargetError<E> {
+    fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
+        match self {
+            Self::Refused(refusal) => Some(refusal),
+            Self::Lost(error) => Some(error),
+        }
+    }
+}

@@ -1,0 +1,278 @@
+//! Names of the registers that a backend reads and writes.
+
+use core::fmt;
+
+/// A 64-bit register of a core.
+///
+/// Vector registers are wider and have accessors of their own, [`super::Registers::read_vector`].
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
+pub enum Register {
+    /// `X0` to `X30`.
+    X(u8),
+    /// The program counter.
+    Pc,
+    /// `PSTATE` in the layout of an SPSR.
+    Pstate,
+    /// The floating-point status register.
+    Fpsr,
+    /// The floating-point control register.
+    Fpcr,
+    /// A register with a system instruction encoding, the banked `SP_ELx`, `ELR_ELx` and `SPSR_ELx`
+    /// among them.
+    System(SystemRegister),
+}
+
+impl fmt::Display for Register {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::X(number) => write!(f, "X{number}"),
+            Self::Pc => f.write_str("PC"),
+            Self::Pstate => f.write_str("PSTATE"),
+            Self::Fpsr => f.write_str("FPSR"),
+            Self::Fpcr => f.write_str("FPCR"),
+            Self::System(register) => register.fmt(f),
+        }
+    }
+}
+
+/// A system register by its encoding, the operands of `MRS` and `MSR` (DDI 0487, "System register
+/// encoding").
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct SystemRegister(u16);
+
+impl SystemRegister {
+    /// The register `S<op0>_<op1>_C<crn>_C<crm>_<op2>`; `None` where an operand is out of range (op0 is
+    /// 0 to 3, op1 and op2 0 to 7, CRn and CRm 0 to 15).
+    #[must_use]
+    pub const fn new(op0: u8, op1: u8, crn: u8, crm: u8, op2: u8) -> Option<Self> {
+        if op0 > 3 || op1 > 7 || crn > 15 || crm > 15 || op2 > 7 {
+            return None;
+        }
+        Some(Self::encode(op0, op1, crn, crm, op2))
+    }
+
+    /// The register whose packed encoding, op0\[15:14\] op1\[13:11\] CRn\[10:7\] CRm\[6:3\] op2\[2:0\],
+    /// is `encoding`.
+    #[must_use]
+    pub const fn from_encoding(encoding: u16) -> Self {
+        Self(encoding)
+    }
+
+    const fn encode(op0: u8, op1: u8, crn: u8, crm: u8, op2: u8) -> Self {
+        Self(
+            ((op0 as u16) << 14)
+                | ((op1 as u16) << 11)
+                | ((crn as u16) << 7)
+                | ((crm as u16) << 3)
+                | op2 as u16,
+        )
+    }
+
+    /// The packed encoding: op0\[15:14\] op1\[13:11\] CRn\[10:7\] CRm\[6:3\] op2\[2:0\].
+    #[must_use]
+    pub const fn encoding(self) -> u16 {
+        self.0
+    }
+
+    /// op0, 0 to 3.
+    #[must_use]
+    pub const fn op0(self) -> u8 {
+        (self.0 >> 14) as u8
+    }
+
+    /// op1, 0 to 7.
+    #[must_use]
+    pub const fn op1(self) -> u8 {
+        (self.0 >> 11) as u8 & 7
+    }
+
+    /// CRn, 0 to 15.
+    #[must_use]
+    pub const fn crn(self) -> u8 {
+        (self.0 >> 7) as u8 & 15
+    }
+
+    /// CRm, 0 to 15.
+    #[must_use]
+    pub const fn crm(self) -> u8 {
+        (self.0 >> 3) as u8 & 15
+    }
+
+    /// op2, 0 to 7.
+    #[must_use]
+    pub const fn op2(self) -> u8 {
+        self.0 as u8 & 7
+    }
+
+    /// The name, for the registers that this crate knows by name.
+    #[must_use]
+    pub fn name(self) -> Option<&'static str> {
+        NAMED.iter().find(|(register, _)| *register == self).map(|(_, name)| *name)
+    }
+
+    /// The register called `name`, in any case: one that this crate knows, or the generic
+    /// `S<op0>_<op1>_C<n>_C<m>_<op2>`.
+    #[must_use]
+    pub fn by_name(name: &str) -> Option<Self> {
+        NAMED
+            .iter()
+            .find(|(_, known)| known.eq_ignore_ascii_case(name))
+            .map(|(register, _)| *register)
+            .or_else(|| Self::parse_generic(name))
+    }
+
+    /// All registers that this crate knows by name, with their names.
+    #[must_use]
+    pub const fn named() -> &'static [(Self, &'static str)] {
+        NAMED
+    }
+
+    fn parse_generic(name: &str) -> Option<Self> {
+        let mut parts = name.split('_');
+        let mut operand = |letter: Option<u8>| -> Option<u8> {
+            let part = parts.next()?;
+            match letter {
+                None => part.parse().ok(),
+                Some(letter) if part.as_bytes().first()?.eq_ignore_ascii_case(&letter) => {
+                    part.get(1..)?.parse().ok()
+                }
+                Some(_) => None,
+            }
+        };
+        let (op0, op1) = (operand(Some(b's'))?, operand(None)?);
+        let (crn, crm, op2) = (operand(Some(b'c'))?, operand(Some(b'c'))?, operand(None)?);
+        parts.next().is_none().then(|| Self::new(op0, op1, crn, crm, op2))?
+    }
+}
+
+impl fmt::Display for SystemRegister {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.name() {
+            Some(name) => f.write_str(name),
+            None => {
+                let (op0, op1, op2) = (self.op0(), self.op1(), self.op2());
+                write!(f, "S{op0}_{op1}_C{}_C{}_{op2}", self.crn(), self.crm())
+            }
+        }
+    }
+}
+
+impl fmt::Debug for SystemRegister {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+macro_rules! named_system_registers {
+    ($($name:ident = $op0:literal, $op1:literal, $crn:literal, $crm:literal, $op2:literal;)*) => {
+        impl SystemRegister {
+            $(
+                #[doc = concat!("`", stringify!($name), "`.")]
+                pub const $name: Self = Self::encode($op0, $op1, $crn, $crm, $op2);
+            )*
+        }
+
+        const NAMED: &[(SystemRegister, &str)] = &[
+            $((SystemRegister::$name, stringify!($name)),)*
+        ];
+    };
+}
+
+// DDI 0487, "AArch64 System Register Descriptions": each register's "Accessing" table.
+named_system_registers! {
+    MDSCR_EL1 = 2, 0, 0, 2, 2;
+    OSLSR_EL1 = 2, 0, 1, 1, 4;
+    OSDLR_EL1 = 2, 0, 1, 3, 4;
+    MIDR_EL1 = 3, 0, 0, 0, 0;
+    MPIDR_EL1 = 3, 0, 0, 0, 5;
+    REVIDR_EL1 = 3, 0, 0, 0, 6;
+    ID_AA64PFR0_EL1 = 3, 0, 0, 4, 0;
+    ID_AA64PFR1_EL1 = 3, 0, 0, 4, 1;
+    ID_AA64ZFR0_EL1 = 3, 0, 0, 4, 4;
+    ID_AA64DFR0_EL1 = 3, 0, 0, 5, 0;
+    ID_AA64DFR1_EL1 = 3, 0, 0, 5, 1;
+    ID_AA64DFR2_EL1 = 3, 0, 0, 5, 2;
+    ID_AA64ISAR0_EL1 = 3, 0, 0, 6, 0;
+    ID_AA64ISAR1_EL1 = 3, 0, 0, 6, 1;
+    ID_AA64ISAR2_EL1 = 3, 0, 0, 6, 2;
+    ID_AA64MMFR0_EL1 = 3, 0, 0, 7, 0;
+    ID_AA64MMFR1_EL1 = 3, 0, 0, 7, 1;
+    ID_AA64MMFR2_EL1 = 3, 0, 0, 7, 2;
+    SCTLR_EL1 = 3, 0, 1, 0, 0;
+    ACTLR_EL1 = 3, 0, 1, 0, 1;
+    CPACR_EL1 = 3, 0, 1, 0, 2;
+    TTBR0_EL1 = 3, 0, 2, 0, 0;
+    TTBR1_EL1 = 3, 0, 2, 0, 1;
+    TCR_EL1 = 3, 0, 2, 0, 2;
+    TCR2_EL1 = 3, 0, 2, 0, 3;
+    SPSR_EL1 = 3, 0, 4, 0, 0;
+    ELR_EL1 = 3, 0, 4, 0, 1;
+    SP_EL0 = 3, 0, 4, 1, 0;
+    AFSR0_EL1 = 3, 0, 5, 1, 0;
+    AFSR1_EL1 = 3, 0, 5, 1, 1;
+    ESR_EL1 = 3, 0, 5, 2, 0;
+    FAR_EL1 = 3, 0, 6, 0, 0;
+    PAR_EL1 = 3, 0, 7, 4, 0;
+    MAIR_EL1 = 3, 0, 10, 2, 0;
+    AMAIR_EL1 = 3, 0, 10, 3, 0;
+    VBAR_EL1 = 3, 0, 12, 0, 0;
+    CONTEXTIDR_EL1 = 3, 0, 13, 0, 1;
+    TPIDR_EL1 = 3, 0, 13, 0, 4;
+    CNTKCTL_EL1 = 3, 0, 14, 1, 0;
+    CSSELR_EL1 = 3, 2, 0, 0, 0;
+    DCZID_EL0 = 3, 3, 0, 0, 7;
+    TPIDR_EL0 = 3, 3, 13, 0, 2;
+    TPIDRRO_EL0 = 3, 3, 13, 0, 3;
+    CNTVCT_EL0 = 3, 3, 14, 0, 2;
+    CNTV_CTL_EL0 = 3, 3, 14, 3, 1;
+    CNTV_CVAL_EL0 = 3, 3, 14, 3, 2;
+    SP_EL1 = 3, 4, 4, 1, 0;
+    DACR32_EL2 = 3, 4, 3, 0, 0;
+    IFSR32_EL2 = 3, 4, 5, 0, 1;
+    FPEXC32_EL2 = 3, 4, 5, 3, 0;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::string::ToString;
+
+    #[test]
+    fn every_encoding_round_trips_through_its_operands_and_its_name() {
+        for encoding in 0..=u16::MAX {
+            let register = SystemRegister::from_encoding(encoding);
+            assert_eq!(
+                SystemRegister::new(
+                    register.op0(),
+                    register.op1(),
+                    register.crn(),
+                    register.crm(),
+                    register.op2()
+                ),
+                Some(register)
+            );
+        }
+        for encoding in (0..=u16::MAX).step_by(37).chain(SystemRegister::named().iter().map(|r| r.0.0)) {
+            let register = SystemRegister::from_encoding(encoding);
+            assert_eq!(SystemRegister::by_name(&register.to_string()), Some(register));
+        }
+    }
+
+    #[test]
+    fn operands_out_of_range_are_no_register() {
+        for (op0, op1, crn, crm, op2) in
+            [(4, 0, 0, 0, 0), (3, 8, 0, 0, 0), (3, 0, 16, 0, 0), (3, 0, 0, 16, 0), (3, 0, 0, 0, 8)]
+        {
+            assert_eq!(SystemRegister::new(op0, op1, crn, crm, op2), None);
+        }
+        for name in ["", "S3", "S3_0_C1_C0", "S3_0_C1_C0_0_0", "S4_0_C1_C0_0", "S3_0_1_0_0", "NOT_A_REGISTER"]
+        {
+            assert_eq!(SystemRegister::by_name(name), None, "{name}");
+        }
+        assert_eq!(SystemRegister::by_name("sctlr_el1"), Some(SystemRegister::SCTLR_EL1));
+        assert_eq!(SystemRegister::by_name("s3_0_c1_c0_0"), Some(SystemRegister::SCTLR_EL1));
+    }
+}

@@ -1,0 +1,1 @@
+//! Watchpoints: any range, as the smallest exact set of comparators.

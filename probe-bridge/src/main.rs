@@ -1,0 +1,2 @@
+//! trapline
+fn main() {}

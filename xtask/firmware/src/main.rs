@@ -1,0 +1,2 @@
+//! firmware
+fn main() {}
