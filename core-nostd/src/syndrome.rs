@@ -1,1 +1,0 @@
-//! ESR_ELx, decoded.

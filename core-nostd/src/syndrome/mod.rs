@@ -1,0 +1,45 @@
+//! `ESR_ELx`, decoded: every class and every ISS gives an answer, and what has no meaning keeps its
+//! number.
+
+mod class;
+mod details;
+mod fault_status;
+
+pub use class::ExceptionClass;
+pub use details::{DataAbort, Details, InstructionAbort, SoftwareStep, Watchpoint};
+pub use fault_status::FaultStatus;
+
+use core::fmt;
+
+use crate::registers::Esr;
+
+/// An exception syndrome with its meaning (DDI 0487, "ESR_EL1, Exception Syndrome Register (EL1)").
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Syndrome {
+    /// The register.
+    pub esr: Esr,
+    /// EC, which kind of exception it was.
+    pub class: ExceptionClass,
+    /// IL: the instruction is 32 bits long, or its length does not matter.
+    pub il: bool,
+    /// ISS and ISS2, by class.
+    pub details: Details,
+}
+
+impl Syndrome {
+    /// Decodes an `ESR_ELx`. Every value has an answer.
+    #[must_use]
+    pub const fn decode(esr: u64) -> Self {
+        let esr = Esr::from_bits(esr);
+        let class = ExceptionClass::from_bits(esr.ec());
+        Self { esr, class, il: esr.il(), details: Details::decode(class, esr) }
+    }
+}
+
+impl fmt::Display for Syndrome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.class)?;
+        self.details.fmt(f)
+    }
+}
