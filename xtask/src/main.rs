@@ -1,2 +1,41 @@
-//! xtask
-fn main() {}
+//! The project's own commands: `cargo xtask COMMAND`. Parsing and dispatch only; one file a command.
+
+#![expect(dead_code, reason = "run-guest and test, which use the rest, are still to come")]
+
+mod environment;
+mod host;
+mod in_host;
+mod setup;
+mod workspace;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// What `main` answers when the command itself could not be carried out.
+const FAILED: u8 = 1;
+
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", about = "Builds, runs and tests Trapline")]
+struct CommandLine {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    InHost(in_host::Options),
+    #[command(hide = true)]
+    Tethered(host::tether::Options),
+}
+
+fn main() -> ExitCode {
+    let (outcome, failed) = match CommandLine::parse().command {
+        Command::InHost(options) => (in_host::run(options), in_host::FAILED),
+        Command::Tethered(options) => (host::tether::run(options), FAILED),
+    };
+    outcome.unwrap_or_else(|error| {
+        eprintln!("error: {error:#}");
+        ExitCode::from(failed)
+    })
+}

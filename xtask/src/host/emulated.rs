@@ -1,0 +1,197 @@
+//! A host that QEMU emulates: a machine with EL2, Debian's kernel, and an init that runs one program.
+//!
+//! Each stream of the program has a port of a virtio serial device, whose other end is a socket that this
+//! process holds; a further port carries control messages (see `init.sh`).
+
+use std::{
+    ffi::{OsStr, OsString},
+    fs::{self, File},
+    os::{
+        fd::{AsFd, AsRawFd as _},
+        unix::process::CommandExt as _,
+    },
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+    sync::mpsc::channel,
+};
+
+use anyhow::{Context as _, Result, bail};
+use rustix::io::{FdFlags, fcntl_setfd};
+
+use super::{
+    HostOptions, Program, Running, check_kernel,
+    initramfs::{Initramfs, quoted},
+    marker::Marker,
+    ports::Ports,
+    supervisor, tether, watch,
+};
+use crate::{
+    setup::{HostFiles, Requirement, Setup},
+    workspace,
+};
+
+/// The program that emulates.
+pub(crate) const EMULATOR: &str = "qemu-system-aarch64";
+
+const INIT: &str = include_str!("init.sh");
+
+/// What a program finds free when nothing is said of memory, in MiB, beside the kernel and the files.
+const USUAL_MEMORY: u64 = 1024;
+/// What kernel and init need at the least, in MiB, beside the kernel image and the files.
+const LEAST_MEMORY: u64 = 96;
+
+/// An emulated machine, ready to be started.
+pub(crate) struct Machine {
+    cpu: String,
+    smp: u32,
+    memory: Option<u64>,
+    files: HostFiles,
+    kernel_size: u64,
+}
+
+impl Machine {
+    /// Fetches what the machine needs, and checks what can be checked before it is started.
+    pub(crate) fn prepare(options: &HostOptions, setup: Setup) -> Result<Self> {
+        let kernel = options.kernel();
+        setup.ensure(&[Requirement::EMULATOR, Requirement::HostFiles(kernel.clone())])?;
+        let files = HostFiles::find(&kernel)?;
+        let kernel_size = check_kernel(&files.kernel)?;
+        let (cpu, smp, memory) = (options.cpu().to_owned(), options.smp(), options.memory());
+        Ok(Self { cpu, smp, memory, files, kernel_size })
+    }
+
+    /// Boots it to run `program`.
+    pub(crate) fn start(&self, program: Program) -> Result<Running> {
+        let marker = Marker::random()?;
+        let (ports, outside) = Ports::new(&program)?;
+        let initramfs = self.initramfs(&program, &ports, &marker)?;
+        let memory = self.memory(initramfs.metadata()?.len())?;
+        let log = console_log()?;
+
+        let mut command = tether::to_self(OsStr::new(EMULATOR));
+        self.machine_arguments(&mut command, memory, &log);
+        command.arg("-initrd").arg(inherited(&initramfs)?);
+        add_network(&mut command, &program);
+        ports.add_to(&mut command)?;
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+
+        let (events, received) = channel();
+        let signals = supervisor::signals(&events)?;
+        // A terminal's Ctrl-C is for this process, which then ends the emulator.
+        let child = command.process_group(0).spawn().context("cannot start the emulator")?;
+        // Only the emulator may hold its ends now, or their other ends would not see it die.
+        drop((ports, initramfs));
+        let watched = watch::Machine { child, log, cpu: self.cpu.clone() };
+        let stopper = watch::start(watched, outside, program.output, marker, events, signals)?;
+        Ok(Running { events: received, forwards: program.forwards, stopper })
+    }
+
+    fn machine_arguments(&self, command: &mut Command, memory: u64, log: &Path) {
+        // Emulated pointer authentication in the architected algorithm is slow; only `max` can choose.
+        let cpu = if self.cpu == "max" { "max,pauth-impdef=on" } else { &self.cpu };
+        command.args(["-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"]);
+        command.args(["-machine", "virt,virtualization=on,gic-version=3", "-cpu", cpu]);
+        command.arg("-smp").arg(self.smp.to_string());
+        command.arg("-m").arg(memory.to_string());
+        command.arg("-serial").arg({
+            let mut file = OsString::from("file:");
+            file.push(log);
+            file
+        });
+        command.arg("-kernel").arg(&self.files.kernel);
+        command.args(["-append", "console=ttyAMA0 quiet rdinit=/init panic=-1"]);
+    }
+
+    /// The memory to give it, in MiB, with an archive of that many bytes.
+    fn memory(&self, archive: u64) -> Result<u64> {
+        // The archive is there twice while the kernel unpacks it.
+        let occupied = (self.kernel_size + 2 * archive).div_ceil(1 << 20);
+        let least = occupied + LEAST_MEMORY;
+        match self.memory {
+            Some(memory) if memory < least => bail!(
+                "{memory} MiB of memory are too little for the emulated host: its kernel and files take \
+                 {least} MiB; give --host-memory {least} or more"
+            ),
+            Some(memory) => Ok(memory),
+            None => Ok(USUAL_MEMORY.max(occupied + USUAL_MEMORY / 2)),
+        }
+    }
+
+    fn initramfs(&self, program: &Program, ports: &Ports, marker: &Marker) -> Result<File> {
+        let file = tempfile::tempfile_in(directory("run")?).context("cannot write the initramfs")?;
+        let mut archive = Initramfs::new(file)?;
+        archive.content(Path::new("/init"), 0o755, INIT.as_bytes())?;
+        archive.file(&self.files.busybox, Path::new("/bin/busybox"))?;
+        for (kind, modules) in [("console", &self.files.console), ("network", &self.files.network)] {
+            for (number, module) in modules.iter().enumerate() {
+                archive.file(module, Path::new(&format!("/trapline/modules/{kind}/{number:02}.ko")))?;
+            }
+        }
+        for file in &program.files {
+            archive.file(&file.source, &file.destination)?;
+        }
+        let here = std::env::current_dir().context("the current directory is gone")?;
+        archive.directory(&here)?;
+        archive.content(Path::new("/trapline/run"), 0o644, &script(program, ports, marker, &here))?;
+        archive.finish()
+    }
+}
+
+/// The part of init that is of this run.
+fn script(program: &Program, ports: &Ports, marker: &Marker, directory: &Path) -> Vec<u8> {
+    let network = if program.forwards.is_empty() { "" } else { "yes" };
+    let mut script = format!(
+        "end='{}'\nerror_port={}\nlast_port={}\nnetwork={network}\n",
+        marker.text(),
+        ports.error(),
+        ports.last()
+    )
+    .into_bytes();
+    script.extend_from_slice(&ports.streams_function());
+    script.extend_from_slice(b"program() {\ncd ");
+    script.extend(quoted(directory.as_os_str()));
+    for (name, value) in &program.environment {
+        script.extend_from_slice(b"\nexport ");
+        let mut assignment = name.clone();
+        assignment.push("=");
+        assignment.push(value);
+        script.extend(quoted(&assignment));
+    }
+    script.extend_from_slice(b"\nexec");
+    for word in &program.command {
+        script.push(b' ');
+        script.extend(quoted(word));
+    }
+    script.extend_from_slice(b"\n}\n");
+    script
+}
+
+/// A path under which a child process finds an open file of this one.
+fn inherited(file: &impl AsFd) -> Result<String> {
+    let file = file.as_fd();
+    fcntl_setfd(file, FdFlags::empty()).context("cannot hand a file to the emulator")?;
+    Ok(format!("/proc/self/fd/{}", file.as_raw_fd()))
+}
+
+fn add_network(command: &mut Command, program: &Program) {
+    if program.forwards.is_empty() {
+        return;
+    }
+    let mut backend = "user,id=network,restrict=on,ipv6=off".to_owned();
+    for forward in &program.forwards {
+        backend.push_str(&format!(",hostfwd=tcp:127.0.0.1:{}-10.0.2.15:{}", forward.host, forward.guest));
+    }
+    command.args(["-netdev", &backend, "-device", "virtio-net-device,netdev=network"]);
+}
+
+/// A directory of the cache, made where it is missing.
+fn directory(name: &str) -> Result<PathBuf> {
+    let directory = workspace::cache().join(name);
+    fs::create_dir_all(&directory).with_context(|| format!("cannot make {}", directory.display()))?;
+    Ok(directory)
+}
+
+/// The file for the console of the host's kernel. It is removed again when all went well.
+fn console_log() -> Result<PathBuf> {
+    Ok(directory("log")?.join(format!("host-console-{}.log", std::process::id())))
+}

@@ -1,0 +1,343 @@
+//! The files of the emulated host: Debian's kernel for arm64, its modules, and busybox.
+
+use std::{
+    fmt, fs,
+    path::{Path, PathBuf},
+    process::Command,
+    str::FromStr,
+};
+
+use anyhow::{Context as _, Result, anyhow, bail};
+
+use super::archive::Archive;
+use crate::workspace;
+
+/// Drivers of the ports to this machine, in any order.
+const CONSOLE: [&str; 2] = ["virtio_mmio", "virtio_console"];
+/// Drivers of the network.
+const NETWORK: [&str; 1] = ["virtio_net"];
+/// The package that depends on the kernel of the release.
+const META_PACKAGE: &str = "linux-image-arm64";
+const BUSYBOX_PACKAGE: &str = "busybox-static";
+
+/// Which kernel the host runs.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub(crate) enum KernelChoice {
+    /// That of the Debian release.
+    #[default]
+    Release,
+    /// The newest one of that version, as in `6.12`.
+    Version(String),
+    /// A file, which must have its drivers built in.
+    File(PathBuf),
+}
+
+impl KernelChoice {
+    /// How it is called in messages.
+    pub(crate) fn description(&self) -> String {
+        match self {
+            Self::Release => "Debian's kernel and busybox".to_owned(),
+            Self::Version(version) => format!("Debian's kernel {version} and busybox"),
+            Self::File(_) => "busybox".to_owned(),
+        }
+    }
+
+    /// The directory where it lies unpacked.
+    fn directory(&self) -> Option<PathBuf> {
+        let name = match self {
+            Self::Release => "default",
+            Self::Version(version) => version,
+            Self::File(_) => return None,
+        };
+        Some(directory().join(format!("linux-{name}")))
+    }
+}
+
+impl FromStr for KernelChoice {
+    type Err = anyhow::Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let is_version = |text: &str| {
+            text.split('.').all(|part| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit()))
+        };
+        match text {
+            "default" => Ok(Self::Release),
+            text if is_version(text) => Ok(Self::Version(text.to_owned())),
+            text if text.contains('/') || Path::new(text).exists() => Ok(Self::File(text.into())),
+            _ => bail!("`{text}` is neither a kernel version like 6.12, nor `default`, nor a file"),
+        }
+    }
+}
+
+/// Where the files are.
+pub(crate) struct HostFiles {
+    /// The kernel image.
+    pub(crate) kernel: PathBuf,
+    /// Drivers of the ports, in the order to load them.
+    pub(crate) console: Vec<PathBuf>,
+    /// Drivers of the network, in the order to load them.
+    pub(crate) network: Vec<PathBuf>,
+    /// The shell and tools.
+    pub(crate) busybox: PathBuf,
+}
+
+impl HostFiles {
+    /// Whether all of them are there.
+    pub(crate) fn are_there(kernel: &KernelChoice) -> bool {
+        busybox().is_file() && kernel.directory().is_none_or(|directory| directory.is_dir())
+    }
+
+    /// Finds them once they are there.
+    pub(crate) fn find(kernel: &KernelChoice) -> Result<Self> {
+        let directory = match kernel {
+            KernelChoice::File(file) => {
+                let (kernel, busybox) = (file.clone(), busybox());
+                return Ok(Self { kernel, console: Vec::new(), network: Vec::new(), busybox });
+            }
+            kernel => kernel.directory().context("this kernel has no directory")?,
+        };
+        let files = |name: &str| -> Result<Vec<PathBuf>> {
+            let entries = fs::read_dir(directory.join(name))
+                .with_context(|| format!("{} is incomplete: remove it", directory.display()))?;
+            let mut files: Vec<_> = entries.map(|entry| Ok(entry?.path())).collect::<Result<_>>()?;
+            files.sort();
+            Ok(files)
+        };
+        Ok(Self {
+            kernel: directory.join("vmlinuz"),
+            console: files("console")?,
+            network: files("network")?,
+            busybox: busybox(),
+        })
+    }
+
+    /// What to do by hand when they cannot be fetched.
+    pub(crate) fn by_hand(kernel: &KernelChoice) -> String {
+        let option = match kernel {
+            KernelChoice::Version(version) => format!(" --host-kernel {version}"),
+            KernelChoice::Release | KernelChoice::File(_) => String::new(),
+        };
+        format!("cargo xtask in-host{option} PROGRAM, with access to Debian's archive")
+    }
+
+    /// Fetches what is missing of them.
+    pub(crate) fn fetch(kernel: &KernelChoice) -> Result<()> {
+        for program in ["apt-get", "apt-cache", "dpkg"] {
+            if workspace::find_program(program).is_none() {
+                bail!("{program} is missing: the files of the emulated host come from Debian's archive");
+            }
+        }
+        let archive = Archive::open(BUSYBOX_PACKAGE).context("cannot read Debian's archive")?;
+        if !busybox().is_file() {
+            fetch_into(&archive, BUSYBOX_PACKAGE, &directory().join("busybox"), |unpacked, to| {
+                let file = to.join("busybox");
+                fs::rename(unpacked.join("bin/busybox"), &file)
+                    .or_else(|_| fs::rename(unpacked.join("usr/bin/busybox"), &file))
+                    .context("the package has no busybox")
+            })?;
+        }
+        let Some(directory) = kernel.directory().filter(|directory| !directory.is_dir()) else {
+            return Ok(());
+        };
+        let package = resolve(&archive, kernel)?;
+        fetch_into(&archive, &package, &directory, keep_of_kernel)
+    }
+}
+
+impl fmt::Display for KernelChoice {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.description())
+    }
+}
+
+fn directory() -> PathBuf {
+    workspace::cache().join("host")
+}
+
+fn busybox() -> PathBuf {
+    directory().join("busybox/busybox")
+}
+
+/// Fetches a package, and keeps in `directory` what `keep` takes from it; all or nothing.
+fn fetch_into(
+    archive: &Archive,
+    package: &str,
+    directory: &Path,
+    keep: impl FnOnce(&Path, &Path) -> Result<()>,
+) -> Result<()> {
+    let work = || -> Result<()> {
+        let parent = directory.parent().context("no directory to keep it in")?;
+        fs::create_dir_all(parent)?;
+        let (unpacked, kept) = (tempfile::tempdir_in(parent)?, tempfile::tempdir_in(parent)?);
+        archive.unpack(&archive.package(package)?, unpacked.path())?;
+        keep(unpacked.path(), kept.path())?;
+        fs::rename(kept.keep(), directory)?;
+        Ok(())
+    };
+    work().with_context(|| {
+        format!("cannot fetch {package} for arm64; try again when `apt-get update` works on this machine")
+    })
+}
+
+/// The package that has the kernel.
+fn resolve(archive: &Archive, kernel: &KernelChoice) -> Result<String> {
+    let image = |meta: &str| -> Option<String> {
+        let dependencies = archive.dependencies(meta).ok()?;
+        dependencies.into_iter().find(|name| name.starts_with("linux-image-"))
+    };
+    let release = image(META_PACKAGE);
+    let KernelChoice::Version(version) = kernel else {
+        return release.with_context(|| format!("Debian has no package {META_PACKAGE} for arm64"));
+    };
+    let beginning = format!("linux-image-{version}.");
+    let own = image(&format!("linux-image-{version}-arm64"));
+    if let Some(package) = own.or(release.filter(|name| name.starts_with(&beginning))) {
+        return Ok(package);
+    }
+    let all = archive.names("linux-image-")?;
+    let plain = |name: &&String| {
+        name.ends_with("-arm64") && !["-rt-", "-cloud-", "-unsigned"].iter().any(|part| name.contains(part))
+    };
+    let mut plain: Vec<_> = all.iter().filter(plain).collect();
+    plain.sort();
+    plain.iter().rev().find(|name| name.starts_with(&beginning)).map(|name| (*name).clone()).ok_or_else(
+        || {
+            let names: Vec<_> = plain.iter().map(|name| name.as_str()).collect();
+            anyhow!("Debian has no kernel {version} for arm64 in this release; it has {}", names.join(", "))
+        },
+    )
+}
+
+/// Keeps of an unpacked kernel package what the host needs: the image and a few drivers.
+fn keep_of_kernel(unpacked: &Path, to: &Path) -> Result<()> {
+    let image = fs::read_dir(unpacked.join("boot"))?
+        .filter_map(|entry| entry.ok().map(|entry| entry.path()))
+        .find(|path| path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"vmlinuz")))
+        .context("the package has no kernel image")?;
+    let modules = [unpacked.join("lib/modules"), unpacked.join("usr/lib/modules")];
+    let modules = modules.iter().find(|path| path.is_dir()).context("the package has no modules")?;
+    let modules = Modules::find(modules)?;
+    for (kind, names) in [("console", &CONSOLE[..]), ("network", &NETWORK[..])] {
+        fs::create_dir(to.join(kind))?;
+        for (number, (name, content)) in modules.with_dependencies(names)?.into_iter().enumerate() {
+            fs::write(to.join(kind).join(format!("{number:02}-{name}.ko")), content)?;
+        }
+    }
+    fs::rename(image, to.join("vmlinuz"))?;
+    Ok(())
+}
+
+/// The modules of a kernel. What depends on what is asked of the modules themselves: the package is not
+/// installed, so nothing has listed it.
+struct Modules {
+    files: Vec<PathBuf>,
+    built_in: String,
+}
+
+impl Modules {
+    fn find(directory: &Path) -> Result<Self> {
+        let mut files = Vec::new();
+        let mut directories = vec![directory.to_owned()];
+        while let Some(directory) = directories.pop() {
+            for entry in fs::read_dir(directory)? {
+                let entry = entry?;
+                if entry.file_type()?.is_dir() {
+                    directories.push(entry.path());
+                } else {
+                    files.push(entry.path());
+                }
+            }
+        }
+        let built_in = files.iter().find(|file| file.ends_with("modules.builtin"));
+        let built_in = built_in.map(fs::read_to_string).transpose()?.unwrap_or_default();
+        Ok(Self { files, built_in })
+    }
+
+    /// The modules of these names and all that they need, each after what it needs.
+    fn with_dependencies(&self, names: &[&str]) -> Result<Vec<(String, Vec<u8>)>> {
+        let mut ordered: Vec<(String, Vec<u8>)> = Vec::new();
+        for name in names {
+            self.add(name, &mut ordered)?;
+        }
+        Ok(ordered)
+    }
+
+    fn add(&self, name: &str, ordered: &mut Vec<(String, Vec<u8>)>) -> Result<()> {
+        if ordered.iter().any(|(known, _)| known == name) || self.is_built_in(name) {
+            return Ok(());
+        }
+        let file = self.files.iter().find(|file| module_name(file).as_deref() == Some(name));
+        let content = uncompressed(file.with_context(|| format!("the kernel has no driver {name}"))?)?;
+        for dependency in dependencies(&content) {
+            self.add(&dependency, ordered)?;
+        }
+        ordered.push((name.to_owned(), content));
+        Ok(())
+    }
+
+    fn is_built_in(&self, name: &str) -> bool {
+        self.built_in.lines().any(|line| module_name(Path::new(line)).as_deref() == Some(name))
+    }
+}
+
+/// The name of the module in a file: `virtio_net` of `virtio-net.ko.xz`.
+fn module_name(file: &Path) -> Option<String> {
+    let name = file.file_name()?.to_str()?;
+    let (name, _) = name.split_once(".ko")?;
+    Some(name.replace('-', "_"))
+}
+
+/// The modules that a module says it needs, in its section `.modinfo`.
+fn dependencies(module: &[u8]) -> Vec<String> {
+    let key = b"\0depends=";
+    let start = module.windows(key.len()).position(|window| window == key);
+    let value = start.and_then(|start| module.get(start + key.len()..)).unwrap_or_default();
+    let value = value.split(|&byte| byte == 0).next().unwrap_or_default();
+    let names = value.split(|&byte| byte == b',').filter(|name| !name.is_empty());
+    names.map(|name| String::from_utf8_lossy(name).replace('-', "_")).collect()
+}
+
+fn uncompressed(file: &Path) -> Result<Vec<u8>> {
+    let program = match file.extension().and_then(|extension| extension.to_str()) {
+        Some("xz") => "xz",
+        Some("zst") => "zstd",
+        Some("gz") => "gzip",
+        _ => return fs::read(file).with_context(|| format!("cannot read {}", file.display())),
+    };
+    if workspace::find_program(program).is_none() {
+        bail!("{program} is missing, which unpacks the kernel's drivers");
+    }
+    workspace::quiet(Command::new(program).arg("-dc").arg(file))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_module_says_what_it_needs() {
+        let needs = |text: &str| dependencies(text.as_bytes());
+        assert_eq!(needs("license=GPL\0depends=net_failover,crc-x\0name=n\0"), ["net_failover", "crc_x"]);
+        assert!(needs("license=GPL\0depends=\0name=n\0").is_empty());
+        assert!(needs("no module").is_empty());
+    }
+
+    #[test]
+    fn a_module_is_known_by_its_file() {
+        assert_eq!(
+            module_name(Path::new("kernel/net/9p/9pnet-virtio.ko.xz")).as_deref(),
+            Some("9pnet_virtio")
+        );
+        assert_eq!(module_name(Path::new("modules.builtin")), None);
+    }
+
+    #[test]
+    fn a_kernel_is_a_version_or_a_file() {
+        let parse = |text: &str| text.parse::<KernelChoice>();
+        assert!(matches!(parse("default"), Ok(KernelChoice::Release)));
+        assert!(matches!(parse("6.12"), Ok(KernelChoice::Version(version)) if version == "6.12"));
+        assert!(matches!(parse("./Image"), Ok(KernelChoice::File(_))));
+        assert!(parse("6.").is_err());
+        assert!(parse("newest").is_err());
+    }
+}

@@ -1,0 +1,162 @@
+//! What a command needs of the machine it runs on: checked first, said, then fetched, once.
+
+mod apt;
+mod archive;
+mod host_files;
+mod progress;
+mod rust;
+
+use std::{fmt::Write as _, fs::File, path::Path};
+
+use anyhow::{Context as _, Result, bail};
+
+pub(crate) use self::host_files::{HostFiles, KernelChoice};
+use crate::{host::EMULATOR, workspace};
+
+/// One thing that a command needs.
+#[derive(Clone)]
+pub(crate) enum Requirement {
+    /// A program of a Debian package.
+    Program {
+        /// What is run.
+        program: &'static str,
+        /// The package that has it.
+        package: &'static str,
+    },
+    /// The standard library for a target.
+    RustTarget(&'static str),
+    /// A component of the toolchain, and a file that it brings beside `rustc`.
+    RustComponent {
+        /// Its name for rustup.
+        component: &'static str,
+        /// Its program.
+        program: &'static str,
+    },
+    /// Kernel and tools of the emulated host.
+    HostFiles(KernelChoice),
+}
+
+impl Requirement {
+    /// The emulator of the arm64 host.
+    pub(crate) const EMULATOR: Self = Self::Program { program: EMULATOR, package: "qemu-system-arm" };
+    /// The debugger.
+    pub(crate) const GDB: Self = Self::Program { program: "gdb-multiarch", package: "gdb-multiarch" };
+    /// Standard library of programs for the host.
+    pub(crate) const HOST_TARGET: Self = Self::RustTarget("aarch64-unknown-linux-musl");
+    /// Core library of bare-metal programs.
+    pub(crate) const BARE_METAL_TARGET: Self = Self::RustTarget("aarch64-unknown-none");
+
+    fn is_met(&self) -> Result<bool> {
+        Ok(match self {
+            Self::Program { program, .. } => workspace::find_program(program).is_some(),
+            Self::RustTarget(target) => rust::has_target(target)?,
+            Self::RustComponent { program, .. } => rust::has_program(program),
+            Self::HostFiles(kernel) => HostFiles::are_there(kernel),
+        })
+    }
+
+    fn name(&self) -> String {
+        match self {
+            Self::Program { program, package } => format!("{program} (Debian package {package})"),
+            Self::RustTarget(target) => format!("Rust target {target}"),
+            Self::RustComponent { component, .. } => format!("Rust component {component}"),
+            Self::HostFiles(kernel) => format!("files of the emulated arm64 host ({})", kernel.description()),
+        }
+    }
+
+    /// The command that does it by hand.
+    fn by_hand(&self) -> String {
+        match self {
+            Self::Program { package, .. } => apt::by_hand(&[package]),
+            Self::RustTarget(target) => format!("rustup target add {target}"),
+            Self::RustComponent { component, .. } => format!("rustup component add {component}"),
+            Self::HostFiles(kernel) => HostFiles::by_hand(kernel),
+        }
+    }
+}
+
+/// Meets requirements, or only checks them.
+#[derive(Clone, Copy)]
+pub(crate) struct Setup {
+    only_check: bool,
+}
+
+impl Setup {
+    /// With `only_check`, nothing is fetched.
+    pub(crate) fn new(only_check: bool) -> Self {
+        Self { only_check }
+    }
+
+    /// Makes sure that all of `requirements` are met.
+    pub(crate) fn ensure(self, requirements: &[Requirement]) -> Result<()> {
+        if missing(requirements)?.is_empty() {
+            return Ok(());
+        }
+        if self.only_check {
+            return Err(say_what_is_missing(&missing(requirements)?));
+        }
+        let _lock = lock()?;
+        // Another command may have fetched it while this one waited.
+        let missing = missing(requirements)?;
+        eprintln!("missing, and fetched now:");
+        for requirement in &missing {
+            eprintln!("  {}", requirement.name());
+        }
+        let mut packages: Vec<_> = missing
+            .iter()
+            .filter_map(|requirement| match requirement {
+                Requirement::Program { package, .. } => Some(*package),
+                _ => None,
+            })
+            .collect();
+        packages.dedup();
+        if !packages.is_empty() {
+            apt::install(&packages)?;
+        }
+        for requirement in &missing {
+            match requirement {
+                Requirement::Program { .. } => {}
+                Requirement::RustTarget(target) => rust::add("target", target)?,
+                Requirement::RustComponent { component, .. } => rust::add("component", component)?,
+                Requirement::HostFiles(kernel) => HostFiles::fetch(kernel)?,
+            }
+        }
+        if let Some(requirement) = missing.iter().find(|requirement| !requirement.is_met().unwrap_or(false)) {
+            bail!(
+                "{} is still missing after it was installed; by hand: {}",
+                requirement.name(),
+                requirement.by_hand()
+            );
+        }
+        Ok(())
+    }
+}
+
+fn missing(requirements: &[Requirement]) -> Result<Vec<Requirement>> {
+    let mut missing = Vec::new();
+    for requirement in requirements {
+        if !requirement.is_met()? {
+            missing.push(requirement.clone());
+        }
+    }
+    Ok(missing)
+}
+
+fn say_what_is_missing(missing: &[Requirement]) -> anyhow::Error {
+    let mut text = "this is missing, and was not to be installed:".to_owned();
+    for requirement in missing {
+        // Writing into a string cannot fail.
+        let _ = write!(text, "\n  {}\n    by hand: {}", requirement.name(), requirement.by_hand());
+    }
+    anyhow::Error::msg(text)
+}
+
+/// Held while something is fetched, so that two commands do not fetch it both.
+fn lock() -> Result<File> {
+    let path = workspace::cache().join("lock");
+    let cannot = || format!("cannot lock {}", path.display());
+    std::fs::create_dir_all(path.parent().unwrap_or(Path::new("."))).with_context(cannot)?;
+    let file = File::create(&path).with_context(cannot)?;
+    file.lock().with_context(cannot)?;
+    Ok(file)
+}
