@@ -1,1 +1,37 @@
-//! Trapline on KVM.
+//! Guest debug for arm64 KVM vCPUs: breakpoints, watchpoints, stepping, registers.
+//!
+//! The debug half works on any VMM's vCPUs: [`KvmVcpu`] takes a [`kvm_ioctls::VcpuFd`], and
+//! [`GuestMemory`] is implemented for the memory of `vm-memory`. Feature `machine` adds a small virtual
+//! machine of its own.
+//!
+//! The crate compiles on every Linux host. Where guests cannot be arm64, [`open`] answers
+//! [`Error::UnsupportedHost`].
+
+pub mod capability;
+mod core_control;
+mod edge;
+mod error;
+mod exit;
+mod guest_debug;
+mod guest_memory;
+mod host_instructions;
+mod kick;
+#[cfg(feature = "machine")]
+pub mod machine;
+pub mod register_cache;
+pub mod register_id;
+mod run_loop;
+mod target;
+mod time;
+mod vcpu;
+mod vcpu_features;
+
+pub use capability::{KvmCapabilities, open};
+pub use error::{Errno, Error};
+pub use exit::{Exit, SystemEvent};
+pub use guest_debug::GuestDebug;
+pub use guest_memory::GuestMemory;
+pub use run_loop::{EventHandler, Notice, Observer, Outcome, Session, VcpuThreads};
+pub use target::KvmTarget;
+pub use vcpu::{Devices, KvmVcpu, NoDevices, PowerState};
+pub use vcpu_features::VcpuFeatures;

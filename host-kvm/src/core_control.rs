@@ -1,0 +1,300 @@
+//! What one vCPU's thread is to do, and whether it is doing it.
+//!
+//! The thread alternates between two places: *inside*, where it has the vCPU and may be in `KVM_RUN`,
+//! and *outside*, where the vCPU's registers can be reached. It goes in only while it is wanted to run.
+//! Whoever wants it out kicks it and waits until it is outside; on that way the thread takes no lock
+//! but this module's own, so the wait cannot be for something that the waiter holds.
+
+#![expect(unsafe_code, reason = "a kick must not outlive the thread that it is for")]
+
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+
+use trapline_core::target::{Event, Resume};
+
+use crate::error::Error;
+use crate::host_instructions;
+use crate::kick::{self, Thread};
+
+/// What a vCPU's thread is to do.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Wanted {
+    /// Stay outside.
+    Halt,
+    /// Run the vCPU.
+    Run(Resume),
+    /// Return, for good.
+    Leave,
+}
+
+#[derive(Debug)]
+struct State {
+    wanted: Wanted,
+    inside: bool,
+    /// The debug exception that halted the vCPU, until its thread has told the debugger.
+    pending: Option<Event>,
+    thread: Option<Thread>,
+    /// The host's counter when the thread last came out.
+    halted_at: u64,
+}
+
+/// The meeting point of a vCPU's thread and those that control it.
+#[derive(Debug)]
+pub(crate) struct CoreControl {
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+impl CoreControl {
+    /// For a vCPU that is halted and has no thread yet.
+    pub(crate) fn new() -> Self {
+        Self {
+            state: Mutex::new(State {
+                wanted: Wanted::Halt,
+                inside: false,
+                pending: None,
+                thread: None,
+                halted_at: host_instructions::counter(),
+            }),
+            changed: Condvar::new(),
+        }
+    }
+
+    /// No method can leave the state half changed, so a panic elsewhere does not matter.
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Makes the calling thread the vCPU's, as long as what is returned lives.
+    pub(crate) fn attach(&self) -> Result<Attached<'_>, Error> {
+        kick::install_handler()?;
+        self.state().thread = Some(Thread::current());
+        Ok(Attached { control: self })
+    }
+
+    /// Whether the vCPU is halted: its registers can be reached, and stay as they are.
+    pub(crate) fn is_halted(&self) -> bool {
+        let state = self.state();
+        !state.inside && state.wanted == Wanted::Halt
+    }
+
+    /// The host's counter when the vCPU was last halted.
+    pub(crate) fn halted_at(&self) -> u64 {
+        self.state().halted_at
+    }
+
+    /// Lets a halted vCPU run; false where it is not halted.
+    pub(crate) fn resume(&self, how: Resume) -> bool {
+        let mut state = self.state();
+        if state.inside || state.wanted != Wanted::Halt {
+            return false;
+        }
+        state.wanted = Wanted::Run(how);
+        state.pending = None;
+        self.changed.notify_all();
+        true
+    }
+
+    /// Halts the vCPU and returns when its thread is outside. An event that is pending then is dropped.
+    pub(crate) fn halt(&self) {
+        let mut state = self.state();
+        if matches!(state.wanted, Wanted::Run(_)) {
+            state.wanted = Wanted::Halt;
+            kick_inside(&state);
+        }
+        while state.inside {
+            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+        state.pending = None;
+    }
+
+    /// Makes the vCPU's thread return. It does not wait for it.
+    pub(crate) fn leave(&self) {
+        let mut state = self.state();
+        state.wanted = Wanted::Leave;
+        kick_inside(&state);
+        self.changed.notify_all();
+    }
+}
+
+/// Gets the vCPU's thread out of `KVM_RUN`, if it is inside.
+fn kick_inside(state: &State) {
+    if let Some(thread) = state.thread.filter(|_| state.inside) {
+        // SAFETY: `thread` is reset under the lock that `state` is the proof of, by the thread itself
+        // before it ends (`Attached::drop`), so it is alive.
+        unsafe { thread.kick() };
+    }
+}
+
+/// What only the vCPU's own thread may do.
+#[derive(Debug)]
+pub(crate) struct Attached<'a> {
+    control: &'a CoreControl,
+}
+
+impl Attached<'_> {
+    /// Waits until the vCPU is to run, and goes inside; `None` when the thread is to return.
+    pub(crate) fn enter(&self) -> Option<Resume> {
+        let mut state = self.control.state();
+        loop {
+            match state.wanted {
+                Wanted::Leave => return None,
+                Wanted::Run(how) => {
+                    // A kick from here on is for this stay.
+                    kick::forget();
+                    state.inside = true;
+                    return Some(how);
+                }
+                Wanted::Halt => {
+                    state = self.control.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+                }
+            }
+        }
+    }
+
+    /// Comes out with a debug exception, halted.
+    pub(crate) fn come_out_with(&self, event: Event) {
+        self.come_out(true, Some(event));
+    }
+
+    /// Comes out halted.
+    pub(crate) fn come_out_halted(&self) {
+        self.come_out(true, None);
+    }
+
+    /// Comes out because of a kick; whether the vCPU is halted is for those who kicked to say.
+    pub(crate) fn come_out_kicked(&self) {
+        self.come_out(false, None);
+    }
+
+    fn come_out(&self, halt: bool, pending: Option<Event>) {
+        let mut state = self.control.state();
+        state.inside = false;
+        state.halted_at = host_instructions::counter();
+        if halt && state.wanted != Wanted::Leave {
+            state.wanted = Wanted::Halt;
+            state.pending = pending;
+        }
+        self.control.changed.notify_all();
+    }
+
+    /// The event that the thread came out with, unless somebody halted or resumed the vCPU since.
+    pub(crate) fn take_event(&self) -> Option<Event> {
+        self.control.state().pending.take()
+    }
+}
+
+impl Drop for Attached<'_> {
+    fn drop(&mut self) {
+        let mut state = self.control.state();
+        state.thread = None;
+        state.inside = false;
+        self.control.changed.notify_all();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+    use std::thread;
+    use std::time::Duration;
+
+    use super::*;
+
+    const EVENT: Event = Event::DebugException { syndrome: 0xc200_0022, fault_address: 0 };
+
+    /// A thread that stays inside until it is kicked, and tells what it does.
+    fn pretend_to_run(control: &CoreControl, said: &mpsc::Sender<Resume>) {
+        let attached = control.attach().unwrap();
+        while let Some(how) = attached.enter() {
+            said.send(how).unwrap();
+            let mut run = kvm_bindings::kvm_run::default();
+            loop {
+                // SAFETY: `run` outlives the window.
+                drop(unsafe { kick::Window::open(&mut run) });
+                if run.immediate_exit != 0 {
+                    break;
+                }
+                thread::sleep(Duration::from_micros(50));
+            }
+            attached.come_out_kicked();
+        }
+    }
+
+    #[test]
+    fn halt_returns_when_the_thread_is_outside_and_resume_lets_it_in_again() {
+        let control = CoreControl::new();
+        let (said, heard) = mpsc::channel();
+        thread::scope(|scope| {
+            scope.spawn(|| pretend_to_run(&control, &said));
+            for how in [Resume::Run, Resume::Step].into_iter().cycle().take(200) {
+                assert!(control.is_halted());
+                assert!(control.resume(how));
+                assert!(!control.is_halted());
+                assert!(!control.resume(how), "it runs already");
+                assert_eq!(heard.recv().unwrap(), how);
+                control.halt();
+                assert!(control.is_halted());
+            }
+            control.leave();
+        });
+    }
+
+    #[test]
+    fn a_halt_that_overtakes_the_thread_is_not_lost() {
+        let control = CoreControl::new();
+        let (said, heard) = mpsc::channel();
+        thread::scope(|scope| {
+            scope.spawn(|| pretend_to_run(&control, &said));
+            for _ in 0..500 {
+                control.resume(Resume::Run);
+                control.halt();
+            }
+            control.leave();
+        });
+        drop(said);
+        assert!(heard.iter().count() <= 500);
+    }
+
+    #[test]
+    fn a_vcpu_with_an_event_on_its_way_is_halted_and_the_event_is_dropped() {
+        let control = CoreControl::new();
+        let attached = control.attach().unwrap();
+        control.resume(Resume::Run);
+        assert_eq!(attached.enter(), Some(Resume::Run));
+        attached.come_out_with(EVENT);
+        assert!(control.is_halted());
+        control.halt();
+        assert_eq!(attached.take_event(), None);
+
+        control.resume(Resume::Run);
+        attached.enter();
+        attached.come_out_with(EVENT);
+        assert_eq!(attached.take_event(), Some(EVENT));
+        assert_eq!(attached.take_event(), None);
+    }
+
+    #[test]
+    fn an_event_is_dropped_when_the_vcpu_runs_on_without_it() {
+        let control = CoreControl::new();
+        let attached = control.attach().unwrap();
+        control.resume(Resume::Run);
+        attached.enter();
+        attached.come_out_with(EVENT);
+        control.resume(Resume::Step);
+        assert_eq!(attached.take_event(), None);
+        assert_eq!(attached.enter(), Some(Resume::Step));
+    }
+
+    #[test]
+    fn a_thread_that_is_to_leave_leaves_whatever_else_happens() {
+        let control = CoreControl::new();
+        let attached = control.attach().unwrap();
+        control.resume(Resume::Run);
+        attached.enter();
+        control.leave();
+        attached.come_out_with(EVENT);
+        assert_eq!((attached.take_event(), attached.enter()), (None, None));
+        drop(attached);
+        control.halt();
+    }
+}

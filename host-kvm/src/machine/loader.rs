@@ -1,0 +1,291 @@
+//! Guest images into guest memory: ELF files by physical address, and flat binaries.
+//!
+//! An image is hostile input: every offset and size in it is checked before it is used.
+
+use object::elf;
+use object::read::elf::{FileHeader, ProgramHeader};
+use trapline_core::address::{AddressRange, PhysicalAddress};
+
+use crate::guest_memory::GuestMemory;
+
+/// What has been loaded.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct LoadedImage {
+    /// The guest-physical address of the first instruction.
+    pub entry: u64,
+    /// From the first to the last byte that was loaded, guest-physical.
+    pub extent: AddressRange,
+}
+
+/// Why an image cannot be loaded.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LoadError {
+    /// The file is no ELF file, or a broken one.
+    #[error("the image is no usable ELF file: {reason}")]
+    NotElf {
+        /// What is wrong with it.
+        reason: String,
+    },
+
+    /// The ELF file is for another machine.
+    #[error("the image is an ELF file for machine {machine}, not for AArch64 (183), little-endian")]
+    WrongMachine {
+        /// `e_machine`.
+        machine: u16,
+    },
+
+    /// The ELF file is not a program.
+    #[error("the image is an ELF file of type {kind}, not an executable (2 or 3); link it first")]
+    NotExecutable {
+        /// `e_type`.
+        kind: u16,
+    },
+
+    /// There is nothing to load.
+    #[error("the image has nothing to load")]
+    Empty,
+
+    /// A segment or the image does not fit into RAM.
+    #[error(
+        "the image wants {size:#x} bytes at {address:#x}, and RAM is {ram}; link it elsewhere, or give the guest more memory"
+    )]
+    OutsideRam {
+        /// Where the part would begin, guest-physical.
+        address: u64,
+        /// Its size in bytes.
+        size: u64,
+        /// Where RAM is.
+        ram: AddressRange,
+    },
+
+    /// The entry point is in no segment.
+    #[error("the image's entry point {entry:#x} is in none of its segments")]
+    EntryOutside {
+        /// `e_entry`.
+        entry: u64,
+    },
+}
+
+type Header = elf::FileHeader64<object::LittleEndian>;
+
+/// Loads an ELF executable for AArch64: its `PT_LOAD` segments at their physical addresses, the rest of
+/// each zeroed. Nothing is written unless everything fits.
+///
+/// # Errors
+/// [`LoadError`].
+pub fn load_elf(memory: &dyn GuestMemory, ram: AddressRange, image: &[u8]) -> Result<LoadedImage, LoadError> {
+    let endian = object::LittleEndian;
+    let header = Header::parse(image).map_err(not_elf)?;
+    header.endian().map_err(not_elf)?;
+    let machine = header.e_machine.get(endian);
+    if machine != elf::EM_AARCH64 {
+        return Err(LoadError::WrongMachine { machine: machine.0 });
+    }
+    let kind = header.e_type.get(endian);
+    if kind != elf::ET_EXEC && kind != elf::ET_DYN {
+        return Err(LoadError::NotExecutable { kind: kind.0 });
+    }
+    let segments = header.program_headers(endian, image).map_err(not_elf)?;
+    let loads = || {
+        segments
+            .iter()
+            .filter(|segment| segment.p_type(endian) == elf::PT_LOAD && segment.p_memsz(endian) != 0)
+    };
+    let mut extent: Option<AddressRange> = None;
+    for segment in loads() {
+        segment.data(endian, image).map_err(|()| broken("a segment ends after the file"))?;
+        if segment.p_filesz(endian) > segment.p_memsz(endian) {
+            return Err(broken("a segment is larger in the file than in memory"));
+        }
+        let part = within(ram, segment.p_paddr(endian), segment.p_memsz(endian))?;
+        extent = Some(extent.map_or(part, |all| join(all, part)));
+    }
+    let extent = extent.ok_or(LoadError::Empty)?;
+    let virtual_entry = header.e_entry(endian);
+    let entry = loads()
+        .find_map(|segment| {
+            let offset = virtual_entry.checked_sub(segment.p_vaddr(endian))?;
+            (offset < segment.p_memsz(endian)).then(|| segment.p_paddr(endian) + offset)
+        })
+        .ok_or(LoadError::EntryOutside { entry: virtual_entry })?;
+    for segment in loads() {
+        let data = segment.data(endian, image).unwrap_or_default();
+        let address = segment.p_paddr(endian);
+        let zeros = segment.p_memsz(endian) - data.len() as u64;
+        put(memory, ram, address, data)?;
+        zero(memory, ram, address + data.len() as u64, zeros)?;
+    }
+    Ok(LoadedImage { entry, extent })
+}
+
+/// Loads a flat binary at `address`, where it also starts.
+///
+/// # Errors
+/// [`LoadError::Empty`] and [`LoadError::OutsideRam`].
+pub fn load_flat(
+    memory: &dyn GuestMemory,
+    ram: AddressRange,
+    address: u64,
+    image: &[u8],
+) -> Result<LoadedImage, LoadError> {
+    if image.is_empty() {
+        return Err(LoadError::Empty);
+    }
+    let extent = within(ram, address, image.len() as u64)?;
+    put(memory, ram, address, image)?;
+    Ok(LoadedImage { entry: address, extent })
+}
+
+fn not_elf(error: object::read::Error) -> LoadError {
+    LoadError::NotElf { reason: error.to_string() }
+}
+
+fn broken(reason: &str) -> LoadError {
+    LoadError::NotElf { reason: reason.to_owned() }
+}
+
+fn within(ram: AddressRange, address: u64, size: u64) -> Result<AddressRange, LoadError> {
+    AddressRange::new(address, size)
+        .ok()
+        .filter(|part| ram.contains(part.first()) && ram.contains(part.last()))
+        .ok_or(LoadError::OutsideRam { address, size, ram })
+}
+
+fn join(a: AddressRange, b: AddressRange) -> AddressRange {
+    let (first, last) = (a.first().min(b.first()), a.last().max(b.last()));
+    AddressRange::new(first, last - first + 1).unwrap_or(a)
+}
+
+fn put(memory: &dyn GuestMemory, ram: AddressRange, address: u64, data: &[u8]) -> Result<(), LoadError> {
+    let start = PhysicalAddress(address);
+    let refused = |_| LoadError::OutsideRam { address, size: data.len() as u64, ram };
+    memory.write(start, data).map_err(refused)?;
+    memory.synchronize_instructions(start, data.len()).map_err(refused)
+}
+
+fn zero(memory: &dyn GuestMemory, ram: AddressRange, address: u64, size: u64) -> Result<(), LoadError> {
+    const ZEROS: [u8; 0x1000] = [0; 0x1000];
+    let mut done = 0;
+    while done < size {
+        let part = (size - done).min(ZEROS.len() as u64);
+        put(memory, ram, address + done, &ZEROS[..part as usize])?;
+        done += part;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use vm_memory::{GuestAddress, GuestMemoryMmap};
+
+    const RAM: u64 = 0x4000_0000;
+    const SIZE: u64 = 0x1_0000;
+
+    fn memory() -> (GuestMemoryMmap, AddressRange) {
+        let memory = GuestMemoryMmap::from_ranges(&[(GuestAddress(RAM), SIZE as usize)]).unwrap();
+        (memory, AddressRange::new(RAM, SIZE).unwrap())
+    }
+
+    /// One program header: virtual and physical address, size in memory, contents.
+    struct Segment(u64, u64, u64, &'static [u8]);
+
+    /// An ELF executable, byte by byte from the ELF-64 object file format.
+    fn elf_file(machine: u16, kind: u16, entry: u64, segments: &[Segment]) -> Vec<u8> {
+        let mut file = b"\x7fELF\x02\x01\x01\0\0\0\0\0\0\0\0\0".to_vec();
+        file.extend(kind.to_le_bytes());
+        file.extend(machine.to_le_bytes());
+        file.extend(1_u32.to_le_bytes());
+        file.extend(entry.to_le_bytes());
+        file.extend(64_u64.to_le_bytes());
+        file.extend(0_u64.to_le_bytes());
+        file.extend(0_u32.to_le_bytes());
+        for half in [64, 56, segments.len() as u16, 64, 0, 0] {
+            file.extend(half.to_le_bytes());
+        }
+        let mut offset = 64 + 56 * segments.len() as u64;
+        for Segment(virtual_address, physical, size, data) in segments {
+            file.extend(1_u32.to_le_bytes());
+            file.extend(7_u32.to_le_bytes());
+            for word in [offset, *virtual_address, *physical, data.len() as u64, *size, 4] {
+                file.extend(word.to_le_bytes());
+            }
+            offset += data.len() as u64;
+        }
+        for Segment(_, _, _, data) in segments {
+            file.extend(*data);
+        }
+        file
+    }
+
+    const HIGH: u64 = 0xffff_8000_0000_0000;
+
+    #[test]
+    fn segments_go_to_their_physical_addresses_and_the_entry_point_with_them() {
+        let (memory, ram) = memory();
+        GuestMemory::write(&memory, PhysicalAddress(RAM), &[0xff; 0x3000]).unwrap();
+        let segments =
+            [Segment(HIGH + 0x2000, RAM + 0x2000, 0x800, b"text"), Segment(HIGH, RAM + 0x1000, 8, b"data")];
+        let file = elf_file(183, 2, HIGH + 0x2004, &segments);
+        let loaded = load_elf(&memory, ram, &file).unwrap();
+        assert_eq!(loaded.entry, RAM + 0x2004);
+        assert_eq!((loaded.extent.first(), loaded.extent.last()), (RAM + 0x1000, RAM + 0x27ff));
+        let mut bytes = [0; 16];
+        GuestMemory::read(&memory, PhysicalAddress(RAM + 0x1000), &mut bytes).unwrap();
+        assert_eq!(bytes, *b"data\0\0\0\0\xff\xff\xff\xff\xff\xff\xff\xff");
+        GuestMemory::read(&memory, PhysicalAddress(RAM + 0x27f8), &mut bytes).unwrap();
+        assert_eq!(bytes, *b"\0\0\0\0\0\0\0\0\xff\xff\xff\xff\xff\xff\xff\xff");
+    }
+
+    fn refusal(file: &[u8]) -> String {
+        let (memory, ram) = memory();
+        let refused = load_elf(&memory, ram, file).unwrap_err().to_string();
+        let mut bytes = vec![0; SIZE as usize];
+        GuestMemory::read(&memory, PhysicalAddress(RAM), &mut bytes).unwrap();
+        assert!(bytes.iter().all(|byte| *byte == 0), "a refused image left something behind: {refused}");
+        refused
+    }
+
+    #[test]
+    fn what_cannot_be_loaded_is_refused_by_name_and_loads_nothing() {
+        let good = Segment(RAM, RAM, 4, b"text");
+        let outside = Segment(RAM, RAM + SIZE - 2, 4, b"text");
+        let wraps = Segment(RAM, u64::MAX - 1, 4, b"text");
+        let inverted = Segment(RAM, RAM, 2, b"text");
+        for (file, expected) in [
+            (elf_file(62, 2, RAM, &[good]), "machine 62, not for AArch64 (183)"),
+            (elf_file(183, 1, RAM, &[Segment(RAM, RAM, 4, b"text")]), "type 1, not an executable"),
+            (elf_file(183, 2, RAM, &[]), "nothing to load"),
+            (
+                elf_file(183, 2, RAM, &[Segment(RAM, RAM, 4, b"text"), outside]),
+                "wants 0x4 bytes at 0x4000fffe, and RAM is 0x40000000..=0x4000ffff",
+            ),
+            (elf_file(183, 2, RAM, &[wraps]), "wants 0x4 bytes at 0xfffffffffffffffe"),
+            (elf_file(183, 2, RAM, &[inverted]), "larger in the file than in memory"),
+            (elf_file(183, 2, RAM + 4, &[Segment(RAM, RAM, 4, b"text")]), "entry point 0x40000004"),
+            (b"#!/bin/sh\n".to_vec(), "no usable ELF file"),
+            (Vec::new(), "no usable ELF file"),
+        ] {
+            let message = refusal(&file);
+            assert!(message.contains(expected), "{message} / {expected}");
+        }
+    }
+
+    #[test]
+    fn a_file_cut_off_anywhere_is_refused() {
+        let file = elf_file(183, 2, RAM, &[Segment(RAM, RAM, 4, b"text")]);
+        for length in 0..file.len() {
+            refusal(&file[..length]);
+        }
+    }
+
+    #[test]
+    fn a_flat_binary_starts_where_it_is_put() {
+        let (memory, ram) = memory();
+        let loaded = load_flat(&memory, ram, RAM + 0x80, b"code").unwrap();
+        assert_eq!((loaded.entry, loaded.extent.len()), (RAM + 0x80, 4));
+        assert!(matches!(load_flat(&memory, ram, RAM, b""), Err(LoadError::Empty)));
+        assert!(matches!(load_flat(&memory, ram, 0, b"code"), Err(LoadError::OutsideRam { .. })));
+    }
+}

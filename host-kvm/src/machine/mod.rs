@@ -1,0 +1,54 @@
+//! A small virtual machine around the vCPUs: memory, interrupt controller, serial port, image loader.
+//!
+//! The map: GICv3 distributor at `0x0800_0000`, redistributors from `0x080A_0000` on, a 16550 at
+//! `0x0900_0000`, RAM from `0x4000_0000` on. PSCI and the generic timer are the kernel's.
+
+mod gic;
+mod loader;
+mod memory;
+mod running;
+mod serial;
+mod vm;
+
+pub use gic::{DISTRIBUTOR_BASE, DISTRIBUTOR_SIZE, REDISTRIBUTOR_BASE, REDISTRIBUTOR_SIZE};
+pub use loader::{LoadError, LoadedImage, load_elf, load_flat};
+pub use memory::{RAM_BASE, allocate};
+pub use running::RunningMachine;
+pub use serial::{Bus, SERIAL_BASE, SERIAL_INTERRUPT, SERIAL_SIZE};
+pub use vm::{Machine, MachineConfig};
+
+/// Why a machine as configured cannot be built.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum MachineError {
+    /// The guest's memory cannot be had.
+    #[error(
+        "the host has no {} MiB of memory for the guest ({source}); \
+         give the guest less, or the host more",
+        size >> 20
+    )]
+    Memory {
+        /// How much was asked for, in bytes.
+        size: u64,
+        /// Why not.
+        source: vm_memory::mmap::MmapRegionError,
+    },
+
+    /// The guest's memory does not fit.
+    #[error("{size:#x} bytes of guest memory are no whole number of pages from 1 to {} MiB", limit >> 20)]
+    MemorySize {
+        /// How much was asked for, in bytes.
+        size: u64,
+        /// What the guest-physical address space holds, in bytes.
+        limit: u64,
+    },
+
+    /// Too many vCPUs, or none.
+    #[error("{cpus} vCPUs cannot be had; this KVM and this machine allow 1 to {limit}")]
+    Cpus {
+        /// How many were asked for.
+        cpus: u16,
+        /// How many there can be.
+        limit: u16,
+    },
+}

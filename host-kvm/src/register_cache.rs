@@ -1,0 +1,511 @@
+//! A vCPU's registers as far as somebody has looked at them.
+//!
+//! A register is read from KVM when it is first asked for, and written back before the vCPU runs on,
+//! if it was changed: a stop costs what is looked at. Registers whose values KVM checks are written at
+//! once, so that a refusal reaches whoever asked for it.
+
+use crate::error::Errno;
+use crate::register_id::{CoreRegister, RegisterId, RegisterKind, SpsrBank, SveRegister};
+
+/// `KVM_GET_ONE_REG` and `KVM_SET_ONE_REG`.
+pub trait OneRegister {
+    /// Reads a register into a buffer of its size.
+    ///
+    /// # Errors
+    /// The kernel's error number.
+    fn get(&self, id: RegisterId, buffer: &mut [u8]) -> Result<(), Errno>;
+
+    /// Writes a register from a buffer of its size.
+    ///
+    /// # Errors
+    /// The kernel's error number.
+    fn set(&self, id: RegisterId, buffer: &[u8]) -> Result<(), Errno>;
+}
+
+/// A register that KVM did not take at write-back, and why.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct WriteBackError {
+    /// Which.
+    pub id: RegisterId,
+    /// The value.
+    pub value: u128,
+    /// Why.
+    pub errno: Errno,
+}
+
+/// `PSTATE.M`, the part of `PSTATE` that KVM checks.
+const PSTATE_MODE: u64 = 0x1f;
+
+const CORE_REGISTERS: usize = 43;
+const VECTORS: usize = 32;
+
+/// The registers of one vCPU that have been read or written since it last ran.
+#[derive(Clone, Debug)]
+pub struct RegisterCache {
+    core: Slots<u64, CORE_REGISTERS>,
+    vectors: Slots<u128, VECTORS>,
+    /// System registers as read; they are written through, so none of them is ever dirty.
+    system: Vec<(RegisterId, u64)>,
+    vector_view: VectorView,
+}
+
+/// Where KVM keeps the V registers of this vCPU.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum VectorView {
+    /// Not asked yet.
+    Unknown,
+    /// Among the core registers.
+    Simd,
+    /// In the low 128 bits of the Z registers; the core ones are `EINVAL`.
+    Sve,
+}
+
+impl Default for RegisterCache {
+    fn default() -> Self {
+        Self {
+            core: Slots::new(0),
+            vectors: Slots::new(0),
+            system: Vec::new(),
+            vector_view: VectorView::Unknown,
+        }
+    }
+}
+
+impl RegisterCache {
+    /// Reads a register of 32 or 64 bits.
+    ///
+    /// # Errors
+    /// The kernel's error number.
+    pub fn read(&mut self, kvm: &impl OneRegister, id: RegisterId) -> Result<u64, Errno> {
+        if let Some(slot) = core_slot(id) {
+            if let Some(value) = self.core.get(slot) {
+                return Ok(value);
+            }
+            let value = get_u64(kvm, id)?;
+            self.core.fill(slot, value);
+            return Ok(value);
+        }
+        if let Some((_, value)) = self.system.iter().find(|(cached, _)| *cached == id) {
+            return Ok(*value);
+        }
+        let value = get_u64(kvm, id)?;
+        self.system.push((id, value));
+        Ok(value)
+    }
+
+    /// Writes a register of 32 or 64 bits, now or before the vCPU runs.
+    ///
+    /// # Errors
+    /// The kernel's error number; the register is as it was. `EINVAL` for a value that is too wide.
+    pub fn write(&mut self, kvm: &impl OneRegister, id: RegisterId, value: u64) -> Result<(), Errno> {
+        let Some(slot) = core_slot(id) else {
+            self.system.retain(|(cached, _)| *cached != id);
+            return set_u64(kvm, id, value);
+        };
+        if is_narrow(id) && value > u64::from(u32::MAX) {
+            return Err(Errno::new(libc::EINVAL));
+        }
+        let checked = id.kind() == RegisterKind::Core(CoreRegister::Pstate)
+            && self.core.get(slot).is_none_or(|old| (old ^ value) & PSTATE_MODE != 0);
+        if checked {
+            set_u64(kvm, id, value)?;
+            self.core.fill(slot, value);
+        } else {
+            self.core.change(slot, value);
+        }
+        Ok(())
+    }
+
+    /// Reads `V<number>`, 0 to 31.
+    ///
+    /// # Errors
+    /// The kernel's error number; `ENOENT` for a number above 31.
+    pub fn read_vector(&mut self, kvm: &impl OneRegister, number: u8) -> Result<u128, Errno> {
+        let (slot, core) = vector_slot(number)?;
+        if let Some(value) = self.vectors.get(slot) {
+            return Ok(value);
+        }
+        let value = match self.vector_view(kvm)? {
+            VectorView::Sve => vector_of(&get_z(kvm, number)?),
+            VectorView::Simd | VectorView::Unknown => {
+                let mut bytes = [0; 16];
+                kvm.get(core, &mut bytes)?;
+                u128::from_ne_bytes(bytes)
+            }
+        };
+        self.vectors.fill(slot, value);
+        Ok(value)
+    }
+
+    /// Writes `V<number>`, 0 to 31, before the vCPU runs. Bits of the Z register above it stay.
+    ///
+    /// # Errors
+    /// The kernel's error number; `ENOENT` for a number above 31.
+    pub fn write_vector(&mut self, kvm: &impl OneRegister, number: u8, value: u128) -> Result<(), Errno> {
+        let (slot, _) = vector_slot(number)?;
+        self.vector_view(kvm)?;
+        self.vectors.change(slot, value);
+        Ok(())
+    }
+
+    /// Writes what was changed back to KVM.
+    ///
+    /// # Errors
+    /// The first register that KVM did not take; it and those after it stay to be written.
+    pub fn write_back(&mut self, kvm: &impl OneRegister) -> Result<(), WriteBackError> {
+        while let Some((slot, value)) = self.core.next_dirty() {
+            let id = core_at(slot);
+            set_u64(kvm, id, value).map_err(|errno| WriteBackError { id, value: value.into(), errno })?;
+            self.core.clean(slot);
+        }
+        while let Some((slot, value)) = self.vectors.next_dirty() {
+            let (number, id) = (slot as u8, vector_at(slot));
+            self.set_vector(kvm, number, value).map_err(|errno| WriteBackError { id, value, errno })?;
+            self.vectors.clean(slot);
+        }
+        Ok(())
+    }
+
+    /// Forgets what was read. What was changed and not written back is lost.
+    pub fn invalidate(&mut self) {
+        self.core.clear();
+        self.vectors.clear();
+        self.system.clear();
+    }
+
+    /// Whether everything that was changed has been written back.
+    #[must_use]
+    pub fn is_clean(&self) -> bool {
+        self.core.dirty == 0 && self.vectors.dirty == 0
+    }
+
+    fn set_vector(&mut self, kvm: &impl OneRegister, number: u8, value: u128) -> Result<(), Errno> {
+        if self.vector_view(kvm)? != VectorView::Sve {
+            return kvm.set(vector_at(usize::from(number)), &value.to_ne_bytes());
+        }
+        let mut z = get_z(kvm, number)?;
+        z[..16].copy_from_slice(&value.to_le_bytes());
+        kvm.set(z_id(number), &z)
+    }
+
+    /// Finds out by trying: a vCPU that was made by somebody else does not say whether it has SVE.
+    fn vector_view(&mut self, kvm: &impl OneRegister) -> Result<VectorView, Errno> {
+        if self.vector_view == VectorView::Unknown {
+            self.vector_view = match kvm.get(vector_at(0), &mut [0; 16]) {
+                Ok(()) => VectorView::Simd,
+                Err(errno) if errno.errno() == libc::EINVAL && get_z(kvm, 0).is_ok() => VectorView::Sve,
+                Err(errno) => return Err(errno),
+            };
+        }
+        Ok(self.vector_view)
+    }
+}
+
+const Z_BYTES: usize = 256;
+
+fn z_id(number: u8) -> RegisterId {
+    RegisterId::sve(SveRegister::Z { number, slice: 0 })
+}
+
+fn get_z(kvm: &impl OneRegister, number: u8) -> Result<[u8; Z_BYTES], Errno> {
+    let mut bytes = [0; Z_BYTES];
+    kvm.get(z_id(number), &mut bytes)?;
+    Ok(bytes)
+}
+
+/// The V register in a Z register, whose bytes KVM keeps in little-endian order on any host (KVM API,
+/// section 4.68, "arm64 SVE registers").
+fn vector_of(z: &[u8; Z_BYTES]) -> u128 {
+    let mut bytes = [0; 16];
+    bytes.copy_from_slice(&z[..16]);
+    u128::from_le_bytes(bytes)
+}
+
+fn get_u64(kvm: &impl OneRegister, id: RegisterId) -> Result<u64, Errno> {
+    if is_narrow(id) {
+        let mut bytes = [0; 4];
+        kvm.get(id, &mut bytes)?;
+        return Ok(u32::from_ne_bytes(bytes).into());
+    }
+    let mut bytes = [0; 8];
+    kvm.get(id, &mut bytes)?;
+    Ok(u64::from_ne_bytes(bytes))
+}
+
+fn set_u64(kvm: &impl OneRegister, id: RegisterId, value: u64) -> Result<(), Errno> {
+    if is_narrow(id) {
+        let value = u32::try_from(value).map_err(|_| Errno::new(libc::EINVAL))?;
+        return kvm.set(id, &value.to_ne_bytes());
+    }
+    kvm.set(id, &value.to_ne_bytes())
+}
+
+fn is_narrow(id: RegisterId) -> bool {
+    id.size().is_some_and(|size| size.bytes() == 4)
+}
+
+/// Where the cache keeps a core register.
+fn core_slot(id: RegisterId) -> Option<usize> {
+    let RegisterKind::Core(register) = id.kind() else { return None };
+    Some(match register {
+        CoreRegister::X(number) => usize::from(number),
+        CoreRegister::SpEl0 => 31,
+        CoreRegister::Pc => 32,
+        CoreRegister::Pstate => 33,
+        CoreRegister::SpEl1 => 34,
+        CoreRegister::ElrEl1 => 35,
+        CoreRegister::Spsr(bank) => 36 + bank as usize,
+        CoreRegister::Fpsr => 41,
+        CoreRegister::Fpcr => 42,
+        CoreRegister::V(_) => return None,
+    })
+}
+
+fn core_at(slot: usize) -> RegisterId {
+    let register = match slot {
+        0..=30 => CoreRegister::X(slot as u8),
+        31 => CoreRegister::SpEl0,
+        32 => CoreRegister::Pc,
+        33 => CoreRegister::Pstate,
+        34 => CoreRegister::SpEl1,
+        35 => CoreRegister::ElrEl1,
+        36..=40 => CoreRegister::Spsr(SpsrBank::ALL[slot - 36]),
+        41 => CoreRegister::Fpsr,
+        _ => CoreRegister::Fpcr,
+    };
+    identifier(register)
+}
+
+fn vector_slot(number: u8) -> Result<(usize, RegisterId), Errno> {
+    let id = RegisterId::core(CoreRegister::V(number)).ok_or_else(|| Errno::new(libc::ENOENT))?;
+    Ok((usize::from(number), id))
+}
+
+fn vector_at(slot: usize) -> RegisterId {
+    identifier(CoreRegister::V(slot as u8 % VECTORS as u8))
+}
+
+/// The identifier of a register whose number is known to be in range.
+fn identifier(register: CoreRegister) -> RegisterId {
+    RegisterId::core(register).unwrap_or(RegisterId::from_raw(0))
+}
+
+/// Up to 64 values, each of which may be known, and if known may have been changed.
+#[derive(Clone, Debug)]
+struct Slots<T, const N: usize> {
+    values: [T; N],
+    valid: u64,
+    dirty: u64,
+}
+
+impl<T: Copy, const N: usize> Slots<T, N> {
+    fn new(zero: T) -> Self {
+        const { assert!(N <= 64) };
+        Self { values: [zero; N], valid: 0, dirty: 0 }
+    }
+
+    fn get(&self, slot: usize) -> Option<T> {
+        (self.valid & (1 << slot) != 0).then(|| self.values[slot])
+    }
+
+    /// Keeps what KVM has.
+    fn fill(&mut self, slot: usize, value: T) {
+        self.values[slot] = value;
+        self.valid |= 1 << slot;
+        self.dirty &= !(1 << slot);
+    }
+
+    /// Keeps what KVM is to have.
+    fn change(&mut self, slot: usize, value: T) {
+        self.fill(slot, value);
+        self.dirty |= 1 << slot;
+    }
+
+    fn next_dirty(&self) -> Option<(usize, T)> {
+        let slot = self.dirty.trailing_zeros() as usize;
+        self.values.get(slot).map(|value| (slot, *value))
+    }
+
+    fn clean(&mut self, slot: usize) {
+        self.dirty &= !(1 << slot);
+    }
+
+    fn clear(&mut self) {
+        (self.valid, self.dirty) = (0, 0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::RefCell;
+    use std::collections::HashMap;
+
+    use trapline_core::target::{Register, SystemRegister};
+
+    use super::*;
+
+    /// A vCPU's registers as the kernel has them, with a record of every ioctl.
+    #[derive(Default)]
+    struct Kernel {
+        registers: RefCell<HashMap<RegisterId, Vec<u8>>>,
+        ioctls: RefCell<Vec<(char, RegisterId)>>,
+        refused: RefCell<Vec<RegisterId>>,
+    }
+
+    impl Kernel {
+        fn take_ioctls(&self) -> Vec<(char, RegisterId)> {
+            std::mem::take(&mut self.ioctls.borrow_mut())
+        }
+
+        fn value(&self, id: RegisterId) -> u64 {
+            let bytes = &self.registers.borrow()[&id];
+            bytes.iter().rev().fold(0, |value, byte| value << 8 | u64::from(*byte))
+        }
+    }
+
+    impl OneRegister for Kernel {
+        fn get(&self, id: RegisterId, buffer: &mut [u8]) -> Result<(), Errno> {
+            assert_eq!(buffer.len(), id.size().unwrap().bytes(), "{id}");
+            self.ioctls.borrow_mut().push(('r', id));
+            if self.refused.borrow().contains(&id) {
+                return Err(Errno::new(libc::EINVAL));
+            }
+            match self.registers.borrow().get(&id) {
+                Some(bytes) => buffer.copy_from_slice(bytes),
+                None => buffer.fill(0),
+            }
+            Ok(())
+        }
+
+        fn set(&self, id: RegisterId, buffer: &[u8]) -> Result<(), Errno> {
+            assert_eq!(buffer.len(), id.size().unwrap().bytes(), "{id}");
+            self.ioctls.borrow_mut().push(('w', id));
+            if self.refused.borrow().contains(&id) {
+                return Err(Errno::new(libc::EINVAL));
+            }
+            self.registers.borrow_mut().insert(id, buffer.to_vec());
+            Ok(())
+        }
+    }
+
+    fn id(register: Register) -> RegisterId {
+        RegisterId::of(register).unwrap()
+    }
+
+    #[test]
+    fn a_register_costs_one_read_and_if_changed_one_write() {
+        let kernel = Kernel::default();
+        let mut cache = RegisterCache::default();
+        let pc = id(Register::Pc);
+        for _ in 0..3 {
+            assert_eq!(cache.read(&kernel, pc), Ok(0));
+        }
+        assert_eq!(kernel.take_ioctls(), [('r', pc)]);
+        for value in [4, 8, 12] {
+            cache.write(&kernel, pc, value).unwrap();
+        }
+        assert_eq!(cache.read(&kernel, pc), Ok(12));
+        assert_eq!(kernel.take_ioctls(), []);
+        assert!(!cache.is_clean());
+        cache.write_back(&kernel).unwrap();
+        cache.write_back(&kernel).unwrap();
+        assert_eq!(kernel.take_ioctls(), [('w', pc)]);
+        assert_eq!((kernel.value(pc), cache.is_clean()), (12, true));
+    }
+
+    #[test]
+    fn every_core_register_reaches_the_kernel_under_its_own_identifier() {
+        let kernel = Kernel::default();
+        let mut cache = RegisterCache::default();
+        let ids: Vec<RegisterId> = (0..CORE_REGISTERS).map(core_at).collect();
+        for (slot, id) in ids.iter().enumerate() {
+            assert_eq!(core_slot(*id), Some(slot), "{id}");
+            cache.write(&kernel, *id, 0x100 + slot as u64).unwrap();
+        }
+        cache.write_back(&kernel).unwrap();
+        for (slot, id) in ids.iter().enumerate() {
+            assert_eq!(kernel.value(*id), 0x100 + slot as u64, "{id}");
+        }
+    }
+
+    #[test]
+    fn a_change_of_mode_is_refused_at_once_and_a_change_of_flags_waits() {
+        let kernel = Kernel::default();
+        let mut cache = RegisterCache::default();
+        let pstate = id(Register::Pstate);
+        kernel.registers.borrow_mut().insert(pstate, 0x3c5_u64.to_ne_bytes().to_vec());
+        cache.read(&kernel, pstate).unwrap();
+        kernel.take_ioctls();
+        cache.write(&kernel, pstate, 0x0c5).unwrap();
+        assert_eq!(kernel.take_ioctls(), []);
+        kernel.refused.borrow_mut().push(pstate);
+        assert!(cache.write(&kernel, pstate, 0x3c9).is_err());
+        assert_eq!(cache.read(&kernel, pstate), Ok(0x0c5), "the refused value left no trace");
+    }
+
+    #[test]
+    fn a_system_register_is_written_at_once_and_read_again() {
+        let kernel = Kernel::default();
+        let mut cache = RegisterCache::default();
+        let sctlr = id(Register::System(SystemRegister::SCTLR_EL1));
+        cache.read(&kernel, sctlr).unwrap();
+        cache.write(&kernel, sctlr, 5).unwrap();
+        assert_eq!(kernel.take_ioctls(), [('r', sctlr), ('w', sctlr)]);
+        assert_eq!(cache.read(&kernel, sctlr), Ok(5));
+        assert_eq!(kernel.take_ioctls(), [('r', sctlr)], "KVM may have changed what was written");
+    }
+
+    #[test]
+    fn a_register_of_32_bits_takes_no_more() {
+        let kernel = Kernel::default();
+        let mut cache = RegisterCache::default();
+        let fpcr = id(Register::Fpcr);
+        assert_eq!(cache.write(&kernel, fpcr, 1 << 32).unwrap_err().errno(), libc::EINVAL);
+        cache.write(&kernel, fpcr, 0x0300_0000).unwrap();
+        cache.write_back(&kernel).unwrap();
+        assert_eq!(kernel.value(fpcr), 0x0300_0000);
+    }
+
+    #[test]
+    fn a_refused_write_back_names_the_register_and_keeps_the_rest() {
+        let kernel = Kernel::default();
+        let mut cache = RegisterCache::default();
+        let (x1, x2) = (id(Register::X(1)), id(Register::X(2)));
+        cache.write(&kernel, x1, 1).unwrap();
+        cache.write(&kernel, x2, 2).unwrap();
+        kernel.refused.borrow_mut().push(x1);
+        let error = cache.write_back(&kernel).unwrap_err();
+        assert_eq!((error.id, error.value), (x1, 1));
+        kernel.refused.borrow_mut().clear();
+        cache.write_back(&kernel).unwrap();
+        assert_eq!((kernel.value(x1), kernel.value(x2)), (1, 2));
+    }
+
+    #[test]
+    fn with_sve_a_vector_is_the_low_part_of_its_z_register() {
+        let kernel = Kernel::default();
+        let mut cache = RegisterCache::default();
+        kernel.refused.borrow_mut().extend((0..VECTORS).map(vector_at));
+        let mut z: Vec<u8> = (0..=255).collect();
+        kernel.registers.borrow_mut().insert(z_id(3), z.clone());
+        assert_eq!(cache.read_vector(&kernel, 3), Ok(0x0f0e_0d0c_0b0a_0908_0706_0504_0302_0100));
+        cache.write_vector(&kernel, 3, 0x55).unwrap();
+        cache.write_back(&kernel).unwrap();
+        z[..16].fill(0);
+        z[0] = 0x55;
+        assert_eq!(kernel.registers.borrow()[&z_id(3)], z, "the part above the V register stays");
+    }
+
+    #[test]
+    fn without_sve_a_vector_is_a_core_register_in_the_hosts_byte_order() {
+        let kernel = Kernel::default();
+        let mut cache = RegisterCache::default();
+        let value = 0x0f0e_0d0c_0b0a_0908_0706_0504_0302_0100_u128;
+        cache.write_vector(&kernel, 31, value).unwrap();
+        cache.write_back(&kernel).unwrap();
+        assert_eq!(kernel.registers.borrow()[&vector_at(31)], value.to_ne_bytes());
+        cache.invalidate();
+        assert_eq!(cache.read_vector(&kernel, 31), Ok(value));
+        assert_eq!(cache.read_vector(&kernel, 32).unwrap_err().errno(), libc::ENOENT);
+    }
+}

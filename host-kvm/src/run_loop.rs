@@ -1,0 +1,207 @@
+//! The threads that run vCPUs and tell the debugger of what stops them.
+
+use std::fmt;
+use std::sync::{Arc, Mutex};
+use std::thread::{self, JoinHandle};
+
+use trapline_core::target::{CoreId, Event};
+
+use crate::core_control::Attached;
+use crate::error::Error;
+use crate::exit::{Exit, SystemEvent};
+use crate::target::{Core, KvmTarget};
+use crate::vcpu::Devices;
+
+/// What an event came to.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Outcome {
+    /// Nobody needs to know; the cores run on as they should.
+    Resumed,
+    /// The target has stopped for its user.
+    Stopped,
+}
+
+/// Whoever decides what a debug exception means, as [`trapline_core::debugger`] does.
+///
+/// It is called on the thread of the vCPU that took the exception, with the session locked, so that it
+/// can step or run on without another thread waking up.
+pub trait EventHandler: Send + 'static {
+    /// Why an event could not be handled.
+    type Error: Into<Box<dyn std::error::Error + Send + Sync>>;
+
+    /// Handles an event of `core`, which is halted. It stays so unless the handler resumes it.
+    ///
+    /// # Errors
+    /// The core stays halted, and [`Notice::HandlerFailed`] says why.
+    fn on_event(
+        &mut self,
+        target: &mut KvmTarget,
+        core: CoreId,
+        event: Event,
+    ) -> Result<Outcome, Self::Error>;
+}
+
+/// A debugger and its target, which only move together.
+#[derive(Debug)]
+pub struct Session<H> {
+    /// The debugger.
+    pub handler: H,
+    /// What it debugs.
+    pub target: KvmTarget,
+}
+
+/// What the embedder is told, on a vCPU's thread. The vCPU is halted.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Notice {
+    /// The handler has stopped the target.
+    Stopped {
+        /// The core whose event it was.
+        core: CoreId,
+    },
+    /// The guest wants something of the machine.
+    System {
+        /// The core that asked.
+        core: CoreId,
+        /// What it wants.
+        event: SystemEvent,
+    },
+    /// The guest did what KVM cannot do.
+    Broken {
+        /// The core that did it.
+        core: CoreId,
+        /// What KVM said.
+        exit: Exit,
+    },
+    /// The vCPU cannot be run.
+    Failed {
+        /// Its core.
+        core: CoreId,
+        /// Why not.
+        error: Error,
+    },
+    /// The handler could not handle an event.
+    HandlerFailed {
+        /// The core whose event it was.
+        core: CoreId,
+        /// Why not.
+        error: Box<dyn std::error::Error + Send + Sync>,
+    },
+}
+
+/// What is called with every [`Notice`]. It is called with no lock held, and it should be quick.
+pub type Observer = Arc<dyn Fn(Notice) + Send + Sync>;
+
+/// The threads of a target's vCPUs, one each. Dropping it ends them.
+///
+/// Do not drop it with the session locked: a thread may be waiting for it.
+pub struct VcpuThreads {
+    cores: Vec<Arc<Core>>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl VcpuThreads {
+    /// Starts a thread for every vCPU of the session's target. A vCPU runs when its core is resumed.
+    ///
+    /// # Errors
+    /// [`Error::SpawnThread`] and [`Error::Poisoned`].
+    pub fn start<H: EventHandler>(
+        session: &Arc<Mutex<Session<H>>>,
+        devices: &Arc<dyn Devices + Send + Sync>,
+        observer: &Observer,
+    ) -> Result<Self, Error> {
+        let cores = session.lock().map_err(|_| SESSION_LOST)?.target.cores().to_vec();
+        let mut started = Self { cores, threads: Vec::new() };
+        for core in started.cores.clone() {
+            let number = core.id.0;
+            let (session, devices, observer) = (session.clone(), devices.clone(), observer.clone());
+            let thread = thread::Builder::new()
+                .name(format!("vcpu{number}"))
+                .spawn(move || run_vcpu(&core, &session, &*devices, &*observer))
+                .map_err(|source| Error::SpawnThread { core: number, source })?;
+            started.threads.push(thread);
+        }
+        Ok(started)
+    }
+}
+
+impl fmt::Debug for VcpuThreads {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("VcpuThreads").field("threads", &self.threads.len()).finish_non_exhaustive()
+    }
+}
+
+impl Drop for VcpuThreads {
+    fn drop(&mut self) {
+        for core in &self.cores {
+            core.control.leave();
+        }
+        for thread in self.threads.drain(..) {
+            // A panic of a vCPU's thread has been printed; there is nobody left to tell.
+            drop(thread.join());
+        }
+    }
+}
+
+const SESSION_LOST: Error = Error::Poisoned { what: "the debug session" };
+
+/// A vCPU's thread, from start to end.
+fn run_vcpu<H: EventHandler>(
+    core: &Core,
+    session: &Mutex<Session<H>>,
+    devices: &(dyn Devices + Send + Sync),
+    observer: &(dyn Fn(Notice) + Send + Sync),
+) {
+    let id = core.id;
+    let attached = match core.control.attach() {
+        Ok(attached) => attached,
+        Err(error) => return observer(Notice::Failed { core: id, error }),
+    };
+    while let Some(how) = attached.enter() {
+        let result = match core.vcpu.lock() {
+            Ok(mut vcpu) => vcpu.run(how, devices),
+            Err(_) => Err(Error::Poisoned { what: "a vCPU" }),
+        };
+        match result {
+            Ok(Exit::Interrupted) => attached.come_out_kicked(),
+            Ok(exit) => match exit.event() {
+                Some(event) => {
+                    attached.come_out_with(event);
+                    if let Some(notice) = tell_handler(id, &attached, session) {
+                        observer(notice);
+                    }
+                }
+                None => {
+                    attached.come_out_halted();
+                    observer(match exit {
+                        Exit::System(event) => Notice::System { core: id, event },
+                        exit => Notice::Broken { core: id, exit },
+                    });
+                }
+            },
+            Err(error) => {
+                attached.come_out_halted();
+                observer(Notice::Failed { core: id, error });
+            }
+        }
+    }
+}
+
+/// Brings the event that the thread came out with to the handler, if it still stands when the session
+/// is free.
+fn tell_handler<H: EventHandler>(
+    core: CoreId,
+    attached: &Attached<'_>,
+    session: &Mutex<Session<H>>,
+) -> Option<Notice> {
+    let Ok(mut session) = session.lock() else {
+        return Some(Notice::Failed { core, error: SESSION_LOST });
+    };
+    let event = attached.take_event()?;
+    let Session { handler, target } = &mut *session;
+    match handler.on_event(target, core, event) {
+        Ok(Outcome::Resumed) => None,
+        Ok(Outcome::Stopped) => Some(Notice::Stopped { core }),
+        Err(error) => Some(Notice::HandlerFailed { core, error: error.into() }),
+    }
+}

@@ -1,0 +1,251 @@
+//! Several vCPUs and their guest's memory as a target of the debugger.
+
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use trapline_core::address::PhysicalAddress;
+use trapline_core::comparator::Capabilities;
+use trapline_core::target::{
+    Arming, Backend, BreakInstruction, Comparators, CoreId, CoreState, Memory, Refusal, Register, Registers,
+    Resume, RunControl, SystemRegister, TargetError, TargetResult,
+};
+
+use crate::capability::KvmCapabilities;
+use crate::core_control::CoreControl;
+use crate::error::Error;
+use crate::guest_memory::GuestMemory;
+use crate::register_id::RegisterId;
+use crate::time::VirtualTime;
+use crate::vcpu::{KvmVcpu, PowerState};
+
+/// One vCPU, shared by its thread and the target.
+///
+/// The thread has `vcpu` locked while it is inside (see [`CoreControl`]); the target locks it only
+/// while the vCPU is halted, so neither waits for the other.
+#[derive(Debug)]
+pub(crate) struct Core {
+    pub(crate) id: CoreId,
+    pub(crate) vcpu: Mutex<KvmVcpu>,
+    pub(crate) control: CoreControl,
+}
+
+/// vCPUs and guest memory of any VMM's, for [`trapline_core::debugger`].
+///
+/// All vCPUs are halted at first; their threads are those of [`crate::VcpuThreads`].
+///
+/// [`RunControl::halt`] drops a debug exception of the vCPU that the debugger has not been told of:
+/// - A breakpoint, a watchpoint and a breakpoint instruction are taken *before* the instruction is
+///   executed, so the exception comes again when the vCPU runs on, if it then still should.
+/// - A completed step is not repeated: the program counter tells that the instruction is done.
+#[derive(Debug)]
+pub struct KvmTarget {
+    cores: Vec<Arc<Core>>,
+    memory: SharedMemory,
+    capabilities: Capabilities,
+    time: VirtualTime,
+}
+
+/// Guest memory that is shared with the VMM.
+struct SharedMemory(Arc<dyn GuestMemory>);
+
+impl std::fmt::Debug for SharedMemory {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("GuestMemory")
+    }
+}
+
+impl KvmTarget {
+    /// A target of these vCPUs, which become cores 0, 1, … in their order.
+    ///
+    /// # Errors
+    /// [`Error::Missing`] where KVM has no guest debug; [`Error::ReadRegister`].
+    pub fn new(
+        vcpus: Vec<KvmVcpu>,
+        memory: Arc<dyn GuestMemory>,
+        kvm: &KvmCapabilities,
+    ) -> Result<Self, Error> {
+        kvm.require_guest_debug()?;
+        let mut capabilities = Capabilities {
+            breakpoints: kvm.breakpoints,
+            watchpoints: kvm.watchpoints,
+            ..Capabilities::default()
+        };
+        let mut cores = Vec::with_capacity(vcpus.len());
+        for (number, mut vcpu) in (0..=u16::MAX).zip(vcpus) {
+            if number == 0 {
+                capabilities.context_aware = context_aware(&mut vcpu)?.min(kvm.breakpoints);
+            }
+            cores.push(Arc::new(Core {
+                id: CoreId(number),
+                vcpu: Mutex::new(vcpu),
+                control: CoreControl::new(),
+            }));
+        }
+        Ok(Self { cores, memory: SharedMemory(memory), capabilities, time: VirtualTime::default() })
+    }
+
+    /// Whether the guest's virtual time stands still while all its vCPUs are halted. It does, unless it
+    /// is told otherwise here.
+    pub const fn hold_virtual_time(&mut self, hold: bool) {
+        self.time.hold(hold);
+    }
+
+    /// Works on a halted vCPU in ways that the target's traits do not know.
+    ///
+    /// # Errors
+    /// Refused where the core does not exist or is running.
+    pub fn with_vcpu<T>(&self, core: CoreId, work: impl FnOnce(&mut KvmVcpu) -> T) -> TargetResult<T, Self> {
+        Ok(work(&mut *self.halted(core)?))
+    }
+
+    /// How many ioctls have been issued on the vCPUs that are halted.
+    #[must_use]
+    pub fn ioctls(&self) -> u64 {
+        self.cores.iter().filter_map(|core| Some(self.halted(core.id).ok()?.ioctls())).sum()
+    }
+
+    pub(crate) fn cores(&self) -> &[Arc<Core>] {
+        &self.cores
+    }
+
+    fn core(&self, core: CoreId) -> TargetResult<&Arc<Core>, Self> {
+        self.cores.get(usize::from(core.0)).ok_or(Refusal::NoSuchCore(core).into())
+    }
+
+    /// The vCPU of a halted core. Its thread is outside and cannot go in before somebody who has this
+    /// target resumes it.
+    fn halted(&self, core: CoreId) -> TargetResult<MutexGuard<'_, KvmVcpu>, Self> {
+        let entry = self.core(core)?;
+        if !entry.control.is_halted() {
+            return Err(Refusal::Running(core).into());
+        }
+        entry.vcpu.lock().map_err(|_| TargetError::Lost(Error::Poisoned { what: "a vCPU" }))
+    }
+}
+
+/// How many breakpoints can match a context: `ID_AA64DFR0_EL1.CTX_CMPs`, bits 31 to 28, less 1.
+fn context_aware(vcpu: &mut KvmVcpu) -> Result<u8, Error> {
+    let features = vcpu.read(RegisterId::system(SystemRegister::ID_AA64DFR0_EL1))?;
+    Ok((features >> 28 & 0xf) as u8 + 1)
+}
+
+fn identifier(register: Register) -> Result<RegisterId, Refusal> {
+    RegisterId::of(register).ok_or(Refusal::NoSuchRegister(register))
+}
+
+/// What KVM's answer about a register means: numbers that say "no" are refusals, anything else is the
+/// end (Linux, arch/arm64/kvm/{guest,sys_regs}.c).
+fn register_error(error: Error, register: Register) -> TargetError<Error> {
+    match &error {
+        Error::ReadRegister { errno, .. } if matches!(errno.errno(), libc::ENOENT | libc::EINVAL) => {
+            Refusal::NoSuchRegister(register).into()
+        }
+        Error::WriteRegister { errno, value, .. } => match errno.errno() {
+            libc::ENOENT => Refusal::NoSuchRegister(register).into(),
+            libc::EINVAL | libc::E2BIG => Refusal::BadValue { register, value: *value as u64 }.into(),
+            libc::EPERM | libc::EBUSY => Refusal::ReadOnly(register).into(),
+            _ => TargetError::Lost(error),
+        },
+        _ => TargetError::Lost(error),
+    }
+}
+
+fn vector_error(error: Error, number: u8) -> TargetError<Error> {
+    match error {
+        Error::ReadRegister { errno, .. } | Error::WriteRegister { errno, .. }
+            if matches!(errno.errno(), libc::ENOENT | libc::EINVAL) =>
+        {
+            Refusal::NoSuchVector(number).into()
+        }
+        error => TargetError::Lost(error),
+    }
+}
+
+impl Backend for KvmTarget {
+    type Error = Error;
+
+    fn cores(&self) -> u16 {
+        self.cores.len() as u16
+    }
+}
+
+impl Registers for KvmTarget {
+    fn read_register(&mut self, core: CoreId, register: Register) -> TargetResult<u64, Self> {
+        let mut vcpu = self.halted(core)?;
+        vcpu.read(identifier(register)?).map_err(|error| register_error(error, register))
+    }
+
+    fn write_register(&mut self, core: CoreId, register: Register, value: u64) -> TargetResult<(), Self> {
+        let mut vcpu = self.halted(core)?;
+        vcpu.write(identifier(register)?, value).map_err(|error| register_error(error, register))
+    }
+
+    fn read_vector(&mut self, core: CoreId, number: u8) -> TargetResult<u128, Self> {
+        self.halted(core)?.read_vector(number).map_err(|error| vector_error(error, number))
+    }
+
+    fn write_vector(&mut self, core: CoreId, number: u8, value: u128) -> TargetResult<(), Self> {
+        self.halted(core)?.write_vector(number, value).map_err(|error| vector_error(error, number))
+    }
+}
+
+impl Memory for KvmTarget {
+    fn read_memory(&mut self, address: PhysicalAddress, buffer: &mut [u8]) -> TargetResult<(), Self> {
+        Ok(self.memory.0.read(address, buffer)?)
+    }
+
+    fn write_memory(&mut self, address: PhysicalAddress, bytes: &[u8]) -> TargetResult<(), Self> {
+        Ok(self.memory.0.write(address, bytes)?)
+    }
+
+    fn synchronize_instructions(
+        &mut self,
+        address: PhysicalAddress,
+        length: usize,
+    ) -> TargetResult<(), Self> {
+        Ok(self.memory.0.synchronize_instructions(address, length)?)
+    }
+}
+
+impl Comparators for KvmTarget {
+    fn capabilities(&self) -> Capabilities {
+        self.capabilities
+    }
+
+    fn break_instruction(&self) -> BreakInstruction {
+        BreakInstruction::Brk
+    }
+
+    fn commit(&mut self, core: CoreId, arming: &Arming) -> TargetResult<(), Self> {
+        self.halted(core)?.arm(arming);
+        Ok(())
+    }
+}
+
+impl RunControl for KvmTarget {
+    fn core_state(&mut self, core: CoreId) -> TargetResult<CoreState, Self> {
+        if !self.core(core)?.control.is_halted() {
+            return Ok(CoreState::Running);
+        }
+        match self.halted(core)?.power_state().map_err(TargetError::Lost)? {
+            PowerState::Off => Ok(CoreState::Off),
+            PowerState::Runnable | PowerState::Suspended => Ok(CoreState::Halted),
+        }
+    }
+
+    fn resume(&mut self, core: CoreId, how: Resume) -> TargetResult<(), Self> {
+        if self.cores.iter().all(|core| core.control.is_halted()) {
+            let halted_at = self.cores.iter().map(|core| core.control.halted_at()).max();
+            let mut vcpu = self.halted(core)?;
+            self.time.run_on(&mut vcpu, halted_at.unwrap_or_default()).map_err(TargetError::Lost)?;
+        }
+        match self.core(core)?.control.resume(how) {
+            true => Ok(()),
+            false => Err(Refusal::Running(core).into()),
+        }
+    }
+
+    fn halt(&mut self, core: CoreId) -> TargetResult<(), Self> {
+        self.core(core)?.control.halt();
+        Ok(())
+    }
+}

@@ -1,0 +1,298 @@
+//! A vCPU with its registers at hand and its debug hardware under control.
+
+#![expect(unsafe_code, reason = "a kick reaches into the page that the vCPU shares with the kernel")]
+
+use std::any::Any;
+use std::cell::Cell;
+use std::sync::Arc;
+
+use kvm_ioctls::{VcpuExit, VcpuFd};
+use trapline_core::target::{Arming, Resume};
+
+use crate::edge;
+use crate::error::{Errno, Error};
+use crate::exit::{Exit, SystemEvent};
+use crate::guest_debug::GuestDebug;
+use crate::kick::Window;
+use crate::register_cache::{OneRegister, RegisterCache};
+use crate::register_id::RegisterId;
+
+/// What answers when a guest accesses an address that is no memory.
+pub trait Devices {
+    /// Fills `data`, 1 to 8 bytes, with what stands at a guest-physical address. Zeros where nothing
+    /// does.
+    fn read(&self, address: u64, data: &mut [u8]);
+
+    /// Takes what the guest wrote, 1 to 8 bytes, to a guest-physical address.
+    fn write(&self, address: u64, data: &[u8]);
+}
+
+/// No devices: reads give zeros, writes are lost.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct NoDevices;
+
+impl Devices for NoDevices {
+    fn read(&self, _: u64, data: &mut [u8]) {
+        data.fill(0);
+    }
+
+    fn write(&self, _: u64, _: &[u8]) {}
+}
+
+/// What a vCPU is doing by its multiprocessing state (`KVM_GET_MP_STATE`).
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[non_exhaustive]
+pub enum PowerState {
+    /// On.
+    Runnable,
+    /// Off until another vCPU's PSCI CPU_ON.
+    Off,
+    /// Suspended until an interrupt wakes it.
+    Suspended,
+}
+
+/// A vCPU of any VMM's, made and initialised, with guest debug.
+///
+/// Registers are read when they are asked for and written back before the vCPU runs; `KVM_RUN` and
+/// `KVM_SET_GUEST_DEBUG` are issued by [`KvmVcpu::run`] alone, the latter only where something changed.
+#[derive(Debug)]
+pub struct KvmVcpu {
+    fd: CountedFd,
+    cache: RegisterCache,
+    arming: Arming,
+    /// What the kernel has; `None` until we have told it.
+    applied: Option<GuestDebug>,
+    /// Whether it took a debug exception when it last ran, so that it must be on.
+    on: bool,
+    /// The guest's memory, which must not be unmapped before the vCPU is gone. Dropped last.
+    _memory: Option<Arc<dyn Any + Send + Sync>>,
+}
+
+impl KvmVcpu {
+    /// Takes over a vCPU. It must have been initialised (`KVM_ARM_VCPU_INIT`).
+    #[must_use]
+    pub fn new(fd: VcpuFd) -> Self {
+        Self {
+            fd: CountedFd { fd, ioctls: Cell::new(0) },
+            cache: RegisterCache::default(),
+            arming: Arming::default(),
+            applied: None,
+            on: false,
+            _memory: None,
+        }
+    }
+
+    /// Keeps the guest's memory mapped as long as the vCPU exists.
+    #[cfg(feature = "machine")]
+    pub(crate) fn keeping(self, memory: Arc<dyn Any + Send + Sync>) -> Self {
+        Self { _memory: Some(memory), ..self }
+    }
+
+    /// How many ioctls have been issued on this vCPU, `KVM_RUN` included.
+    #[must_use]
+    pub fn ioctls(&self) -> u64 {
+        self.fd.ioctls.get()
+    }
+
+    /// Reads a register of 32 or 64 bits.
+    ///
+    /// # Errors
+    /// [`Error::ReadRegister`].
+    pub fn read(&mut self, id: RegisterId) -> Result<u64, Error> {
+        self.cache.read(&self.fd, id).map_err(|errno| Error::ReadRegister { id, errno })
+    }
+
+    /// Writes a register of 32 or 64 bits; it is in the vCPU before it runs.
+    ///
+    /// # Errors
+    /// [`Error::WriteRegister`]; the register is as it was.
+    pub fn write(&mut self, id: RegisterId, value: u64) -> Result<(), Error> {
+        self.cache.write(&self.fd, id, value).map_err(|errno| Error::WriteRegister {
+            id,
+            value: value.into(),
+            errno,
+        })
+    }
+
+    /// Reads `V<number>`, 0 to 31, also of a vCPU with SVE.
+    ///
+    /// # Errors
+    /// [`Error::ReadRegister`].
+    pub fn read_vector(&mut self, number: u8) -> Result<u128, Error> {
+        self.cache
+            .read_vector(&self.fd, number)
+            .map_err(|errno| Error::ReadRegister { id: vector_id(number), errno })
+    }
+
+    /// Writes `V<number>`, 0 to 31, also of a vCPU with SVE, whose higher bits stay as they are.
+    ///
+    /// # Errors
+    /// [`Error::WriteRegister`].
+    pub fn write_vector(&mut self, number: u8, value: u128) -> Result<(), Error> {
+        self.cache.write_vector(&self.fd, number, value).map_err(|errno| Error::WriteRegister {
+            id: vector_id(number),
+            value,
+            errno,
+        })
+    }
+
+    /// Writes every changed register back, as [`KvmVcpu::run`] does.
+    ///
+    /// # Errors
+    /// [`Error::WriteRegister`] for the first one that KVM does not take.
+    pub fn write_back(&mut self) -> Result<(), Error> {
+        self.cache.write_back(&self.fd).map_err(|refused| Error::WriteRegister {
+            id: refused.id,
+            value: refused.value,
+            errno: refused.errno,
+        })
+    }
+
+    /// Every register that KVM lists for this vCPU (`KVM_GET_REG_LIST`).
+    ///
+    /// # Errors
+    /// [`Error::Ioctl`].
+    pub fn registers(&self) -> Result<Vec<RegisterId>, Error> {
+        self.fd.count();
+        edge::register_list(&self.fd.fd)
+    }
+
+    /// Whether the vCPU is on.
+    ///
+    /// # Errors
+    /// [`Error::Ioctl`].
+    pub fn power_state(&self) -> Result<PowerState, Error> {
+        if self.on {
+            return Ok(PowerState::Runnable);
+        }
+        self.fd.count();
+        let state = self.fd.fd.get_mp_state().map_err(Error::ioctl("KVM_GET_MP_STATE"))?;
+        Ok(match state.mp_state {
+            kvm_bindings::KVM_MP_STATE_STOPPED => PowerState::Off,
+            // KVM_MP_STATE_SUSPENDED of Linux 5.19.
+            10 => PowerState::Suspended,
+            _ => PowerState::Runnable,
+        })
+    }
+
+    /// What the debug hardware is to trap from the next [`KvmVcpu::run`] on.
+    pub fn arm(&mut self, arming: &Arming) {
+        self.arming = *arming;
+    }
+
+    /// What the debug hardware is to trap.
+    #[must_use]
+    pub const fn arming(&self) -> &Arming {
+        &self.arming
+    }
+
+    /// Gives the vCPU to somebody who does with it what this type does not: changed registers are
+    /// written back before, and nothing is taken for known afterwards.
+    ///
+    /// # Errors
+    /// [`Error::WriteRegister`]; `work` was not called.
+    pub fn with_fd<T>(&mut self, work: impl FnOnce(&VcpuFd) -> T) -> Result<T, Error> {
+        self.write_back()?;
+        self.cache.invalidate();
+        self.applied = None;
+        self.on = false;
+        Ok(work(&self.fd.fd))
+    }
+
+    /// Runs the vCPU until something happens that is not an access to a device.
+    ///
+    /// When it returns, an access to a device has been completed: the registers are those of the
+    /// instruction that comes next. A kick, or any signal that a handler takes, makes it return
+    /// [`Exit::Interrupted`].
+    ///
+    /// # Errors
+    /// [`Error::WriteRegister`] where a changed register is not taken; the vCPU did not run.
+    /// [`Error::Ioctl`] where `KVM_SET_GUEST_DEBUG` or `KVM_RUN` fails.
+    pub fn run(&mut self, how: Resume, devices: &(impl Devices + ?Sized)) -> Result<Exit, Error> {
+        self.write_back()?;
+        self.apply_debug(GuestDebug::new(&self.arming, how))?;
+        self.cache.invalidate();
+        self.on = false;
+        loop {
+            if let Some(exit) = self.enter(devices)? {
+                self.on = matches!(exit, Exit::Debug { .. });
+                return Ok(exit);
+            }
+        }
+    }
+
+    fn apply_debug(&mut self, wanted: GuestDebug) -> Result<(), Error> {
+        let off = |debug: &GuestDebug| debug.control() == 0;
+        let same = self.applied.is_some_and(|now| now == wanted || (off(&now) && off(&wanted)));
+        if !same {
+            self.fd.count();
+            edge::set_guest_debug(&self.fd.fd, &wanted)?;
+            self.applied = Some(wanted);
+        }
+        Ok(())
+    }
+
+    /// One `KVM_RUN`; `None` after an access to a device, which the next one completes.
+    fn enter(&mut self, devices: &(impl Devices + ?Sized)) -> Result<Option<Exit>, Error> {
+        self.fd.count();
+        let fd = &mut self.fd.fd;
+        // SAFETY: `kvm_run` stays mapped as long as `fd` lives, which outlives this function.
+        let window = unsafe { Window::open(fd.get_kvm_run()) };
+        let result = fd.run();
+        drop(window);
+        let exit = match result {
+            Ok(VcpuExit::MmioRead(address, data)) => {
+                devices.read(address, data);
+                return Ok(None);
+            }
+            Ok(VcpuExit::MmioWrite(address, data)) => {
+                devices.write(address, data);
+                return Ok(None);
+            }
+            Ok(VcpuExit::Debug(arch)) => edge::debug_exit(&arch, fd.get_kvm_run().flags),
+            Ok(VcpuExit::Intr) => Exit::Interrupted,
+            Ok(VcpuExit::SystemEvent(kind, _)) => Exit::System(SystemEvent::from_raw(kind)),
+            Ok(VcpuExit::InternalError) => Exit::InternalError,
+            Ok(VcpuExit::FailEntry(reason, cpu)) => Exit::FailEntry { reason, cpu },
+            Ok(VcpuExit::MemoryFault { gpa, size, .. }) => Exit::MemoryFault { address: gpa, size },
+            Ok(_) => Exit::Other { reason: fd.get_kvm_run().exit_reason },
+            Err(errno) => match errno.errno() {
+                libc::EINTR | libc::EAGAIN => Exit::Interrupted,
+                // Linux, arch/arm64/kvm/mmio.c: an abort without a valid syndrome.
+                libc::ENOSYS => Exit::UndecodableAccess,
+                _ => return Err(Error::Ioctl { operation: "KVM_RUN", errno }),
+            },
+        };
+        Ok(Some(exit))
+    }
+}
+
+fn vector_id(number: u8) -> RegisterId {
+    use crate::register_id::CoreRegister;
+    RegisterId::core(CoreRegister::V(number)).unwrap_or(RegisterId::from_raw(0))
+}
+
+/// A vCPU's file with a count of its ioctls.
+#[derive(Debug)]
+struct CountedFd {
+    fd: VcpuFd,
+    ioctls: Cell<u64>,
+}
+
+impl CountedFd {
+    fn count(&self) {
+        self.ioctls.set(self.ioctls.get() + 1);
+    }
+}
+
+impl OneRegister for CountedFd {
+    fn get(&self, id: RegisterId, buffer: &mut [u8]) -> Result<(), Errno> {
+        self.count();
+        self.fd.get_one_reg(id.raw(), buffer).map(|_| ())
+    }
+
+    fn set(&self, id: RegisterId, buffer: &[u8]) -> Result<(), Errno> {
+        self.count();
+        self.fd.set_one_reg(id.raw(), buffer).map(|_| ())
+    }
+}

@@ -1,0 +1,115 @@
+//! With what a vCPU is made: `KVM_ARM_VCPU_INIT` and `KVM_ARM_VCPU_FINALIZE`.
+
+use kvm_ioctls::{VcpuFd, VmFd};
+
+use crate::capability::KvmCapabilities;
+use crate::edge;
+use crate::error::Error;
+
+/// `struct kvm_vcpu_init.features`: 32 features a word.
+pub(crate) type FeatureWords = [u32; 7];
+
+// KVM API, section 4.82 "KVM_ARM_VCPU_INIT": bit numbers of the features.
+const POWER_OFF: u32 = 0;
+const EL1_32BIT: u32 = 1;
+const PSCI_0_2: u32 = 2;
+const PMU_V3: u32 = 3;
+const SVE: u32 = 4;
+const PTRAUTH_ADDRESS: u32 = 5;
+const PTRAUTH_GENERIC: u32 = 6;
+
+/// What a vCPU is to have. The default is a plain AArch64 vCPU that PSCI can control.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct VcpuFeatures {
+    /// It waits for another vCPU's PSCI CPU_ON.
+    pub power_off: bool,
+    /// PSCI 0.2 or later, by the kernel.
+    pub psci_0_2: bool,
+    /// EL1 is AArch32.
+    pub el1_32bit: bool,
+    /// A performance monitor, version 3.
+    pub pmu_v3: bool,
+    /// The Scalable Vector Extension.
+    pub sve: bool,
+    /// Pointer authentication with address and generic keys; KVM allows both or neither.
+    pub ptrauth: bool,
+}
+
+impl Default for VcpuFeatures {
+    fn default() -> Self {
+        Self { power_off: false, psci_0_2: true, el1_32bit: false, pmu_v3: false, sve: false, ptrauth: false }
+    }
+}
+
+impl VcpuFeatures {
+    /// Whether KVM has all of it.
+    ///
+    /// # Errors
+    /// [`Error::Missing`] with the first feature that KVM lacks.
+    pub fn check(&self, capabilities: &KvmCapabilities) -> Result<(), Error> {
+        for (wanted, present, what, capability) in [
+            (self.psci_0_2, capabilities.psci_0_2, "PSCI 0.2", "KVM_CAP_ARM_PSCI_0_2"),
+            (self.el1_32bit, capabilities.el1_32bit, "AArch32 guests", "KVM_CAP_ARM_EL1_32BIT"),
+            (self.pmu_v3, capabilities.pmu_v3, "a performance monitor for guests", "KVM_CAP_ARM_PMU_V3"),
+            (self.sve, capabilities.sve, "SVE for guests", "KVM_CAP_ARM_SVE"),
+            (
+                self.ptrauth,
+                capabilities.ptrauth,
+                "pointer authentication for guests",
+                "KVM_CAP_ARM_PTRAUTH_ADDRESS",
+            ),
+        ] {
+            if wanted && !present {
+                let hint = "use a host processor that has it, or leave the feature out";
+                return Err(Error::Missing { what, capability, hint });
+            }
+        }
+        Ok(())
+    }
+
+    /// Initialises a vCPU: the host's preferred target, these features, then what needs to be
+    /// finalised. Calling it again resets the vCPU.
+    ///
+    /// # Errors
+    /// [`Error::Ioctl`] and [`Error::UnsupportedHost`].
+    pub fn init(&self, vm: &VmFd, vcpu: &VcpuFd) -> Result<(), Error> {
+        edge::init_vcpu(vcpu, edge::preferred_target(vm)?, self.words())?;
+        if self.sve {
+            edge::finalize_vcpu(vcpu, SVE)?;
+        }
+        Ok(())
+    }
+
+    fn words(&self) -> FeatureWords {
+        let bit = |wanted: bool, number: u32| u32::from(wanted) << number;
+        let first = bit(self.power_off, POWER_OFF)
+            | bit(self.el1_32bit, EL1_32BIT)
+            | bit(self.psci_0_2, PSCI_0_2)
+            | bit(self.pmu_v3, PMU_V3)
+            | bit(self.sve, SVE)
+            | bit(self.ptrauth, PTRAUTH_ADDRESS)
+            | bit(self.ptrauth, PTRAUTH_GENERIC);
+        [first, 0, 0, 0, 0, 0, 0]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_feature_is_its_bit_of_the_kvm_api() {
+        let none = VcpuFeatures { psci_0_2: false, ..VcpuFeatures::default() };
+        for (features, word) in [
+            (none, 0),
+            (VcpuFeatures::default(), 1 << 2),
+            (VcpuFeatures { power_off: true, ..none }, 1 << 0),
+            (VcpuFeatures { el1_32bit: true, ..none }, 1 << 1),
+            (VcpuFeatures { pmu_v3: true, ..none }, 1 << 3),
+            (VcpuFeatures { sve: true, ..none }, 1 << 4),
+            (VcpuFeatures { ptrauth: true, ..none }, 1 << 5 | 1 << 6),
+        ] {
+            assert_eq!(features.words(), [word, 0, 0, 0, 0, 0, 0], "{features:?}");
+        }
+    }
+}
