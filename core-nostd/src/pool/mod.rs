@@ -1,1 +1,143 @@
 //! Which comparator serves which request.
+//!
+//! A pool holds requests and the numbers of the pairs that serve them. Reserving is all or nothing;
+//! identical requests share their pairs and are counted. Nothing here touches hardware:
+//! [`BreakpointPool::arm`] and [`WatchpointPool::arm`] fill a bank's pairs for whoever does.
+
+mod breakpoints;
+mod slots;
+mod watchpoints;
+
+pub use breakpoints::{BreakpointPool, ReservedBreakpoint};
+pub use slots::Slots;
+pub use watchpoints::{Hit, ReservedWatchpoint, WatchpointPool};
+
+use core::fmt;
+
+use crate::watchpoint::WatchpointError;
+
+/// Who reserved a request. Each owner releases its own.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Owner(pub u8);
+
+impl Owner {
+    /// The debugger's client: what the user asked for.
+    pub const DEBUGGER: Self = Self(0);
+    /// The debugger itself, as for a step over a call.
+    pub const INTERNAL: Self = Self(1);
+    /// The software of the target, where a hypervisor serves it from the same hardware.
+    pub const GUEST: Self = Self(2);
+    /// The hypervisor or the VMM.
+    pub const HOST: Self = Self(3);
+}
+
+impl fmt::Display for Owner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Self::DEBUGGER => f.write_str("the debugger"),
+            Self::INTERNAL => f.write_str("the debugger itself"),
+            Self::GUEST => f.write_str("the guest"),
+            Self::HOST => f.write_str("the host"),
+            Self(number) => write!(f, "owner {number}"),
+        }
+    }
+}
+
+/// Why a pool did not reserve or release. It is as it was.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
+pub enum PoolError {
+    /// The request takes more pairs than are free.
+    NotEnoughPairs {
+        /// How many it takes.
+        needed: u64,
+        /// How many are free.
+        free: u8,
+    },
+    /// The request takes a context-aware pair, and none is free.
+    NoContextAwarePair {
+        /// How many there are, all of them in use.
+        context_aware: u8,
+    },
+    /// The request needs FEAT_BWE, which the core does not have.
+    NoMismatch,
+    /// The watchpoint is linked to a breakpoint pair that is not there or not context-aware.
+    NoSuchLink {
+        /// The number of the pair.
+        number: u8,
+    },
+    /// There is no room for another request, though its pairs could be shared.
+    TooManyRequests {
+        /// How many requests the pool holds at most.
+        capacity: u8,
+    },
+    /// The request was reserved as often as can be counted.
+    TooManyReferences {
+        /// How often.
+        references: u16,
+    },
+    /// Nothing like it is reserved by this owner.
+    NotReserved,
+    /// No comparators watch this.
+    Watchpoint(WatchpointError),
+}
+
+impl From<WatchpointError> for PoolError {
+    fn from(error: WatchpointError) -> Self {
+        Self::Watchpoint(error)
+    }
+}
+
+impl fmt::Display for PoolError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotEnoughPairs { needed, free } => {
+                write!(f, "this takes {needed} pairs and {free} are free; remove others first")
+            }
+            Self::NoContextAwarePair { context_aware } => write!(
+                f,
+                "this takes a context-aware pair and all {context_aware} of them are in use; remove others first"
+            ),
+            Self::NoMismatch => f.write_str("this core has no address mismatch and no ranges (FEAT_BWE)"),
+            Self::NoSuchLink { number } => {
+                write!(f, "breakpoint pair {number} is no link target; reserve one first")
+            }
+            Self::TooManyRequests { capacity } => {
+                write!(f, "the pool holds {capacity} requests already; remove others first")
+            }
+            Self::TooManyReferences { references } => {
+                write!(f, "this was already reserved {references} times")
+            }
+            Self::NotReserved => f.write_str("no such request is reserved by this owner"),
+            Self::Watchpoint(error) => error.fmt(f),
+        }
+    }
+}
+
+impl core::error::Error for PoolError {
+    fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
+        match self {
+            Self::Watchpoint(error) => Some(error),
+            _ => None,
+        }
+    }
+}
+
+/// Who holds a request, how often, and what serves it: apart from the request itself, so that neither
+/// is padded to the other's alignment.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+struct Holding<S> {
+    references: u16,
+    slots: S,
+    owner: Owner,
+}
+
+impl<S> Holding<S> {
+    fn add_reference(&mut self) -> Result<(), PoolError> {
+        let references = self.references;
+        self.references = references.checked_add(1).ok_or(PoolError::TooManyReferences { references })?;
+        Ok(())
+    }
+}

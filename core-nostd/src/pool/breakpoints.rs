@@ -1,0 +1,250 @@
+//! Breakpoint pairs.
+
+use core::fmt;
+
+use heapless::Vec;
+
+use super::{Holding, Owner, PoolError, Slots};
+use crate::breakpoint::{Breakpoint, BreakpointNumber, Context};
+use crate::comparator::{Capabilities, MAX_PAIRS, Pair};
+
+/// The breakpoint pairs of a core and the requests that they serve, at most `N`.
+///
+/// Plain address breakpoints take the lowest-numbered free pairs, so that the context-aware ones, the
+/// highest-numbered, last longest. A linked breakpoint takes a context-aware pair for its context, which
+/// all breakpoints linked to the same context share, and another pair for its address.
+#[derive(Clone)]
+pub struct BreakpointPool<const N: usize = MAX_PAIRS> {
+    requests: Vec<Breakpoint, N, u8>,
+    /// By the same index as `requests`.
+    holdings: Vec<Holding<PairNumbers>, N, u8>,
+    pairs: u8,
+    context_aware: u8,
+    mismatch: bool,
+}
+
+/// The pairs that serve a breakpoint.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+struct PairNumbers {
+    own: u8,
+    /// The pair for the context it is linked to.
+    link: Option<BreakpointNumber>,
+}
+
+impl PairNumbers {
+    fn slots(self) -> Slots {
+        match self.link {
+            None => Slots::one(self.own),
+            Some(link) => Slots::one(self.own) | Slots::one(link.get()),
+        }
+    }
+}
+
+/// A request in a [`BreakpointPool`].
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct ReservedBreakpoint {
+    /// The request.
+    pub breakpoint: Breakpoint,
+    /// Who reserved it.
+    pub owner: Owner,
+    /// How often.
+    pub references: u16,
+    /// The number of its own pair.
+    pub number: BreakpointNumber,
+    /// All pairs that serve it: its own, and the one it is linked to.
+    pub slots: Slots,
+}
+
+impl<const N: usize> BreakpointPool<N> {
+    /// An empty pool of as many pairs as the core has.
+    #[must_use]
+    pub const fn new(capabilities: &Capabilities) -> Self {
+        const { assert!(N <= MAX_PAIRS, "a bank has no more pairs") };
+        let pairs = if capabilities.breakpoints as usize > MAX_PAIRS {
+            MAX_PAIRS as u8
+        } else {
+            capabilities.breakpoints
+        };
+        let context_aware =
+            if capabilities.context_aware > pairs { pairs } else { capabilities.context_aware };
+        Self {
+            requests: Vec::new(),
+            holdings: Vec::new(),
+            pairs,
+            context_aware,
+            mismatch: capabilities.mismatch,
+        }
+    }
+
+    /// Reserves the pairs for `breakpoint`, or one more reference where `owner` has it already.
+    ///
+    /// # Errors
+    /// [`PoolError`]; the pool is as it was.
+    pub fn reserve(&mut self, breakpoint: Breakpoint, owner: Owner) -> Result<(), PoolError> {
+        if let Some(holding) = self.position(&breakpoint, owner).and_then(|i| self.holdings.get_mut(i)) {
+            return holding.add_reference();
+        }
+        let shared = self.requests.iter().position(|request| *request == breakpoint);
+        let slots = match shared.and_then(|i| self.holdings.get(i)) {
+            Some(holding) => holding.slots,
+            None => self.allocate(&breakpoint)?,
+        };
+        let full = PoolError::TooManyRequests { capacity: N as u8 };
+        self.holdings.push(Holding { owner, references: 1, slots }).map_err(|_| full)?;
+        self.requests.push(breakpoint).map_err(|_| full)
+    }
+
+    /// Gives back one reference to exactly this request; with the last one, its pairs.
+    ///
+    /// # Errors
+    /// [`PoolError::NotReserved`].
+    pub fn release(&mut self, breakpoint: &Breakpoint, owner: Owner) -> Result<(), PoolError> {
+        let index = self.position(breakpoint, owner).ok_or(PoolError::NotReserved)?;
+        let holding = self.holdings.get_mut(index).ok_or(PoolError::NotReserved)?;
+        holding.references -= 1;
+        if holding.references == 0 {
+            self.remove(index);
+        }
+        Ok(())
+    }
+
+    /// Gives back all that `owner` reserved.
+    pub fn release_owner(&mut self, owner: Owner) {
+        while let Some(index) = self.holdings.iter().position(|holding| holding.owner == owner) {
+            self.remove(index);
+        }
+    }
+
+    /// Whether nothing is reserved.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.requests.is_empty()
+    }
+
+    /// How many pairs are in use.
+    #[must_use]
+    pub fn used(&self) -> u8 {
+        self.used_slots().len()
+    }
+
+    /// How many pairs are free.
+    #[must_use]
+    pub fn free(&self) -> u8 {
+        self.free_slots().len()
+    }
+
+    /// The requests, in no particular order.
+    pub fn iter(&self) -> impl Iterator<Item = ReservedBreakpoint> {
+        self.requests.iter().zip(&self.holdings).map(|(breakpoint, holding)| ReservedBreakpoint {
+            breakpoint: *breakpoint,
+            owner: holding.owner,
+            references: holding.references,
+            number: BreakpointNumber::from_bits(holding.slots.own),
+            slots: holding.slots.slots(),
+        })
+    }
+
+    /// The number of the pair that serves exactly this request, whoever reserved it.
+    #[must_use]
+    pub fn number(&self, breakpoint: &Breakpoint) -> Option<BreakpointNumber> {
+        self.iter().find(|reserved| reserved.breakpoint == *breakpoint).map(|reserved| reserved.number)
+    }
+
+    /// The pairs that can match at `pc`: those to disable for a step over the instruction there, and
+    /// none where a breakpoint exception at `pc` is not this pool's.
+    #[must_use]
+    pub fn slots_at(&self, pc: u64) -> Slots {
+        self.iter()
+            .filter(|reserved| reserved.breakpoint.can_match(pc))
+            .fold(Slots::NONE, |slots, reserved| slots | Slots::one(reserved.number.get()))
+    }
+
+    /// Fills `pairs` with what the hardware is to hold, all that are unused or in `except` disabled.
+    pub fn arm(&self, pairs: &mut [Pair; MAX_PAIRS], except: Slots) {
+        *pairs = [Pair::DISABLED; MAX_PAIRS];
+        let mut set = |number: u8, pair: Pair| {
+            if !except.contains(number)
+                && let Some(place) = pairs.get_mut(usize::from(number))
+            {
+                *place = pair;
+            }
+        };
+        for (breakpoint, holding) in self.requests.iter().zip(&self.holdings) {
+            let PairNumbers { own, link } = holding.slots;
+            set(own, breakpoint.pair(link.unwrap_or_default()));
+            if let (Some(link), Some(context)) = (link, breakpoint.link()) {
+                set(link.get(), context.linked_pair());
+            }
+        }
+    }
+
+    fn position(&self, breakpoint: &Breakpoint, owner: Owner) -> Option<usize> {
+        self.requests
+            .iter()
+            .zip(&self.holdings)
+            .position(|(request, holding)| request == breakpoint && holding.owner == owner)
+    }
+
+    fn remove(&mut self, index: usize) {
+        if index < self.requests.len() && index < self.holdings.len() {
+            self.requests.swap_remove(index);
+            self.holdings.swap_remove(index);
+        }
+    }
+
+    fn used_slots(&self) -> Slots {
+        self.holdings.iter().fold(Slots::NONE, |slots, holding| slots | holding.slots.slots())
+    }
+
+    fn free_slots(&self) -> Slots {
+        Slots::first(self.pairs).without(self.used_slots())
+    }
+
+    /// Picks free pairs for a request that nobody has reserved yet.
+    fn allocate(&self, breakpoint: &Breakpoint) -> Result<PairNumbers, PoolError> {
+        if breakpoint.needs_bwe() && !self.mismatch {
+            return Err(PoolError::NoMismatch);
+        }
+        let free = self.free_slots();
+        let shared_link = breakpoint.link().and_then(|context| self.linked_number(context));
+        let needed = if breakpoint.link().is_some() && shared_link.is_none() { 2 } else { 1 };
+        if free.len() < needed {
+            return Err(PoolError::NotEnoughPairs { needed: needed.into(), free: free.len() });
+        }
+        let no_context_aware = PoolError::NoContextAwarePair { context_aware: self.context_aware };
+        let context_aware = free.without(Slots::first(self.pairs - self.context_aware)).highest();
+        let link = match (breakpoint.link(), shared_link) {
+            (None, _) => None,
+            (Some(_), Some(shared)) => Some(shared),
+            (Some(_), None) => Some(BreakpointNumber::from_bits(context_aware.ok_or(no_context_aware)?)),
+        };
+        let own = if breakpoint.needs_context_aware() {
+            context_aware.ok_or(no_context_aware)?
+        } else {
+            let taken = link.map_or(Slots::NONE, |number| Slots::one(number.get()));
+            let no_pair = PoolError::NotEnoughPairs { needed: needed.into(), free: free.len() };
+            free.without(taken).lowest().ok_or(no_pair)?
+        };
+        Ok(PairNumbers { own, link })
+    }
+
+    /// The pair that matches `context` with linking enabled.
+    fn linked_number(&self, context: Context) -> Option<BreakpointNumber> {
+        self.requests.iter().zip(&self.holdings).find_map(|(request, holding)| {
+            if request.link() == Some(context) {
+                holding.slots.link
+            } else if *request == Breakpoint::link_target(context) {
+                Some(BreakpointNumber::from_bits(holding.slots.own))
+            } else {
+                None
+            }
+        })
+    }
+}
+
+impl<const N: usize> fmt::Debug for BreakpointPool<N> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.iter()).finish()
+    }
+}

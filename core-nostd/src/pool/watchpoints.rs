@@ -1,0 +1,244 @@
+//! Watchpoint pairs.
+
+use core::fmt;
+
+use heapless::Vec;
+
+use super::{Holding, Owner, PoolError, Slots};
+use crate::address::{AddressRange, untag};
+use crate::comparator::{Capabilities, MAX_PAIRS, Pair};
+use crate::watchpoint::{Plan, Watchpoint, plan};
+
+/// The most bytes that one access has, zeroing, SVE and memory copies apart: four 16-byte registers, or
+/// LD64B. The address recorded for a watchpoint lies at most that far below a watched byte.
+const WIDEST_ACCESS: u64 = 64;
+
+/// The watchpoint pairs of a core and the requests that they serve, at most `N`.
+///
+/// A request takes as many pairs as [`plan`] says, all or none.
+#[derive(Clone)]
+pub struct WatchpointPool<const N: usize = MAX_PAIRS> {
+    requests: Vec<Watchpoint, N, u8>,
+    /// By the same index as `requests`. The n-th lowest slot holds the n-th piece of the plan.
+    holdings: Vec<Holding<Slots>, N, u8>,
+    pairs: u8,
+}
+
+/// A request in a [`WatchpointPool`].
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct ReservedWatchpoint {
+    /// The request.
+    pub watchpoint: Watchpoint,
+    /// Who reserved it.
+    pub owner: Owner,
+    /// How often.
+    pub references: u16,
+    /// The pairs that serve it.
+    pub slots: Slots,
+}
+
+/// Which request a watchpoint exception belongs to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Hit {
+    /// The request: the one that holds the address, or else the nearest.
+    pub watchpoint: Watchpoint,
+    /// The pairs of every request that the same access may have hit: those to disable for a step over
+    /// the instruction.
+    pub slots: Slots,
+    /// The watched byte nearest to the recorded address, as an address in the range asked for, its tag
+    /// included.
+    pub address: u64,
+    /// Whether the recorded address is one of those asked for. Otherwise the access began before the
+    /// range, or was to a whole block.
+    pub exact: bool,
+    /// Whether the access was only to bytes that a [wider](Watchpoint::covered) comparator watches beyond
+    /// those asked for: nothing to report, but to be stepped over.
+    pub spurious: bool,
+}
+
+impl<const N: usize> WatchpointPool<N> {
+    /// An empty pool of as many pairs as the core has.
+    #[must_use]
+    pub const fn new(capabilities: &Capabilities) -> Self {
+        const { assert!(N <= MAX_PAIRS, "a bank has no more pairs") };
+        let pairs = if capabilities.watchpoints as usize > MAX_PAIRS {
+            MAX_PAIRS as u8
+        } else {
+            capabilities.watchpoints
+        };
+        Self { requests: Vec::new(), holdings: Vec::new(), pairs }
+    }
+
+    /// Reserves the pairs for `watchpoint`, or one more reference where `owner` has it already.
+    ///
+    /// # Errors
+    /// [`PoolError`]; the pool is as it was.
+    pub fn reserve(&mut self, watchpoint: Watchpoint, owner: Owner) -> Result<(), PoolError> {
+        if let Some(holding) = self.position(&watchpoint, owner).and_then(|i| self.holdings.get_mut(i)) {
+            return holding.add_reference();
+        }
+        let shared = self.requests.iter().position(|request| *request == watchpoint);
+        let slots = match shared.and_then(|i| self.holdings.get(i)) {
+            Some(holding) => holding.slots,
+            None => self.allocate(&plan(&watchpoint)?)?,
+        };
+        let full = PoolError::TooManyRequests { capacity: N as u8 };
+        self.holdings.push(Holding { owner, references: 1, slots }).map_err(|_| full)?;
+        self.requests.push(watchpoint).map_err(|_| full)
+    }
+
+    /// Gives back one reference to exactly this request, address, length and kind; with the last one,
+    /// its pairs.
+    ///
+    /// # Errors
+    /// [`PoolError::NotReserved`].
+    pub fn release(&mut self, watchpoint: &Watchpoint, owner: Owner) -> Result<(), PoolError> {
+        let index = self.position(watchpoint, owner).ok_or(PoolError::NotReserved)?;
+        let holding = self.holdings.get_mut(index).ok_or(PoolError::NotReserved)?;
+        holding.references -= 1;
+        if holding.references == 0 {
+            self.remove(index);
+        }
+        Ok(())
+    }
+
+    /// Gives back all that `owner` reserved.
+    pub fn release_owner(&mut self, owner: Owner) {
+        while let Some(index) = self.holdings.iter().position(|holding| holding.owner == owner) {
+            self.remove(index);
+        }
+    }
+
+    /// Whether nothing is reserved.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.requests.is_empty()
+    }
+
+    /// How many pairs are in use.
+    #[must_use]
+    pub fn used(&self) -> u8 {
+        self.used_slots().len()
+    }
+
+    /// How many pairs are free.
+    #[must_use]
+    pub fn free(&self) -> u8 {
+        self.free_slots().len()
+    }
+
+    /// The requests, in no particular order.
+    pub fn iter(&self) -> impl Iterator<Item = ReservedWatchpoint> {
+        self.requests.iter().zip(&self.holdings).map(|(watchpoint, holding)| ReservedWatchpoint {
+            watchpoint: *watchpoint,
+            owner: holding.owner,
+            references: holding.references,
+            slots: holding.slots,
+        })
+    }
+
+    /// The request that a watchpoint exception with fault address `far` belongs to, if any.
+    ///
+    /// `write` is the syndrome's WnR, `None` where it is not known; `block` is the size in bytes of what
+    /// `DC ZVA` zeroes, 4 << `DCZID_EL0.BS`. The hardware may record any address from the lowest that the
+    /// instruction accessed to the highest watched one (DDI 0487, "Address recorded for Watchpoint
+    /// exceptions generated by other instructions"); so a request that holds `far` comes first, and else
+    /// the nearest within one access or one block.
+    #[must_use]
+    pub fn lookup(&self, far: u64, write: Option<bool>, block: u64) -> Option<Hit> {
+        let far = untag(far);
+        let mut nearest: Option<(bool, u64, Watchpoint)> = None;
+        let mut slots = Slots::NONE;
+        for reserved in self.iter().filter(|reserved| reserved.watchpoint.access().includes(write)) {
+            let watchpoint = reserved.watchpoint;
+            let Ok(watched) = plan(&watchpoint).map(|plan| plan.watched()) else { continue };
+            if reach(watched, far, block).is_none() {
+                continue;
+            }
+            slots |= reserved.slots;
+            let range = without_tag(&watchpoint);
+            let spurious = reach(range, far, block).is_none();
+            let candidate = (spurious, range.distance(far), watchpoint);
+            if nearest.is_none_or(|best| (candidate.0, candidate.1) < (best.0, best.1)) {
+                nearest = Some(candidate);
+            }
+        }
+        nearest.map(|(spurious, distance, watchpoint)| {
+            let range = without_tag(&watchpoint);
+            // The tag goes back in: the address is one of those asked for.
+            let tag = range.first() ^ watchpoint.range().first();
+            let address = range.nearest(far) ^ tag;
+            Hit { watchpoint, slots, address, exact: distance == 0, spurious }
+        })
+    }
+
+    /// Fills `pairs` with what the hardware is to hold, all that are unused or in `except` disabled.
+    pub fn arm(&self, pairs: &mut [Pair; MAX_PAIRS], except: Slots) {
+        *pairs = [Pair::DISABLED; MAX_PAIRS];
+        for reserved in self.iter() {
+            let Ok(plan) = plan(&reserved.watchpoint) else { continue };
+            for (number, piece) in reserved.slots.iter().zip(plan) {
+                if !except.contains(number)
+                    && let Some(place) = pairs.get_mut(usize::from(number))
+                {
+                    *place = piece.pair;
+                }
+            }
+        }
+    }
+
+    fn position(&self, watchpoint: &Watchpoint, owner: Owner) -> Option<usize> {
+        self.requests
+            .iter()
+            .zip(&self.holdings)
+            .position(|(request, holding)| request == watchpoint && holding.owner == owner)
+    }
+
+    fn remove(&mut self, index: usize) {
+        if index < self.requests.len() && index < self.holdings.len() {
+            self.requests.swap_remove(index);
+            self.holdings.swap_remove(index);
+        }
+    }
+
+    fn used_slots(&self) -> Slots {
+        self.holdings.iter().fold(Slots::NONE, |slots, holding| slots | holding.slots)
+    }
+
+    fn free_slots(&self) -> Slots {
+        Slots::first(self.pairs).without(self.used_slots())
+    }
+
+    /// Picks free pairs for a request that nobody has reserved yet.
+    fn allocate(&self, plan: &Plan) -> Result<Slots, PoolError> {
+        let free = self.free_slots();
+        let needed = plan.len();
+        if needed > free.len().into() {
+            return Err(PoolError::NotEnoughPairs { needed, free: free.len() });
+        }
+        Ok(free.iter().take(needed as usize).fold(Slots::NONE, |slots, number| slots | Slots::one(number)))
+    }
+}
+
+/// The range asked for, without tags.
+fn without_tag(watchpoint: &Watchpoint) -> AddressRange {
+    let range = watchpoint.range();
+    AddressRange::new(untag(range.first()), range.len()).unwrap_or(range)
+}
+
+/// How far `far` is from `range`, or `None` where no access that is recorded there can have touched it.
+fn reach(range: AddressRange, far: u64, block: u64) -> Option<u64> {
+    let distance = range.distance(far);
+    let one_access = far <= range.last() && distance < WIDEST_ACCESS;
+    let one_block = block.is_power_of_two()
+        && AddressRange::new(far & !(block - 1), block).is_ok_and(|block| block.overlaps(range));
+    (one_access || one_block).then_some(distance)
+}
+
+impl<const N: usize> fmt::Debug for WatchpointPool<N> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.iter()).finish()
+    }
+}
