@@ -1,0 +1,304 @@
+//! Planted breakpoint instructions: what memory holds, and what its readers and writers see.
+
+use proptest::prelude::*;
+use trapline_core::address::PhysicalAddress;
+use trapline_core::breakpoint::Instruction::{self, A32, A64, T32};
+use trapline_core::pool::Owner;
+use trapline_core::software::{InstructionBytes, Restore, SiteState, SoftwareBreakpoints, SoftwareError};
+use trapline_core::target::BreakInstruction;
+
+type Table = SoftwareBreakpoints<8>;
+
+/// Memory from physical address 0 on, with a table that is carried out as an engine does at resume.
+struct Machine {
+    memory: Vec<u8>,
+    table: Table,
+}
+
+impl Machine {
+    fn new() -> Self {
+        let memory = (0..64u8).map(|byte| byte ^ 0xa5).collect();
+        Self { memory, table: Table::new(BreakInstruction::Brk) }
+    }
+
+    fn insert(&mut self, address: u64, instruction: Instruction) -> Result<(), SoftwareError> {
+        self.table.insert(PhysicalAddress(address), virtual_of(address), instruction, Owner::DEBUGGER)
+    }
+
+    fn remove(&mut self, address: u64) -> Result<(), SoftwareError> {
+        self.table.remove(virtual_of(address), None, Owner::DEBUGGER)
+    }
+
+    fn resume(&mut self) {
+        let mut after = None;
+        while let Some(site) = self.table.next_pending(after) {
+            after = Some(site.address);
+            let bytes = &mut self.memory[site.address.0 as usize..][..site.planted.len()];
+            match site.state {
+                SiteState::Requested => {
+                    let original = bytes.to_vec();
+                    bytes.copy_from_slice(site.planted.as_slice());
+                    self.table.planted(site.address, &original);
+                }
+                SiteState::Unwanted => {
+                    if let Restore::Write(original) = site.restore(bytes) {
+                        bytes.copy_from_slice(original.as_slice());
+                    }
+                    self.table.restored(site.address);
+                }
+                SiteState::Planted => assert_ne!(site.state, SiteState::Planted, "nothing to do there"),
+            }
+        }
+        assert_eq!(self.table.next_pending(None), None);
+    }
+
+    fn read(&self, address: usize, length: usize) -> Vec<u8> {
+        let mut bytes = self.memory[address..][..length].to_vec();
+        self.table.mask_read(PhysicalAddress(address as u64), &mut bytes);
+        bytes
+    }
+
+    fn write(&mut self, address: usize, bytes: &[u8]) {
+        let mut bytes = bytes.to_vec();
+        self.table.mask_write(PhysicalAddress(address as u64), &mut bytes);
+        self.memory[address..][..bytes.len()].copy_from_slice(&bytes);
+    }
+}
+
+fn virtual_of(address: u64) -> u64 {
+    0xffff_8000_0000_0000 + address
+}
+
+#[test]
+fn memory_is_touched_at_resume_only() {
+    let mut machine = Machine::new();
+    let untouched = machine.memory.clone();
+    machine.insert(8, A64).unwrap();
+    assert_eq!(machine.memory, untouched);
+    machine.resume();
+    assert_eq!(machine.memory[8..12], 0xd42a_8980u32.to_le_bytes());
+    machine.remove(8).unwrap();
+    assert!(machine.table.is_empty());
+    assert_ne!(machine.memory, untouched);
+    machine.resume();
+    assert_eq!(machine.memory, untouched);
+}
+
+#[test]
+fn a_request_that_is_withdrawn_in_time_never_touches_memory() {
+    let mut machine = Machine::new();
+    machine.insert(8, A64).unwrap();
+    machine.remove(8).unwrap();
+    assert_eq!(machine.table.next_pending(None), None);
+    machine.insert(8, A64).unwrap();
+    machine.resume();
+    machine.remove(8).unwrap();
+    machine.insert(8, A64).unwrap();
+    assert_eq!(machine.table.next_pending(None), None);
+    assert_eq!(machine.table.at(PhysicalAddress(8)).unwrap().state, SiteState::Planted);
+}
+
+#[test]
+fn readers_see_the_original_wherever_they_begin_and_end() {
+    let mut machine = Machine::new();
+    let original = machine.memory.clone();
+    for (address, instruction) in [(8, A64), (12, A32), (22, T32), (60, A64)] {
+        machine.insert(address, instruction).unwrap();
+    }
+    machine.resume();
+    for first in 0..64 {
+        for length in 0..=64 - first {
+            assert_eq!(machine.read(first, length), original[first..][..length], "{length} at {first}");
+        }
+    }
+}
+
+#[test]
+fn writers_change_the_original_and_leave_the_breakpoint() {
+    for first in 0..24 {
+        for length in 1..=24 - first {
+            let mut machine = Machine::new();
+            let mut expected = machine.memory.clone();
+            machine.insert(8, A64).unwrap();
+            machine.insert(14, T32).unwrap();
+            machine.resume();
+            let bytes: Vec<u8> = (0..length as u8).map(|byte| byte | 0x80).collect();
+            machine.write(first, &bytes);
+            expected[first..][..length].copy_from_slice(&bytes);
+            assert_eq!(machine.memory[8..12], 0xd42a_8980u32.to_le_bytes());
+            assert_eq!(machine.memory[14..16], 0xbe4cu16.to_le_bytes());
+            assert_eq!(machine.read(0, 64), expected, "{length} at {first}");
+            machine.table.remove_owner(Owner::DEBUGGER);
+            machine.resume();
+            assert_eq!(machine.memory, expected, "{length} at {first}");
+        }
+    }
+}
+
+#[test]
+fn what_the_target_wrote_over_a_breakpoint_stays() {
+    let mut machine = Machine::new();
+    machine.insert(8, A64).unwrap();
+    machine.resume();
+    machine.memory[8..12].copy_from_slice(&[1, 2, 3, 4]);
+    let site = machine.table.at(PhysicalAddress(8)).unwrap();
+    let found = InstructionBytes::new(A64, &[1, 2, 3, 4]);
+    assert_eq!(site.restore(&machine.memory[8..12]), Restore::Overwritten { found });
+    machine.remove(8).unwrap();
+    machine.resume();
+    assert_eq!(machine.memory[8..12], [1, 2, 3, 4]);
+}
+
+#[test]
+fn a_breakpoint_can_be_removed_when_its_address_space_is_gone() {
+    let mut table = Table::new(BreakInstruction::Brk);
+    for (address, owner) in [(0x1000, Owner::DEBUGGER), (0x2000, Owner::DEBUGGER), (0x3000, Owner::INTERNAL)]
+    {
+        table.insert(PhysicalAddress(address), 0x40_0000, A64, owner).unwrap();
+    }
+    table.remove(0x40_0000, Some(PhysicalAddress(0x1000)), Owner::DEBUGGER).unwrap();
+    let left: Vec<u64> = table.at_virtual(0x40_0000).map(|request| request.address.0).collect();
+    assert_eq!(left, [0x2000, 0x3000]);
+    table.remove(0x40_0000, Some(PhysicalAddress(0x9000)), Owner::DEBUGGER).unwrap();
+    let error = table.remove(0x40_0000, None, Owner::DEBUGGER);
+    assert_eq!(error, Err(SoftwareError::NotInserted { virtual_address: 0x40_0000 }));
+    assert_eq!(table.len(), 1);
+}
+
+#[test]
+fn aliases_of_one_place_share_it() {
+    let mut table = Table::new(BreakInstruction::Hlt);
+    let place = PhysicalAddress(0x1000);
+    for virtual_address in [0x1000, 0xffff_0000_0000_1000, 0x1000] {
+        table.insert(place, virtual_address, A64, Owner::DEBUGGER).unwrap();
+    }
+    assert_eq!((table.sites().count(), table.len()), (1, 2));
+    table.planted(place, &[0; 4]);
+    table.remove(0xffff_0000_0000_1000, None, Owner::DEBUGGER).unwrap();
+    table.remove(0x1000, None, Owner::DEBUGGER).unwrap();
+    assert_eq!(table.at(place).unwrap().state, SiteState::Planted);
+    table.remove(0x1000, None, Owner::DEBUGGER).unwrap();
+    assert_eq!(table.at(place).unwrap().state, SiteState::Unwanted);
+}
+
+#[test]
+fn instructions_of_different_sets_cannot_overlap() {
+    let mut table = Table::new(BreakInstruction::Brk);
+    table.insert(PhysicalAddress(0x1000), 0x1000, A32, Owner::DEBUGGER).unwrap();
+    for (address, instruction) in [(0x1000, T32), (0x1002, T32), (0x1000, A64)] {
+        let address = PhysicalAddress(address);
+        let error = table.insert(address, 0x5000, instruction, Owner::DEBUGGER);
+        assert_eq!(error, Err(SoftwareError::Overlaps { address, existing: PhysicalAddress(0x1000) }));
+    }
+    let address = PhysicalAddress(0x1001);
+    let error = table.insert(address, 0x1001, T32, Owner::DEBUGGER);
+    assert_eq!(error, Err(SoftwareError::Misaligned { address, instruction: T32 }));
+    table.insert(PhysicalAddress(0x1004), 0x1004, T32, Owner::DEBUGGER).unwrap();
+    table.insert(PhysicalAddress(0xffe), 0xffe, T32, Owner::DEBUGGER).unwrap();
+}
+
+#[test]
+fn a_full_table_refuses_and_stays_as_it_was() {
+    let mut table = Table::new(BreakInstruction::Brk);
+    for n in 0..8 {
+        table.insert(PhysicalAddress(4 * n), 4 * n, A64, Owner::DEBUGGER).unwrap();
+    }
+    let error = table.insert(PhysicalAddress(0x100), 0x100, A64, Owner::DEBUGGER);
+    assert_eq!(error, Err(SoftwareError::Full { capacity: 8 }));
+    assert_eq!((table.len(), table.sites().count()), (8, 8));
+    // One that is there already is no new request.
+    table.insert(PhysicalAddress(0), 0, A64, Owner::DEBUGGER).unwrap();
+    assert_eq!(table.iter().next().unwrap().references, 2);
+}
+
+#[test]
+fn a_reset_target_is_planted_anew() {
+    let mut machine = Machine::new();
+    machine.insert(8, A64).unwrap();
+    machine.insert(16, A64).unwrap();
+    machine.resume();
+    machine.remove(16).unwrap();
+    let fresh = vec![0xee; 64];
+    machine.memory.clone_from(&fresh);
+    machine.table.memory_replaced();
+    assert_eq!(machine.read(0, 64), fresh);
+    machine.resume();
+    assert_eq!(machine.table.sites().count(), 1);
+    assert_eq!(machine.read(0, 64), fresh);
+    machine.remove(8).unwrap();
+    machine.resume();
+    assert_eq!(machine.memory, fresh);
+}
+
+#[test]
+fn the_last_bytes_of_memory_can_be_planted() {
+    let mut table = Table::new(BreakInstruction::Brk);
+    let address = PhysicalAddress(u64::MAX - 3);
+    table.insert(address, 0, A64, Owner::DEBUGGER).unwrap();
+    table.planted(address, &[1, 2, 3, 4]);
+    let mut bytes = [0xcc; 8];
+    table.mask_read(PhysicalAddress(u64::MAX - 7), &mut bytes);
+    assert_eq!(bytes, [0xcc, 0xcc, 0xcc, 0xcc, 1, 2, 3, 4]);
+}
+
+#[derive(Clone, Debug)]
+enum Step {
+    Insert(u64, Instruction),
+    Remove(u64),
+    Write(usize, Vec<u8>),
+    Lift(u64),
+    Resume,
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let address = || (0..32u64).prop_map(|n| n * 2);
+    let step = prop_oneof![
+        3 => (address(), prop_oneof![Just(A64), Just(A32), Just(T32)]).prop_map(|(a, i)| Step::Insert(a, i)),
+        3 => address().prop_map(Step::Remove),
+        2 => (0..56usize, prop::collection::vec(any::<u8>(), 1..9)).prop_map(|(a, b)| Step::Write(a, b)),
+        1 => address().prop_map(Step::Lift),
+        2 => Just(Step::Resume),
+    ];
+    prop::collection::vec(step, 1..60)
+}
+
+proptest! {
+    /// Whatever is done, in whatever order: readers see a memory without breakpoints, and when all is
+    /// removed that is what memory holds.
+    #[test]
+    fn the_debugger_never_shows_and_leaves_no_trace(steps in steps()) {
+        let mut machine = Machine::new();
+        let mut expected = machine.memory.clone();
+        for step in steps {
+            match step {
+                Step::Insert(address, instruction) => _ = machine.insert(address, instruction),
+                Step::Remove(address) => _ = machine.remove(address),
+                Step::Write(address, bytes) => {
+                    machine.write(address, &bytes);
+                    expected[address..][..bytes.len()].copy_from_slice(&bytes);
+                }
+                Step::Lift(address) => {
+                    if let Some(site) = machine.table.at(PhysicalAddress(address))
+                        && site.state == SiteState::Planted
+                    {
+                        let bytes = &mut machine.memory[address as usize..][..site.planted.len()];
+                        bytes.copy_from_slice(site.original.as_slice());
+                        machine.table.restored(site.address);
+                    }
+                }
+                Step::Resume => {
+                    machine.resume();
+                    for site in machine.table.sites() {
+                        let bytes = &machine.memory[site.address.0 as usize..][..site.planted.len()];
+                        prop_assert_eq!(bytes, site.planted.as_slice());
+                    }
+                }
+            }
+            prop_assert_eq!(machine.read(0, 64), expected.clone());
+        }
+        machine.table.remove_owner(Owner::DEBUGGER);
+        machine.resume();
+        prop_assert_eq!(machine.memory, expected);
+        prop_assert_eq!(machine.table.sites().count(), 0);
+    }
+}
