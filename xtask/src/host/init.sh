@@ -14,11 +14,13 @@ for module in /trapline/modules/console/*.ko; do
 done
 # The driver adds the ports one after the other, in its own time.
 # A file is there a moment before its port can be opened.
-until [ -c /dev/vport*p"$last_port" ] && (: >/dev/vport*p"$last_port") 2>/dev/null; do
+until
+    port=$(echo /dev/vport*p1)
+    port=${port%1}
+    [ -c "$port$last_port" ] && (: >"$port$last_port") 2>/dev/null
+do
     usleep 1000
 done
-port=$(echo /dev/vport*p1)
-port=${port%1}
 exec 3<>"${port}1" 5<>"${port}2" 6>"${port}3" 7>&6
 [ "$error_port" = 3 ] || exec 7>"$port$error_port"
 

@@ -99,9 +99,8 @@ impl PortForward {
 
     /// Chooses the port on this machine where that was left open, and refuses one that is in use.
     pub(crate) fn choose(&mut self) -> Result<()> {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, self.host)).with_context(|| {
-            format!("port {} of 127.0.0.1 cannot be used: name another, or 0 for any free one", self.host)
-        })?;
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, self.host))
+            .map_err(|error| anyhow!("port {} of 127.0.0.1: {error}; name another one", self.host))?;
         self.host = listener.local_addr()?.port();
         Ok(())
     }

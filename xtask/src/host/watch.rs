@@ -136,7 +136,11 @@ fn supervise(machine: &mut Machine, messages: &Receiver<Message>, mut streams: u
                 _ => return Err(machine.failed(&format!("the emulated host said `{line}`"))),
             },
             Err(RecvTimeoutError::Timeout) => {
-                let what = format!("the emulated host did not come up within {} s", BOOT.as_secs());
+                let what = format!(
+                    "the emulated host did not come up within {} s (is `{}` a 64-bit processor?)",
+                    BOOT.as_secs(),
+                    machine.cpu
+                );
                 return Err(machine.failed(&what));
             }
         }

@@ -3,13 +3,12 @@
 use std::{
     fmt, fs,
     path::{Path, PathBuf},
-    process::Command,
     str::FromStr,
 };
 
-use anyhow::{Context as _, Result, anyhow, bail};
+use anyhow::{Context as _, Result, bail};
 
-use super::archive::Archive;
+use super::{archive::Archive, modules::Modules};
 use crate::workspace;
 
 /// Drivers of the ports to this machine, in any order.
@@ -198,14 +197,22 @@ fn resolve(archive: &Archive, kernel: &KernelChoice) -> Result<String> {
     let plain = |name: &&String| {
         name.ends_with("-arm64") && !["-rt-", "-cloud-", "-unsigned"].iter().any(|part| name.contains(part))
     };
-    let mut plain: Vec<_> = all.iter().filter(plain).collect();
-    plain.sort();
-    plain.iter().rev().find(|name| name.starts_with(&beginning)).map(|name| (*name).clone()).ok_or_else(
-        || {
-            let names: Vec<_> = plain.iter().map(|name| name.as_str()).collect();
-            anyhow!("Debian has no kernel {version} for arm64 in this release; it has {}", names.join(", "))
-        },
-    )
+    let plain: Vec<_> = all.iter().filter(plain).collect();
+    if let Some(package) = plain.iter().find(|name| name.starts_with(&beginning)) {
+        return Ok((*package).clone());
+    }
+    let mut versions: Vec<_> = plain.iter().filter_map(|name| version_of(name)).collect();
+    versions.sort_unstable();
+    versions.dedup();
+    bail!("this Debian release has no kernel {version} for arm64, only {}", versions.join(", "))
+}
+
+/// The version of the kernel in a package, two numbers of it: `6.1` of `linux-image-6.1.0-56-arm64`.
+fn version_of(package: &str) -> Option<&str> {
+    let version = package.strip_prefix("linux-image-")?;
+    let (major, minor) = version.split_once('.')?;
+    let length = minor.find(|character: char| !character.is_ascii_digit()).unwrap_or(minor.len());
+    version.get(..major.len() + 1 + length)
 }
 
 /// Keeps of an unpacked kernel package what the host needs: the image and a few drivers.
@@ -227,108 +234,16 @@ fn keep_of_kernel(unpacked: &Path, to: &Path) -> Result<()> {
     Ok(())
 }
 
-/// The modules of a kernel. What depends on what is asked of the modules themselves: the package is not
-/// installed, so nothing has listed it.
-struct Modules {
-    files: Vec<PathBuf>,
-    built_in: String,
-}
-
-impl Modules {
-    fn find(directory: &Path) -> Result<Self> {
-        let mut files = Vec::new();
-        let mut directories = vec![directory.to_owned()];
-        while let Some(directory) = directories.pop() {
-            for entry in fs::read_dir(directory)? {
-                let entry = entry?;
-                if entry.file_type()?.is_dir() {
-                    directories.push(entry.path());
-                } else {
-                    files.push(entry.path());
-                }
-            }
-        }
-        let built_in = files.iter().find(|file| file.ends_with("modules.builtin"));
-        let built_in = built_in.map(fs::read_to_string).transpose()?.unwrap_or_default();
-        Ok(Self { files, built_in })
-    }
-
-    /// The modules of these names and all that they need, each after what it needs.
-    fn with_dependencies(&self, names: &[&str]) -> Result<Vec<(String, Vec<u8>)>> {
-        let mut ordered: Vec<(String, Vec<u8>)> = Vec::new();
-        for name in names {
-            self.add(name, &mut ordered)?;
-        }
-        Ok(ordered)
-    }
-
-    fn add(&self, name: &str, ordered: &mut Vec<(String, Vec<u8>)>) -> Result<()> {
-        if ordered.iter().any(|(known, _)| known == name) || self.is_built_in(name) {
-            return Ok(());
-        }
-        let file = self.files.iter().find(|file| module_name(file).as_deref() == Some(name));
-        let content = uncompressed(file.with_context(|| format!("the kernel has no driver {name}"))?)?;
-        for dependency in dependencies(&content) {
-            self.add(&dependency, ordered)?;
-        }
-        ordered.push((name.to_owned(), content));
-        Ok(())
-    }
-
-    fn is_built_in(&self, name: &str) -> bool {
-        self.built_in.lines().any(|line| module_name(Path::new(line)).as_deref() == Some(name))
-    }
-}
-
-/// The name of the module in a file: `virtio_net` of `virtio-net.ko.xz`.
-fn module_name(file: &Path) -> Option<String> {
-    let name = file.file_name()?.to_str()?;
-    let (name, _) = name.split_once(".ko")?;
-    Some(name.replace('-', "_"))
-}
-
-/// The modules that a module says it needs, in its section `.modinfo`.
-fn dependencies(module: &[u8]) -> Vec<String> {
-    let key = b"\0depends=";
-    let start = module.windows(key.len()).position(|window| window == key);
-    let value = start.and_then(|start| module.get(start + key.len()..)).unwrap_or_default();
-    let value = value.split(|&byte| byte == 0).next().unwrap_or_default();
-    let names = value.split(|&byte| byte == b',').filter(|name| !name.is_empty());
-    names.map(|name| String::from_utf8_lossy(name).replace('-', "_")).collect()
-}
-
-fn uncompressed(file: &Path) -> Result<Vec<u8>> {
-    let program = match file.extension().and_then(|extension| extension.to_str()) {
-        Some("xz") => "xz",
-        Some("zst") => "zstd",
-        Some("gz") => "gzip",
-        _ => return fs::read(file).with_context(|| format!("cannot read {}", file.display())),
-    };
-    if workspace::find_program(program).is_none() {
-        bail!("{program} is missing, which unpacks the kernel's drivers");
-    }
-    workspace::quiet(Command::new(program).arg("-dc").arg(file))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn a_module_says_what_it_needs() {
-        let needs = |text: &str| dependencies(text.as_bytes());
-        assert_eq!(needs("license=GPL\0depends=net_failover,crc-x\0name=n\0"), ["net_failover", "crc_x"]);
-        assert!(needs("license=GPL\0depends=\0name=n\0").is_empty());
-        assert!(needs("no module").is_empty());
-    }
-
-    #[test]
-    fn a_module_is_known_by_its_file() {
-        assert_eq!(
-            module_name(Path::new("kernel/net/9p/9pnet-virtio.ko.xz")).as_deref(),
-            Some("9pnet_virtio")
-        );
-        assert_eq!(module_name(Path::new("modules.builtin")), None);
+    fn a_package_says_which_kernel_it_has() {
+        assert_eq!(version_of("linux-image-6.1.0-56-arm64"), Some("6.1"));
+        assert_eq!(version_of("linux-image-6.12.117+deb12-arm64"), Some("6.12"));
+        assert_eq!(version_of("linux-image-6.12-arm64"), Some("6.12"));
+        assert_eq!(version_of("linux-image-arm64"), None);
     }
 
     #[test]

@@ -3,6 +3,7 @@
 mod apt;
 mod archive;
 mod host_files;
+mod modules;
 mod progress;
 mod rust;
 
