@@ -1,13 +1,31 @@
 //! `ESR_ELx`, decoded: every class and every ISS gives an answer, and what has no meaning keeps its
 //! number.
 
+mod abort;
+mod bits;
 mod class;
+mod debug;
 mod details;
+mod exception;
 mod fault_status;
+mod trap;
 
+pub use abort::{
+    AccessSyndrome, AsynchronousErrorType, DataAbort, GranuleProtection, InstructionAbort,
+    SynchronousErrorType, SystemError,
+};
 pub use class::ExceptionClass;
-pub use details::{DataAbort, Details, InstructionAbort, SoftwareStep, Watchpoint};
+pub use debug::{SoftwareStep, Watchpoint};
+pub use details::Details;
+pub use exception::{
+    AuthenticationFailure, ExceptionReturn, FloatingPoint, GcsInstruction, GuardedControlStack,
+    MemoryCopySet, OtherInstruction, SmeTrap,
+};
 pub use fault_status::FaultStatus;
+pub use trap::{
+    CoprocessorAccess, CoprocessorLoadStore, CoprocessorPairAccess, SystemRegisterAccess,
+    SystemRegisterPairAccess, Wait, WaitInstruction,
+};
 
 use core::fmt;
 
