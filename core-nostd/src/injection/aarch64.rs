@@ -1,7 +1,4 @@
-//! Exceptions that are the guest's own, given back as hardware would have delivered them.
-//!
-//! A debugger that has debug exceptions routed to itself (`MDCR_EL2.TDE`) sees the guest's own ones as
-//! well. They go on to the guest from here: pure functions from the state before to the state after.
+//! Entry to EL1 using AArch64.
 
 use crate::registers::{BranchType, Esr, ExceptionLevel, Mode, Pstate, SctlrEl1, StackPointer};
 use crate::syndrome::ExceptionClass;
