@@ -62,4 +62,7 @@ pub struct Capabilities {
     pub watchpoints: u8,
     /// Whether address mismatch breakpoints exist (FEAT_BWE).
     pub mismatch: bool,
+    /// Bytes that one `DC ZVA` writes (`DCZID_EL0`): how far the reported address of a watchpoint may lie
+    /// from the watched bytes. 0 where it is not known; then the largest block that there is, 2048, counts.
+    pub zeroing_block: u16,
 }

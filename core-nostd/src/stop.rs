@@ -1,1 +1,127 @@
 //! Why the target stopped, and whether that is ours or the guest's.
+//!
+//! A backend's [`Event`] becomes a [`Cause`]; what is armed then says whose it is. An exception that is
+//! nobody's request goes back to the guest ([`crate::injection`]); the rest becomes a [`Stop`].
+
+use core::fmt;
+
+use crate::address::untag;
+use crate::syndrome::{Details, ExceptionClass, Syndrome};
+use crate::target::{CoreId, DebugStateEntry, Event};
+use crate::watchpoint::Watchpoint;
+
+/// What happened on a core, before anybody asked whose it is.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
+pub enum Cause {
+    /// A breakpoint comparator matched the instruction at PC, which has not been executed.
+    Breakpoint,
+    /// A watchpoint comparator matched an access of the instruction at PC, which has not been executed.
+    Watchpoint {
+        /// The address that the hardware reports, without its tag. It may lie near the watched bytes
+        /// rather than inside them.
+        address: u64,
+        /// Whether the access was a write; `None` where the hardware does not say.
+        write: Option<bool>,
+    },
+    /// A single step was completed.
+    Step,
+    /// The breakpoint instruction at PC (BRK, BKPT or HLT) was about to be executed.
+    BreakInstruction,
+    /// The core was halted from outside.
+    ExternalRequest,
+    /// Anything else that was routed to the debugger, such as vector catch.
+    Other,
+}
+
+impl Cause {
+    /// The cause behind a backend's event.
+    #[must_use]
+    pub fn of(event: &Event) -> Self {
+        match *event {
+            Event::DebugException { syndrome, fault_address } => {
+                Self::of_exception(&Syndrome::decode(syndrome), fault_address)
+            }
+            Event::DebugState(entry) => match entry {
+                DebugStateEntry::Breakpoint => Self::Breakpoint,
+                DebugStateEntry::Watchpoint { address } => {
+                    Self::Watchpoint { address: untag(address), write: None }
+                }
+                DebugStateEntry::Step => Self::Step,
+                DebugStateEntry::HaltInstruction => Self::BreakInstruction,
+                DebugStateEntry::ExternalRequest => Self::ExternalRequest,
+                DebugStateEntry::Other(_) => Self::Other,
+            },
+        }
+    }
+
+    fn of_exception(syndrome: &Syndrome, fault_address: u64) -> Self {
+        match syndrome.class {
+            ExceptionClass::BreakpointLower | ExceptionClass::BreakpointSame => Self::Breakpoint,
+            ExceptionClass::SoftwareStepLower | ExceptionClass::SoftwareStepSame => Self::Step,
+            ExceptionClass::WatchpointLower | ExceptionClass::WatchpointSame => {
+                let write = match syndrome.details {
+                    Details::Watchpoint(details) => Some(details.write),
+                    _ => None,
+                };
+                Self::Watchpoint { address: untag(fault_address), write }
+            }
+            ExceptionClass::Brk | ExceptionClass::Bkpt => Self::BreakInstruction,
+            _ => Self::Other,
+        }
+    }
+}
+
+/// Why a core is halted, as the debugger's client is told.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
+pub enum StopReason {
+    /// A hardware breakpoint of ours at PC. The instruction has not been executed.
+    Breakpoint,
+    /// A breakpoint instruction that we planted at PC.
+    SoftwareBreakpoint,
+    /// A watchpoint of ours. The access has not been made.
+    Watchpoint {
+        /// The request that was hit.
+        watchpoint: Watchpoint,
+        /// The byte of the watched range that the access touches, as exactly as the hardware says: its
+        /// own address where that lies inside the range, else the nearest watched byte.
+        address: u64,
+    },
+    /// The step or the range step that was asked for is done.
+    Step,
+    /// The client asked for a halt.
+    Interrupt,
+    /// The core was halted by something outside the debugger.
+    ExternalRequest,
+}
+
+/// A stop of the whole target: the core that caused it, and why.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Stop {
+    /// The core that stopped first; all others were halted because of it.
+    pub core: CoreId,
+    /// Its program counter.
+    pub pc: u64,
+    /// Why.
+    pub reason: StopReason,
+}
+
+impl fmt::Display for Stop {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (core, pc) = (self.core, self.pc);
+        match self.reason {
+            StopReason::Breakpoint => write!(f, "{core}: hardware breakpoint at {pc:#x}"),
+            StopReason::SoftwareBreakpoint => write!(f, "{core}: software breakpoint at {pc:#x}"),
+            StopReason::Watchpoint { watchpoint, address } => {
+                write!(f, "{core}: {watchpoint}, touched at {address:#x} by the instruction at {pc:#x}")
+            }
+            StopReason::Step => write!(f, "{core}: stepped to {pc:#x}"),
+            StopReason::Interrupt => write!(f, "{core}: interrupted at {pc:#x}"),
+            StopReason::ExternalRequest => write!(f, "{core}: halted from outside at {pc:#x}"),
+        }
+    }
+}

@@ -14,7 +14,7 @@ use trapline_core::scope::Scope;
 use trapline_core::watchpoint::{Access, Watchpoint};
 
 const CAPABILITIES: Capabilities =
-    Capabilities { breakpoints: 6, context_aware: 2, watchpoints: 4, mismatch: false };
+    Capabilities { breakpoints: 6, context_aware: 2, watchpoints: 4, mismatch: false, zeroing_block: 64 };
 /// `DC ZVA` blocks of the usual size.
 const BLOCK: u64 = 64;
 

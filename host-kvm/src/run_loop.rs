@@ -4,27 +4,20 @@ use std::fmt;
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 
-use trapline_core::target::{CoreId, Event};
+use trapline_core::debugger::{Debugger, Outcome};
+use trapline_core::target::{CoreId, Event, TargetError};
 
 use crate::core_control::Attached;
 use crate::error::Error;
 use crate::exit::{Exit, SystemEvent};
-use crate::target::{Core, KvmTarget};
+use crate::target::{Core, KvmTarget, VcpuHandles};
 use crate::vcpu::Devices;
 
-/// What an event came to.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub enum Outcome {
-    /// Nobody needs to know; the cores run on as they should.
-    Resumed,
-    /// The target has stopped for its user.
-    Stopped,
-}
-
-/// Whoever decides what a debug exception means, as [`trapline_core::debugger`] does.
+/// Whoever decides what a debug exception means and has the target to act on it, as
+/// [`trapline_core::debugger::Debugger`] does.
 ///
-/// It is called on the thread of the vCPU that took the exception, with the session locked, so that it
-/// can step or run on without another thread waking up.
+/// It is called on the thread of the vCPU that took the exception, locked, so that it can step or run on
+/// without another thread waking up.
 pub trait EventHandler: Send + 'static {
     /// Why an event could not be handled.
     type Error: Into<Box<dyn std::error::Error + Send + Sync>>;
@@ -33,21 +26,15 @@ pub trait EventHandler: Send + 'static {
     ///
     /// # Errors
     /// The core stays halted, and [`Notice::HandlerFailed`] says why.
-    fn on_event(
-        &mut self,
-        target: &mut KvmTarget,
-        core: CoreId,
-        event: Event,
-    ) -> Result<Outcome, Self::Error>;
+    fn on_event(&mut self, core: CoreId, event: Event) -> Result<Outcome, Self::Error>;
 }
 
-/// A debugger and its target, which only move together.
-#[derive(Debug)]
-pub struct Session<H> {
-    /// The debugger.
-    pub handler: H,
-    /// What it debugs.
-    pub target: KvmTarget,
+impl<const CORES: usize, const SOFTWARE: usize> EventHandler for Debugger<KvmTarget, CORES, SOFTWARE> {
+    type Error = TargetError<Error>;
+
+    fn on_event(&mut self, core: CoreId, event: Event) -> Result<Outcome, Self::Error> {
+        Self::on_event(self, core, event)
+    }
 }
 
 /// What the embedder is told, on a vCPU's thread. The vCPU is halted.
@@ -94,30 +81,31 @@ pub type Observer = Arc<dyn Fn(Notice) + Send + Sync>;
 
 /// The threads of a target's vCPUs, one each. Dropping it ends them.
 ///
-/// Do not drop it with the session locked: a thread may be waiting for it.
+/// Do not drop it with the handler locked: a thread may be waiting for it.
 pub struct VcpuThreads {
     cores: Vec<Arc<Core>>,
     threads: Vec<JoinHandle<()>>,
 }
 
 impl VcpuThreads {
-    /// Starts a thread for every vCPU of the session's target. A vCPU runs when its core is resumed.
+    /// Starts a thread for every vCPU of a target, whose handles these are. A vCPU runs when its core is
+    /// resumed.
     ///
     /// # Errors
-    /// [`Error::SpawnThread`] and [`Error::Poisoned`].
+    /// [`Error::SpawnThread`].
     pub fn start<H: EventHandler>(
-        session: &Arc<Mutex<Session<H>>>,
+        handles: VcpuHandles,
+        handler: &Arc<Mutex<H>>,
         devices: &Arc<dyn Devices + Send + Sync>,
         observer: &Observer,
     ) -> Result<Self, Error> {
-        let cores = session.lock().map_err(|_| SESSION_LOST)?.target.cores().to_vec();
-        let mut started = Self { cores, threads: Vec::new() };
+        let mut started = Self { cores: handles.0, threads: Vec::new() };
         for core in started.cores.clone() {
             let number = core.id.0;
-            let (session, devices, observer) = (session.clone(), devices.clone(), observer.clone());
+            let (handler, devices, observer) = (handler.clone(), devices.clone(), observer.clone());
             let thread = thread::Builder::new()
                 .name(format!("vcpu{number}"))
-                .spawn(move || run_vcpu(&core, &session, &*devices, &*observer))
+                .spawn(move || run_vcpu(&core, &handler, &*devices, &*observer))
                 .map_err(|source| Error::SpawnThread { core: number, source })?;
             started.threads.push(thread);
         }
@@ -143,12 +131,12 @@ impl Drop for VcpuThreads {
     }
 }
 
-const SESSION_LOST: Error = Error::Poisoned { what: "the debug session" };
+const HANDLER_LOST: Error = Error::Poisoned { what: "the debugger" };
 
 /// A vCPU's thread, from start to end.
 fn run_vcpu<H: EventHandler>(
     core: &Core,
-    session: &Mutex<Session<H>>,
+    handler: &Mutex<H>,
     devices: &(dyn Devices + Send + Sync),
     observer: &(dyn Fn(Notice) + Send + Sync),
 ) {
@@ -167,7 +155,7 @@ fn run_vcpu<H: EventHandler>(
             Ok(exit) => match exit.event() {
                 Some(event) => {
                     attached.come_out_with(event);
-                    if let Some(notice) = tell_handler(id, &attached, session) {
+                    if let Some(notice) = tell_handler(id, &attached, handler) {
                         observer(notice);
                     }
                 }
@@ -187,19 +175,18 @@ fn run_vcpu<H: EventHandler>(
     }
 }
 
-/// Brings the event that the thread came out with to the handler, if it still stands when the session
+/// Brings the event that the thread came out with to the handler, if it still stands when the handler
 /// is free.
 fn tell_handler<H: EventHandler>(
     core: CoreId,
     attached: &Attached<'_>,
-    session: &Mutex<Session<H>>,
+    handler: &Mutex<H>,
 ) -> Option<Notice> {
-    let Ok(mut session) = session.lock() else {
-        return Some(Notice::Failed { core, error: SESSION_LOST });
+    let Ok(mut handler) = handler.lock() else {
+        return Some(Notice::Failed { core, error: HANDLER_LOST });
     };
     let event = attached.take_event()?;
-    let Session { handler, target } = &mut *session;
-    match handler.on_event(target, core, event) {
+    match handler.on_event(core, event) {
         Ok(Outcome::Resumed) => None,
         Ok(Outcome::Stopped) => Some(Notice::Stopped { core }),
         Err(error) => Some(Notice::HandlerFailed { core, error: error.into() }),

@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use trapline_core::address::PhysicalAddress;
 use trapline_core::comparator::Capabilities;
+use trapline_core::scope::Scope;
 use trapline_core::target::{
     Arming, Backend, BreakInstruction, Comparators, CoreId, CoreState, Memory, Refusal, Register, Registers,
     Resume, RunControl, SystemRegister, TargetError, TargetResult,
@@ -43,6 +44,10 @@ pub struct KvmTarget {
     capabilities: Capabilities,
     time: VirtualTime,
 }
+
+/// The vCPUs of a target, for the threads that run them.
+#[derive(Debug)]
+pub struct VcpuHandles(pub(crate) Vec<Arc<Core>>);
 
 /// Guest memory that is shared with the VMM.
 struct SharedMemory(Arc<dyn GuestMemory>);
@@ -103,8 +108,10 @@ impl KvmTarget {
         self.cores.iter().filter_map(|core| Some(self.halted(core.id).ok()?.ioctls())).sum()
     }
 
-    pub(crate) fn cores(&self) -> &[Arc<Core>] {
-        &self.cores
+    /// What [`crate::VcpuThreads`] need of the vCPUs.
+    #[must_use]
+    pub fn handles(&self) -> VcpuHandles {
+        VcpuHandles(self.cores.clone())
     }
 
     fn core(&self, core: CoreId) -> TargetResult<&Arc<Core>, Self> {
@@ -209,6 +216,10 @@ impl Memory for KvmTarget {
 impl Comparators for KvmTarget {
     fn capabilities(&self) -> Capabilities {
         self.capabilities
+    }
+
+    fn scope(&self) -> Scope {
+        Scope::EL1_AND_EL0
     }
 
     fn break_instruction(&self) -> BreakInstruction {

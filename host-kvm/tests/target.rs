@@ -13,19 +13,20 @@ use std::time::{Duration, Instant};
 use common::a64::{self, Program};
 use common::{CODE, DATA, Output, breakpoint, machine_with};
 use trapline_core::address::{AddressRange, PhysicalAddress};
+use trapline_core::debugger::Outcome;
 use trapline_core::target::{
     Arming, Backend, Comparators, CoreId, CoreState, Event, Memory, Refusal, Register, Registers, Resume,
     RunControl, SystemRegister, TargetError, TargetResult,
 };
 use trapline_kvm::machine::RunningMachine;
-use trapline_kvm::{EventHandler, Exit, KvmTarget, Notice, Outcome, Session, SystemEvent};
+use trapline_kvm::{Error, EventHandler, Exit, KvmTarget, Notice, Observer, SystemEvent};
 
 const FIRST: CoreId = CoreId(0);
 const LONG: Duration = Duration::from_secs(20);
 
 /// Stops at every event and keeps it; while `steps` is left, steps on instead.
-#[derive(Default)]
 struct Recorder {
+    target: KvmTarget,
     events: Vec<(CoreId, Event)>,
     steps: u32,
 }
@@ -33,15 +34,10 @@ struct Recorder {
 impl EventHandler for Recorder {
     type Error = TargetError<trapline_kvm::Error>;
 
-    fn on_event(
-        &mut self,
-        target: &mut KvmTarget,
-        core: CoreId,
-        event: Event,
-    ) -> TargetResult<Outcome, KvmTarget> {
+    fn on_event(&mut self, core: CoreId, event: Event) -> TargetResult<Outcome, KvmTarget> {
         if let Some(left) = self.steps.checked_sub(1) {
             self.steps = left;
-            target.resume(core, Resume::Step)?;
+            self.target.resume(core, Resume::Step)?;
             return Ok(Outcome::Resumed);
         }
         self.events.push((core, event));
@@ -59,14 +55,15 @@ impl Guest {
     fn new(program: &Program, cpus: u16) -> Self {
         let output = Output::default();
         let (send, notices) = mpsc::channel();
-        let observer = Arc::new(move |notice| send.send(notice).unwrap_or_default());
-        let machine =
-            machine_with(program, cpus, output.clone()).start(Recorder::default(), observer).unwrap();
+        let observer: Observer = Arc::new(move |notice| send.send(notice).unwrap_or_default());
+        let machine = machine_with(program, cpus, output.clone())
+            .start(|target| Ok::<_, Error>(Recorder { target, events: Vec::new(), steps: 0 }), &observer)
+            .unwrap();
         Self { machine, notices, output }
     }
 
-    fn session(&self) -> MutexGuard<'_, Session<Recorder>> {
-        self.machine.session().lock().unwrap()
+    fn session(&self) -> MutexGuard<'_, Recorder> {
+        self.machine.handler().lock().unwrap()
     }
 
     fn resume(&self, core: CoreId, how: Resume) {
@@ -139,7 +136,6 @@ fn a_breakpoint_stops_the_core_and_the_handler_is_told() {
     }
     let classes: Vec<u64> = guest
         .session()
-        .handler
         .events
         .iter()
         .map(|(_, event)| match event {
@@ -153,12 +149,12 @@ fn a_breakpoint_stops_the_core_and_the_handler_is_told() {
 #[test]
 fn steps_that_the_handler_goes_on_with_stay_on_the_vcpus_thread() {
     let guest = Guest::new(&counting(), 1);
-    guest.session().handler.steps = 3002;
+    guest.session().steps = 3002;
     guest.resume(FIRST, Resume::Step);
     assert_eq!(guest.stopped(), FIRST);
     // Four instructions before the loop of three; 3003 steps in all.
     assert_eq!(guest.read(FIRST, Register::X(1)), 1000);
-    assert_eq!(guest.session().handler.events.len(), 1);
+    assert_eq!(guest.session().events.len(), 1);
 }
 
 #[test]
@@ -168,7 +164,7 @@ fn a_step_costs_one_ioctl_and_a_hit_with_the_way_to_the_next_one_five() {
     guest.resume(FIRST, Resume::Step);
     guest.stopped();
     let before = guest.session().target.ioctls();
-    guest.session().handler.steps = 999;
+    guest.session().steps = 999;
     guest.resume(FIRST, Resume::Step);
     guest.stopped();
     assert_eq!(guest.session().target.ioctls() - before, 1000, "KVM_RUN and nothing else");
@@ -241,7 +237,7 @@ fn an_event_that_waits_for_the_session_is_dropped_by_a_halt_and_comes_again() {
     }
     guest.resume(FIRST, Resume::Run);
     assert_eq!(guest.stopped(), FIRST);
-    assert_eq!(guest.session().handler.events.len(), 1);
+    assert_eq!(guest.session().events.len(), 1);
 }
 
 #[test]
@@ -259,7 +255,8 @@ fn an_access_to_a_device_is_complete_when_the_guest_is_halted() {
         guest.session().target.halt(FIRST).unwrap();
         let pc = guest.read(FIRST, Register::Pc);
         let (written, read) = (guest.read(FIRST, Register::X(1)), guest.read(FIRST, Register::X(2)));
-        let read_already = pc == again + 12 || pc == again;
+        // Where the guest has not come round since, X2 is still what was written to it here.
+        let read_already = (pc == again + 12 || pc == again) && read != 0x1234;
         if read_already {
             assert_eq!(read & 0xff, written & 0xff, "at {pc:#x}");
         }

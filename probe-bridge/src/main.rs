@@ -1,2 +1,38 @@
-//! trapline
-fn main() {}
+//! `trapline`: one debugger for arm64 KVM guests and real boards.
+
+#[cfg(not(feature = "kvm"))]
+compile_error!("trapline without a backend debugs nothing; enable the feature kvm");
+
+mod cli;
+mod gdb_address;
+mod guest;
+mod serial;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use tracing::level_filters::LevelFilter;
+
+use cli::{Cli, Command};
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let level = match cli.verbose {
+        0 => LevelFilter::WARN,
+        1 => LevelFilter::INFO,
+        _ => LevelFilter::TRACE,
+    };
+    tracing_subscriber::fmt()
+        .with_max_level(level)
+        .with_writer(std::io::stderr)
+        .without_time()
+        .with_target(false)
+        .init();
+    let result = match &cli.command {
+        Command::Guest(arguments) => guest::run(arguments),
+    };
+    result.unwrap_or_else(|error| {
+        eprintln!("trapline: {error:#}");
+        ExitCode::FAILURE
+    })
+}

@@ -1,1 +1,250 @@
-//! The debug engine.
+//! The debug engine: the one place where policy lives.
+//!
+//! A [`Debugger`] owns a [`Target`] and what is to be trapped on it. It is driven from two sides: a
+//! client (the gdb server, a command line) inserts, removes, resumes and interrupts; the backend hands in
+//! every [`Event`] of a core by [`Debugger::on_event`]. The engine then decides on the spot, on the
+//! thread or in the exception handler that the event arrived on: step on, run on, give the exception back
+//! to the guest, or stop all cores.
+//!
+//! Changes are lazy: [`Debugger::insert`] plans and reserves, and the hardware and the target's memory
+//! are touched at the next resume, only where something changed.
+//!
+//! | file | holds |
+//! |---|---|
+//! | `request` | what can be inserted, and why it is refused |
+//! | `arming` | from what is reserved to what stands in the comparators |
+//! | `planting` | break instructions into and out of memory |
+//! | `memory` | virtual memory through the guest's own tables |
+//! | `resume` | actions, and stepping over what is armed |
+//! | `quiet` | steps that interrupts do not disturb |
+//! | `event` | from an event to a verdict |
+//! | `injection` | giving an exception back to the guest |
+
+mod arming;
+mod event;
+mod injection;
+mod memory;
+mod planting;
+mod quiet;
+mod request;
+mod resume;
+
+pub use event::Outcome;
+pub use memory::AccessError;
+pub use request::{InsertError, RemoveError, Request};
+pub use resume::Action;
+
+use core::fmt;
+
+use heapless::Vec;
+
+use crate::injection::Features;
+use crate::pool::{BreakpointPool, Slots, WatchpointPool};
+use crate::registers::{ExceptionLevel, Pstate, StackPointer};
+use crate::software::SoftwareBreakpoints;
+use crate::stop::{Stop, StopReason};
+use crate::target::{CoreId, CoreState, Refusal, Register, SystemRegister, Target, TargetResult};
+
+use arming::Committed;
+use memory::RegimeCache;
+use resume::Run;
+
+/// The debugger of one target with at most `CORES` cores and `SOFTWARE` software breakpoints.
+#[derive(Debug)]
+pub struct Debugger<T: Target, const CORES: usize = 8, const SOFTWARE: usize = 256> {
+    target: T,
+    breakpoints: BreakpointPool,
+    watchpoints: WatchpointPool,
+    software: SoftwareBreakpoints<SOFTWARE>,
+    /// Counts changes of the two pools, so that a core knows whether its bank is current.
+    generation: u32,
+    cores: Vec<Core, CORES>,
+    /// A core that is stepping over a planted instruction while all others wait, if there is one.
+    alone: Option<CoreId>,
+    /// The last stop, until the next resume.
+    stop: Option<Stop>,
+    regimes: RegimeCache,
+    /// What exceptions do on these cores, once it is known.
+    features: Option<Features>,
+}
+
+/// What the engine keeps of one core.
+#[derive(Debug, Default)]
+struct Core {
+    /// What it is doing for the engine.
+    run: Run,
+    /// What the client wants of it at the next resume; nothing said is [`Action::Continue`].
+    action: Option<Action>,
+    /// What stands in its comparators.
+    committed: Committed,
+    /// The stop that the client has been told of and that must not fire again when the core runs on.
+    seen: Option<Seen>,
+}
+
+/// A stop that has been reported: running on from `pc` passes it.
+#[derive(Clone, Copy, Debug)]
+struct Seen {
+    pc: u64,
+    watchpoints: Slots,
+}
+
+/// The target has more cores than the debugger was built for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct TooManyCores {
+    /// How many the target has.
+    pub cores: u16,
+    /// How many there is room for, the parameter `CORES`.
+    pub capacity: usize,
+}
+
+impl fmt::Display for TooManyCores {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { cores, capacity } = self;
+        write!(f, "the target has {cores} cores, and the debugger was built for {capacity}")
+    }
+}
+
+impl core::error::Error for TooManyCores {}
+
+impl<T: Target, const CORES: usize, const SOFTWARE: usize> Debugger<T, CORES, SOFTWARE> {
+    /// A debugger with nothing armed. The target's cores stay as they are; [`Self::interrupt`] halts them.
+    ///
+    /// # Errors
+    /// [`TooManyCores`].
+    pub fn new(target: T) -> Result<Self, TooManyCores> {
+        let count = target.cores();
+        let mut cores = Vec::new();
+        for _ in 0..count {
+            cores.push(Core::default()).map_err(|_| TooManyCores { cores: count, capacity: CORES })?;
+        }
+        let capabilities = target.capabilities();
+        let software = SoftwareBreakpoints::new(target.break_instruction());
+        Ok(Self {
+            target,
+            breakpoints: BreakpointPool::new(&capabilities),
+            watchpoints: WatchpointPool::new(&capabilities),
+            software,
+            generation: 0,
+            cores,
+            alone: None,
+            stop: None,
+            regimes: RegimeCache::default(),
+            features: None,
+        })
+    }
+
+    /// The target.
+    pub const fn target(&self) -> &T {
+        &self.target
+    }
+
+    /// The target, for what the engine does not offer. Running or arming it behind the engine's back
+    /// makes the engine's picture of it wrong.
+    pub const fn target_mut(&mut self) -> &mut T {
+        &mut self.target
+    }
+
+    /// How many cores there are.
+    pub fn core_count(&self) -> u16 {
+        self.target.cores()
+    }
+
+    /// What a core is doing.
+    ///
+    /// # Errors
+    /// As [`crate::target::RunControl::core_state`].
+    pub fn core_state(&mut self, core: CoreId) -> TargetResult<CoreState, T> {
+        self.target.core_state(core)
+    }
+
+    /// The last stop, while the target is halted because of it.
+    pub const fn stop(&self) -> Option<Stop> {
+        self.stop
+    }
+
+    /// The hardware breakpoints that are reserved.
+    pub const fn breakpoints(&self) -> &BreakpointPool {
+        &self.breakpoints
+    }
+
+    /// The watchpoints that are reserved.
+    pub const fn watchpoints(&self) -> &WatchpointPool {
+        &self.watchpoints
+    }
+
+    /// The software breakpoints.
+    pub const fn software_breakpoints(&self) -> &SoftwareBreakpoints<SOFTWARE> {
+        &self.software
+    }
+
+    /// Reads a register of a halted core.
+    ///
+    /// # Errors
+    /// As [`crate::target::Registers::read_register`].
+    pub fn read_register(&mut self, core: CoreId, register: Register) -> TargetResult<u64, T> {
+        self.target.read_register(core, register)
+    }
+
+    /// Writes a register of a halted core.
+    ///
+    /// # Errors
+    /// As [`crate::target::Registers::write_register`].
+    pub fn write_register(&mut self, core: CoreId, register: Register, value: u64) -> TargetResult<(), T> {
+        // The write may change how addresses are translated.
+        self.regimes.forget();
+        self.target.write_register(core, register, value)
+    }
+
+    /// The register that is `SP` for a halted core: `SP_EL0`, or that of its exception level.
+    ///
+    /// # Errors
+    /// As [`Self::read_register`]; refused as well where the exception level's has no name here.
+    pub fn stack_pointer(&mut self, core: CoreId) -> TargetResult<Register, T> {
+        let pstate = Pstate::from(self.target.read_register(core, Register::Pstate)?);
+        match (pstate.stack_pointer_selector(), pstate.exception_level()) {
+            (StackPointer::El0, _) | (_, ExceptionLevel::El0) => Ok(Register::System(SystemRegister::SP_EL0)),
+            (StackPointer::ElX, ExceptionLevel::El1) => Ok(Register::System(SystemRegister::SP_EL1)),
+            (StackPointer::ElX, ExceptionLevel::El2 | ExceptionLevel::El3) => {
+                Err(Refusal::Unsupported("the stack pointers of EL2 and EL3 cannot be reached").into())
+            }
+        }
+    }
+
+    /// Halts all cores for the client and says where the target stands: the stop that it is already
+    /// halted for, if there is one, else [`StopReason::Interrupt`] on the first core that was running.
+    ///
+    /// # Errors
+    /// As [`crate::target::RunControl::halt`].
+    pub fn interrupt(&mut self) -> TargetResult<Stop, T> {
+        if let Some(stop) = self.stop {
+            return Ok(stop);
+        }
+        let mut first = None;
+        for core in self.core_ids() {
+            match self.target.core_state(core)? {
+                CoreState::Running => {
+                    self.halt(core)?;
+                    first = first.or(Some(core));
+                }
+                CoreState::Halted => first = first.or(Some(core)),
+                CoreState::Off => {}
+            }
+        }
+        self.alone = None;
+        let core = first.unwrap_or(CoreId(0));
+        let pc = self.target.read_register(core, Register::Pc)?;
+        let stop = Stop { core, pc, reason: StopReason::Interrupt };
+        self.stop = Some(stop);
+        Ok(stop)
+    }
+
+    /// All cores' numbers.
+    pub fn core_ids(&self) -> impl Iterator<Item = CoreId> + use<T, CORES, SOFTWARE> {
+        (0..self.target.cores()).map(CoreId)
+    }
+
+    fn core(&mut self, core: CoreId) -> Result<&mut Core, Refusal> {
+        self.cores.get_mut(usize::from(core.0)).ok_or(Refusal::NoSuchCore(core))
+    }
+}

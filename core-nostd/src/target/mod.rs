@@ -15,6 +15,7 @@ use core::fmt;
 
 use crate::address::{AddressRange, PhysicalAddress};
 use crate::comparator::{Bank, Capabilities};
+use crate::scope::Scope;
 
 /// A core (processing element, vCPU) of the target, numbered from 0.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -109,6 +110,10 @@ pub enum BreakInstruction {
 pub trait Comparators: Backend {
     /// What the debug hardware offers, the same for all cores.
     fn capabilities(&self) -> Capabilities;
+
+    /// Where the breakpoints and watchpoints of a client match that asks for no scope of its own: EL1 and
+    /// EL0 for a guest, everywhere for a board.
+    fn scope(&self) -> Scope;
 
     /// The instruction to plant for a software breakpoint.
     fn break_instruction(&self) -> BreakInstruction;

@@ -201,6 +201,7 @@ named_system_registers! {
     ID_AA64MMFR0_EL1 = 3, 0, 0, 7, 0;
     ID_AA64MMFR1_EL1 = 3, 0, 0, 7, 1;
     ID_AA64MMFR2_EL1 = 3, 0, 0, 7, 2;
+    ID_AA64MMFR3_EL1 = 3, 0, 0, 7, 3;
     SCTLR_EL1 = 3, 0, 1, 0, 0;
     ACTLR_EL1 = 3, 0, 1, 0, 1;
     CPACR_EL1 = 3, 0, 1, 0, 2;
@@ -217,6 +218,8 @@ named_system_registers! {
     FAR_EL1 = 3, 0, 6, 0, 0;
     PAR_EL1 = 3, 0, 7, 4, 0;
     MAIR_EL1 = 3, 0, 10, 2, 0;
+    PIRE0_EL1 = 3, 0, 10, 2, 2;
+    PIR_EL1 = 3, 0, 10, 2, 3;
     AMAIR_EL1 = 3, 0, 10, 3, 0;
     VBAR_EL1 = 3, 0, 12, 0, 0;
     CONTEXTIDR_EL1 = 3, 0, 13, 0, 1;

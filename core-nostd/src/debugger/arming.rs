@@ -1,0 +1,90 @@
+//! From what is reserved to what stands in comparators and memory.
+
+use crate::breakpoint::{Breakpoint, Instruction};
+use crate::comparator::{Bank, MAX_PAIRS};
+use crate::pool::Slots;
+use crate::target::{Arming, CoreId, Target, TargetResult};
+
+use super::Debugger;
+
+/// What stands in a core's comparators.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Committed {
+    /// What the pools held at this generation, but for some pairs.
+    Pools { generation: u32, except: Except, software: bool },
+    /// Something else, to be replaced at the next run.
+    Other,
+}
+
+/// Pairs that are off for a step.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Except {
+    breakpoints: Slots,
+    watchpoints: Slots,
+}
+
+impl Default for Committed {
+    /// A backend begins with nothing armed, as the pools do.
+    fn default() -> Self {
+        let except = Except { breakpoints: Slots::NONE, watchpoints: Slots::NONE };
+        Self::Pools { generation: 0, except, software: false }
+    }
+}
+
+impl<T: Target, const CORES: usize, const SOFTWARE: usize> Debugger<T, CORES, SOFTWARE> {
+    /// Arms a core with everything reserved but the given pairs, if it is not so armed already.
+    pub(super) fn commit(
+        &mut self,
+        core: CoreId,
+        breakpoints: Slots,
+        watchpoints: Slots,
+    ) -> TargetResult<(), T> {
+        let except = Except { breakpoints, watchpoints };
+        let software = self.any_planted();
+        let wanted = Committed::Pools { generation: self.generation, except, software };
+        if self.core(core)?.committed == wanted {
+            return Ok(());
+        }
+        let arming = self.arming(except, software);
+        self.target.commit(core, &arming)?;
+        self.core(core)?.committed = wanted;
+        Ok(())
+    }
+
+    /// Like [`Self::commit`], with breakpoints on `exits` in pairs that are free for now.
+    /// [`Self::has_room_for`] says whether they are.
+    pub(super) fn commit_with_exits(
+        &mut self,
+        core: CoreId,
+        breakpoints: Slots,
+        watchpoints: Slots,
+        exits: &[u64],
+    ) -> TargetResult<(), T> {
+        let except = Except { breakpoints, watchpoints };
+        let mut arming = self.arming(except, self.any_planted());
+        let pairs = usize::from(self.target.capabilities().breakpoints);
+        let free = arming.bank.breakpoints.iter_mut().take(pairs).filter(|pair| !pair.is_enabled());
+        let scope = self.target.scope();
+        for (pair, &exit) in free.zip(exits) {
+            if let Ok(breakpoint) = Breakpoint::at(exit, Instruction::A64, scope) {
+                *pair = breakpoint.pair(Default::default());
+            }
+        }
+        self.core(core)?.committed = Committed::Other;
+        self.target.commit(core, &arming)
+    }
+
+    /// Whether that many breakpoint pairs are free when `except` is off.
+    pub(super) fn has_room_for(&self, exits: &[u64], except: Slots) -> bool {
+        exits.len() <= usize::from(self.breakpoints.free()) + usize::from(except.len())
+    }
+
+    fn arming(&self, except: Except, software_breakpoints: bool) -> Arming {
+        let mut bank = Bank::default();
+        let (breakpoints, watchpoints): (&mut [_; MAX_PAIRS], &mut [_; MAX_PAIRS]) =
+            (&mut bank.breakpoints, &mut bank.watchpoints);
+        self.breakpoints.arm(breakpoints, except.breakpoints);
+        self.watchpoints.arm(watchpoints, except.watchpoints);
+        Arming { bank, software_breakpoints }
+    }
+}

@@ -1,0 +1,69 @@
+//! Break instructions into and out of the target's memory.
+
+use crate::address::PhysicalAddress;
+use crate::software::{InstructionBytes, Restore, Site, SiteState};
+use crate::target::{CoreId, Target, TargetResult};
+
+use super::Debugger;
+
+impl<T: Target, const CORES: usize, const SOFTWARE: usize> Debugger<T, CORES, SOFTWARE> {
+    /// Brings memory to what is inserted: plants what is new and restores what is gone. At `except`
+    /// stands what the guest wrote, for a step over it. All cores must be halted.
+    pub(super) fn plant(&mut self, except: Option<PhysicalAddress>) -> TargetResult<(), T> {
+        let mut after = None;
+        while let Some(site) = self.software.next_pending(after) {
+            after = Some(site.address);
+            match site.state {
+                SiteState::Requested if Some(site.address) != except => self.plant_site(&site)?,
+                SiteState::Unwanted => self.restore_site(&site)?,
+                SiteState::Requested | SiteState::Planted => {}
+            }
+        }
+        if let Some(site) = except.and_then(|address| self.software.at(address))
+            && site.state == SiteState::Planted
+        {
+            self.restore_site(&site)?;
+        }
+        Ok(())
+    }
+
+    /// Whether the instruction at a virtual address, as the halted `core` sees it, is one of ours.
+    pub(super) fn is_planted_at(&mut self, core: CoreId, address: u64) -> bool {
+        if self.software.is_empty() {
+            return false;
+        }
+        let Ok(translation) = self.translate(core, address) else { return false };
+        self.software.at(translation.physical).is_some_and(|site| site.state != SiteState::Requested)
+    }
+
+    fn plant_site(&mut self, site: &Site) -> TargetResult<(), T> {
+        let original = self.read_site(site)?;
+        self.target.write_memory(site.address, site.planted.as_slice())?;
+        self.target.synchronize_instructions(site.address, site.planted.len())?;
+        self.software.planted(site.address, original.as_slice());
+        Ok(())
+    }
+
+    /// Puts the guest's instruction back, unless the guest has written something else there meanwhile.
+    fn restore_site(&mut self, site: &Site) -> TargetResult<(), T> {
+        let found = self.read_site(site)?;
+        if let Restore::Write(original) = site.restore(found.as_slice()) {
+            self.target.write_memory(site.address, original.as_slice())?;
+            self.target.synchronize_instructions(site.address, original.len())?;
+        }
+        self.software.restored(site.address);
+        Ok(())
+    }
+
+    /// Whether break instructions stand in memory.
+    pub(super) fn any_planted(&self) -> bool {
+        self.software.sites().any(|site| site.state != SiteState::Requested)
+    }
+
+    fn read_site(&mut self, site: &Site) -> TargetResult<InstructionBytes, T> {
+        let mut word = [0; 4];
+        let bytes = word.get_mut(..site.planted.len()).unwrap_or_default();
+        self.target.read_memory(site.address, bytes)?;
+        Ok(InstructionBytes::new(site.instruction, bytes))
+    }
+}

@@ -1,0 +1,101 @@
+//! Steps that interrupts do not disturb, through the core's registers.
+
+use crate::pool::Slots;
+use crate::registers::{Pstate, Spsr};
+use crate::stepping::{AfterStep, ExceptionRegisters, ExclusiveSequence, QuietStep};
+use crate::target::{CoreId, Register, Resume, SystemRegister, Target, TargetResult};
+
+use super::resume::{Goal, Run, Step};
+use super::{Debugger, Seen};
+
+impl<T: Target, const CORES: usize, const SOFTWARE: usize> Debugger<T, CORES, SOFTWARE> {
+    /// Executes one instruction with interrupts quiet, and with those comparators off that would keep
+    /// the core from executing it.
+    ///
+    /// A load exclusive is executed together with all up to its store exclusive, with comparators on the
+    /// exits: the exception at the end of a step would clear the exclusive monitor, and the store would
+    /// fail for ever. Where there are too few free comparators for that, it is stepped like any other.
+    pub(super) fn begin_step(&mut self, core: CoreId, goal: Goal) -> TargetResult<(), T> {
+        let pc = self.target.read_register(core, Register::Pc)?;
+        let seen = self.core(core)?.seen.take();
+        let passed = match seen {
+            Some(Seen { pc: seen, watchpoints }) if seen == pc => watchpoints,
+            _ => Slots::NONE,
+        };
+        let except = self.breakpoints.slots_at(pc);
+
+        let pstate = Pstate::from(self.target.read_register(core, Register::Pstate)?);
+        let instruction = if pstate.is_aarch32() { None } else { self.fetch(core, pc) };
+        let sequence = instruction
+            .and_then(|_| ExclusiveSequence::find(pc, |address| self.fetch(core, address)))
+            .filter(|sequence| self.has_room_for(sequence.exits(), except));
+
+        let quiet = if self.target.steps_with_interrupts_disabled() {
+            None
+        } else {
+            let (quiet, run_with) = match &sequence {
+                Some(sequence) => QuietStep::begin_run(sequence.first(), sequence.last(), pstate),
+                None => QuietStep::begin(pc, instruction, pstate),
+            };
+            if run_with != pstate {
+                self.target.write_register(core, Register::Pstate, run_with.into_bits())?;
+            }
+            Some(quiet)
+        };
+        let resume = match &sequence {
+            Some(sequence) => {
+                self.commit_with_exits(core, except, passed, sequence.exits())?;
+                Resume::Run
+            }
+            None => {
+                self.commit(core, except, passed)?;
+                Resume::Step
+            }
+        };
+        self.core(core)?.run = Run::Stepping(Step { quiet, sequence, goal });
+        self.target.resume(core, resume)
+    }
+
+    /// Puts right what a quiet step left in the registers of a core, which has halted during it or at
+    /// its end.
+    pub(super) fn end_quiet(&mut self, core: CoreId, step: &Step) -> TargetResult<(), T> {
+        let Some(quiet) = step.quiet else { return Ok(()) };
+        let pc = self.target.read_register(core, Register::Pc)?;
+        let pstate = Pstate::from(self.target.read_register(core, Register::Pstate)?);
+        let exception = if quiet.needs_exception_registers(pc, pstate) {
+            Some(ExceptionRegisters {
+                elr_el1: self.read_system(core, SystemRegister::ELR_EL1)?,
+                spsr_el1: Spsr::from(self.read_system(core, SystemRegister::SPSR_EL1)?),
+                vbar_el1: self.read_system(core, SystemRegister::VBAR_EL1)?,
+            })
+        } else {
+            None
+        };
+        let fixups = quiet.end(&AfterStep { pc, pstate, exception });
+        if let Some(pstate) = fixups.pstate {
+            self.target.write_register(core, Register::Pstate, pstate.into_bits())?;
+        }
+        if let Some(spsr) = fixups.spsr_el1 {
+            let register = Register::System(SystemRegister::SPSR_EL1);
+            self.target.write_register(core, register, spsr.into_bits())?;
+        }
+        if let Some((number, value)) = fixups.x {
+            self.target.write_register(core, Register::X(number), value)?;
+        }
+        Ok(())
+    }
+
+    /// The A64 instruction at a virtual address as the guest wrote it, or `None` where it cannot be read.
+    fn fetch(&mut self, core: CoreId, address: u64) -> Option<u32> {
+        let mut word = [0; 4];
+        match self.read_virtual(core, address, &mut word) {
+            Ok(4) => Some(u32::from_le_bytes(word)),
+            _ => None,
+        }
+    }
+
+    /// Reads a system register of a halted core.
+    pub(super) fn read_system(&mut self, core: CoreId, register: SystemRegister) -> TargetResult<u64, T> {
+        self.target.read_register(core, Register::System(register))
+    }
+}

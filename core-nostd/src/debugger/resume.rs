@@ -1,0 +1,236 @@
+//! Running on: actions, steps, and stepping over what is armed.
+
+use crate::pool::{Owner, Slots};
+use crate::stepping::{ExclusiveSequence, QuietStep};
+use crate::target::{CoreId, Refusal, Register, Resume, Target, TargetError, TargetResult};
+
+use super::{Debugger, Outcome};
+use crate::stop::StopReason;
+
+/// What a core is to do at the next resume.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum Action {
+    /// Run until something stops it.
+    #[default]
+    Continue,
+    /// Execute one instruction.
+    Step,
+    /// Execute one instruction, and go on as long as PC is in `start..end`.
+    StepRange {
+        /// First address of the range.
+        start: u64,
+        /// The address behind it.
+        end: u64,
+    },
+    /// Stay halted.
+    Hold,
+}
+
+/// What a core is doing for the engine.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) enum Run {
+    /// Nothing: it is halted.
+    #[default]
+    Halted,
+    /// It runs until something stops it.
+    Free,
+    /// It executes one instruction.
+    Stepping(Step),
+}
+
+/// A single step under way, or a run through an exclusive sequence.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Step {
+    /// What to put right afterwards; `None` where the target keeps interrupts off by itself.
+    pub(super) quiet: Option<QuietStep>,
+    /// A load exclusive and what follows up to its store exclusive, executed as one.
+    pub(super) sequence: Option<ExclusiveSequence>,
+    /// What comes after it.
+    pub(super) goal: Goal,
+}
+
+/// What comes after a single step.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Goal {
+    /// The client is told.
+    Report,
+    /// More steps as long as PC is in `start..end`.
+    Range { start: u64, end: u64 },
+    /// The core runs on: the step was over something armed.
+    Continue,
+}
+
+impl<T: Target, const CORES: usize, const SOFTWARE: usize> Debugger<T, CORES, SOFTWARE> {
+    /// Says what `core` is to do at the next [`Self::resume`]s, until [`Self::clear_actions`]; without it, it
+    /// continues.
+    ///
+    /// # Errors
+    /// [`Refusal::NoSuchCore`].
+    pub fn set_action(&mut self, core: CoreId, action: Action) -> Result<(), Refusal> {
+        self.core(core)?.action = Some(action);
+        Ok(())
+    }
+
+    /// Forgets what [`Self::set_action`] said: at the next [`Self::resume`] all cores continue.
+    pub fn clear_actions(&mut self) {
+        for core in &mut self.cores {
+            core.action = None;
+        }
+    }
+
+    /// Lets all cores hold at the next [`Self::resume`] for which [`Self::set_action`] has said nothing.
+    pub fn hold_others(&mut self) {
+        for core in &mut self.cores {
+            core.action.get_or_insert(Action::Hold);
+        }
+    }
+
+    /// Lets the cores do what [`Self::set_action`] said, with everything armed that is inserted. It
+    /// returns at once; what happens next arrives at [`Self::on_event`].
+    ///
+    /// A core that was reported to have stopped at something armed passes it first, with interrupts
+    /// quiet. If that is a planted instruction, the other cores wait for it.
+    ///
+    /// # Errors
+    /// [`TargetError`]; cores that had been started run on then.
+    pub fn resume(&mut self) -> TargetResult<(), T> {
+        self.stop = None;
+        self.regimes.forget();
+        self.plant(None)?;
+        self.start_all()
+    }
+
+    /// Removes all that `owner` has inserted, from comparators and memory as well, and lets all cores run.
+    ///
+    /// # Errors
+    /// As [`Self::interrupt`] and [`Self::resume`].
+    pub fn detach(&mut self, owner: Owner) -> TargetResult<(), T> {
+        self.interrupt()?;
+        self.remove_all(owner);
+        self.clear_actions();
+        self.resume()
+    }
+
+    /// Starts all halted cores that are to run, or only one that must step over a planted instruction.
+    pub(super) fn start_all(&mut self) -> TargetResult<(), T> {
+        if let Some((core, goal)) = self.first_at_planted()? {
+            let pc = self.target.read_register(core, Register::Pc)?;
+            let physical = self.translate(core, pc).ok().map(|translation| translation.physical);
+            self.plant(physical)?;
+            self.alone = Some(core);
+            return self.begin_step(core, goal);
+        }
+        for core in self.core_ids() {
+            match self.start(core) {
+                // A core without power has nothing to start; its backend arms it when it comes up.
+                Ok(()) | Err(TargetError::Refused(Refusal::Off(_))) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    /// A halted core that is about to execute a planted instruction which it must pass.
+    fn first_at_planted(&mut self) -> TargetResult<Option<(CoreId, Goal)>, T> {
+        if self.software.is_empty() {
+            return Ok(None);
+        }
+        for core in self.core_ids() {
+            let state = self.core(core)?;
+            if !matches!(state.run, Run::Halted) {
+                continue;
+            }
+            let (goal, only_at) = match (state.action.unwrap_or_default(), state.seen) {
+                (Action::Step, _) => (Goal::Report, None),
+                (Action::StepRange { start, end }, _) => (Goal::Range { start, end }, None),
+                (Action::Continue, Some(seen)) => (Goal::Continue, Some(seen.pc)),
+                (Action::Continue, None) | (Action::Hold, _) => continue,
+            };
+            let pc = self.target.read_register(core, Register::Pc)?;
+            if only_at.is_none_or(|seen| seen == pc) && self.is_planted_at(core, pc) {
+                return Ok(Some((core, goal)));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Starts one halted core by its action.
+    fn start(&mut self, core: CoreId) -> TargetResult<(), T> {
+        let state = self.core(core)?;
+        if !matches!(state.run, Run::Halted) {
+            return Ok(());
+        }
+        match state.action.unwrap_or_default() {
+            Action::Hold => Ok(()),
+            Action::Step => self.begin_step(core, Goal::Report),
+            Action::StepRange { start, end } => self.begin_step(core, Goal::Range { start, end }),
+            Action::Continue => {
+                if self.must_pass_comparators(core)? {
+                    self.begin_step(core, Goal::Continue)
+                } else {
+                    self.run_free(core)
+                }
+            }
+        }
+    }
+
+    /// Whether the core stands where a comparator of ours that it has been reported for would fire again.
+    fn must_pass_comparators(&mut self, core: CoreId) -> TargetResult<bool, T> {
+        let Some(seen) = self.core(core)?.seen else { return Ok(false) };
+        if seen.watchpoints.is_empty() && self.breakpoints.slots_at(seen.pc).is_empty() {
+            return Ok(false);
+        }
+        Ok(self.target.read_register(core, Register::Pc)? == seen.pc)
+    }
+
+    /// Runs a core with everything armed.
+    pub(super) fn run_free(&mut self, core: CoreId) -> TargetResult<(), T> {
+        self.commit(core, Slots::NONE, Slots::NONE)?;
+        let state = self.core(core)?;
+        state.run = Run::Free;
+        state.seen = None;
+        self.target.resume(core, Resume::Run)
+    }
+
+    /// Goes on after a completed step.
+    pub(super) fn after_step(&mut self, core: CoreId, goal: Goal) -> TargetResult<Outcome, T> {
+        let was_alone = self.alone.take_if(|alone| *alone == core).is_some();
+        let pc = self.target.read_register(core, Register::Pc)?;
+        match goal {
+            Goal::Report => return self.stop_all(core, StopReason::Step, Slots::NONE),
+            Goal::Range { start, end } => {
+                if !(start..end).contains(&pc) {
+                    return self.stop_all(core, StopReason::Step, Slots::NONE);
+                }
+                if !self.breakpoints.slots_at(pc).is_empty() {
+                    return self.stop_all(core, StopReason::Breakpoint, Slots::NONE);
+                }
+                if self.is_planted_at(core, pc) {
+                    return self.stop_all(core, StopReason::SoftwareBreakpoint, Slots::NONE);
+                }
+            }
+            Goal::Continue => {}
+        }
+        if was_alone {
+            // The instruction goes back before any other core can reach it.
+            self.plant(None)?;
+            self.start_all()?;
+        } else if let Goal::Range { .. } = goal {
+            self.begin_step(core, goal)?;
+        } else {
+            self.run_free(core)?;
+        }
+        Ok(Outcome::Resumed)
+    }
+
+    /// Halts a core and leaves its registers as the guest would have them.
+    pub(super) fn halt(&mut self, core: CoreId) -> TargetResult<(), T> {
+        self.target.halt(core)?;
+        let run = core::mem::take(&mut self.core(core)?.run);
+        if let Run::Stepping(step) = run {
+            self.end_quiet(core, &step)?;
+        }
+        Ok(())
+    }
+}

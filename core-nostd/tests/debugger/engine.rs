@@ -1,0 +1,257 @@
+//! The engine's policy, over a target that records what is done to it.
+
+use crate::recorder::{Did, NOP, RAM, Recorder, breakpoint, brk, step, watchpoint};
+use trapline_core::address::AddressRange;
+use trapline_core::breakpoint::{Breakpoint, Instruction};
+use trapline_core::debugger::{Action, Debugger, Outcome, Request};
+use trapline_core::pool::Owner;
+use trapline_core::scope::Scope;
+use trapline_core::software::COMMENT;
+use trapline_core::stop::StopReason;
+use trapline_core::target::{CoreId, Register, SystemRegister};
+use trapline_core::watchpoint::{Access, Watchpoint};
+
+const QUIET: u64 = 0b0101 | 0b0111 << 6;
+const OPEN: u64 = 0b0101;
+const BRK: u32 = 0xd420_0000 | (COMMENT as u32) << 5;
+
+type Engine = Debugger<Recorder, 4, 16>;
+
+fn engine(cores: u16) -> Engine {
+    Debugger::new(Recorder::new(cores)).unwrap()
+}
+
+fn insert(engine: &mut Engine, request: Request) {
+    engine.insert(CoreId(0), request, Owner::DEBUGGER).unwrap();
+}
+
+fn hardware(address: u64) -> Request {
+    Request::Breakpoint(Breakpoint::at(address, Instruction::A64, Scope::EL1_AND_EL0).unwrap())
+}
+
+fn software(address: u64) -> Request {
+    Request::Software { address, instruction: Instruction::A64 }
+}
+
+fn watch(address: u64, length: u64, access: Access) -> Request {
+    let range = AddressRange::new(address, length).unwrap();
+    Request::Watchpoint(Watchpoint::new(range, access, Scope::EL1_AND_EL0))
+}
+
+/// A core halts at `pc` with `event`; what the engine makes of it.
+fn event(engine: &mut Engine, core: u16, pc: u64, event: trapline_core::target::Event) -> Outcome {
+    engine.target_mut().halts(core, pc);
+    engine.on_event(CoreId(core), event).unwrap()
+}
+
+#[test]
+fn nothing_is_touched_before_the_resume_and_nothing_twice() {
+    let mut engine = engine(1);
+    insert(&mut engine, hardware(RAM + 0x10));
+    insert(&mut engine, hardware(RAM + 0x10));
+    insert(&mut engine, watch(RAM + 0x1006, 4, Access::Write));
+    assert_eq!(engine.target_mut().take(), []);
+    engine.resume().unwrap();
+    assert_eq!(engine.target_mut().take(), [Did::Commit(0, 0b1, 0b11), Did::Run(0)]);
+    engine.interrupt().unwrap();
+    engine.resume().unwrap();
+    assert_eq!(engine.target_mut().take(), [Did::Halt(0), Did::Run(0)]);
+}
+
+#[test]
+fn a_target_with_nothing_armed_is_never_programmed() {
+    let mut engine = engine(2);
+    engine.resume().unwrap();
+    assert_eq!(engine.target_mut().take(), [Did::Run(0), Did::Run(1)]);
+}
+
+#[test]
+fn running_on_from_a_hardware_breakpoint_steps_over_it_with_interrupts_quiet() {
+    let mut engine = engine(1);
+    insert(&mut engine, hardware(RAM + 0x10));
+    engine.resume().unwrap();
+    assert_eq!(event(&mut engine, 0, RAM + 0x10, breakpoint()), Outcome::Stopped);
+    assert_eq!(engine.stop().unwrap().reason, StopReason::Breakpoint);
+    engine.target_mut().take();
+
+    engine.resume().unwrap();
+    assert_eq!(engine.target_mut().take(), [Did::Pstate(0, QUIET), Did::Commit(0, 0, 0), Did::Step(0)]);
+    assert_eq!(event(&mut engine, 0, RAM + 0x14, step()), Outcome::Resumed);
+    assert_eq!(engine.target_mut().take(), [Did::Pstate(0, OPEN), Did::Commit(0, 1, 0), Did::Run(0)]);
+}
+
+#[test]
+fn running_on_from_a_software_breakpoint_holds_the_other_cores_until_it_is_planted_again() {
+    let mut engine = engine(2);
+    insert(&mut engine, software(RAM + 0x20));
+    engine.resume().unwrap();
+    assert_eq!(engine.target_mut().take()[0], Did::Write(RAM + 0x20, BRK));
+    assert_eq!(event(&mut engine, 1, RAM + 0x20, brk(COMMENT)), Outcome::Stopped);
+    let stop = engine.stop().unwrap();
+    assert_eq!((stop.core, stop.reason), (CoreId(1), StopReason::SoftwareBreakpoint));
+    assert_eq!(engine.target_mut().take(), [Did::Halt(0)]);
+
+    engine.resume().unwrap();
+    let did = engine.target_mut().take();
+    assert_eq!(did.first(), Some(&Did::Write(RAM + 0x20, NOP)));
+    assert_eq!(did.last(), Some(&Did::Step(1)));
+    assert!(!did.contains(&Did::Run(0)), "{did:?}");
+
+    assert_eq!(event(&mut engine, 1, RAM + 0x24, step()), Outcome::Resumed);
+    let did = engine.target_mut().take();
+    assert!(did.contains(&Did::Write(RAM + 0x20, BRK)), "{did:?}");
+    assert!(did.contains(&Did::Run(0)) && did.contains(&Did::Run(1)), "{did:?}");
+    assert!(
+        did.iter().position(|did| matches!(did, Did::Write(..)))
+            < did.iter().position(|did| *did == Did::Run(0))
+    );
+}
+
+#[test]
+fn a_client_reads_and_writes_what_stands_under_a_planted_instruction() {
+    let mut engine = engine(1);
+    insert(&mut engine, software(RAM + 0x20));
+    engine.resume().unwrap();
+    engine.interrupt().unwrap();
+    assert_eq!(engine.target_mut().word(RAM + 0x20), BRK);
+    let mut bytes = [0; 12];
+    assert_eq!(engine.read_virtual(CoreId(0), RAM + 0x1c, &mut bytes), Ok(12));
+    assert_eq!(bytes, *NOP.to_le_bytes().repeat(3));
+
+    engine.write_virtual(CoreId(0), RAM + 0x20, &[1, 2, 3, 4]).unwrap();
+    assert_eq!(engine.target_mut().word(RAM + 0x20), BRK);
+    engine.remove(software(RAM + 0x20), Owner::DEBUGGER).unwrap();
+    engine.resume().unwrap();
+    assert_eq!(engine.target_mut().word(RAM + 0x20), 0x0403_0201);
+}
+
+#[test]
+fn a_watchpoint_is_reported_where_the_access_touches_it_and_then_passed() {
+    let mut engine = engine(1);
+    insert(&mut engine, watch(RAM + 0x1006, 4, Access::Write));
+    engine.resume().unwrap();
+    engine.target_mut().take();
+    // An 8-byte store at ...1000 touches the watched bytes 1006 and 1007; the hardware reports its start.
+    assert_eq!(event(&mut engine, 0, RAM + 0x40, watchpoint(RAM + 0x1000, true)), Outcome::Stopped);
+    match engine.stop().unwrap().reason {
+        StopReason::Watchpoint { address, .. } => assert_eq!(address, RAM + 0x1006),
+        other => panic!("{other:?}"),
+    }
+    engine.resume().unwrap();
+    let did = engine.target_mut().take();
+    assert_eq!(did.last(), Some(&Did::Step(0)));
+    assert!(matches!(did[1], Did::Commit(0, 0, watched) if watched != 0b11), "{did:?}");
+    assert_eq!(event(&mut engine, 0, RAM + 0x44, step()), Outcome::Resumed);
+    assert!(engine.target_mut().take().contains(&Did::Commit(0, 0, 0b11)));
+}
+
+#[test]
+fn a_break_instruction_of_the_guest_goes_back_to_the_guest() {
+    let mut engine = engine(1);
+    insert(&mut engine, software(RAM + 0x20));
+    engine.resume().unwrap();
+    assert_eq!(event(&mut engine, 0, RAM + 0x30, brk(0x123)), Outcome::Resumed);
+    let target = engine.target_mut();
+    let system = |register| Register::System(register);
+    assert_eq!(target.get(0, Register::Pc), RAM + 0x8200);
+    assert_eq!(target.get(0, system(SystemRegister::ELR_EL1)), RAM + 0x30);
+    assert_eq!(target.get(0, system(SystemRegister::SPSR_EL1)), OPEN);
+    assert_eq!(target.get(0, system(SystemRegister::ESR_EL1)), 0xf200_0123);
+    assert_eq!(target.get(0, Register::Pstate), 0x3c5);
+}
+
+#[test]
+fn a_watchpoint_that_is_nobodys_goes_back_with_its_address() {
+    let mut engine = engine(1);
+    insert(&mut engine, watch(RAM + 0x1000, 8, Access::Read));
+    engine.resume().unwrap();
+    assert_eq!(event(&mut engine, 0, RAM + 0x40, watchpoint(RAM + 0x1000, true)), Outcome::Resumed);
+    let target = engine.target_mut();
+    assert_eq!(target.get(0, Register::System(SystemRegister::FAR_EL1)), RAM + 0x1000);
+    let esr = target.get(0, Register::System(SystemRegister::ESR_EL1));
+    assert_eq!(esr >> 26, 0x35);
+}
+
+#[test]
+fn a_range_step_goes_on_inside_the_engine_until_it_leaves_the_range() {
+    let mut engine = engine(1);
+    engine.set_action(CoreId(0), Action::StepRange { start: RAM, end: RAM + 0xc }).unwrap();
+    engine.resume().unwrap();
+    assert_eq!(event(&mut engine, 0, RAM + 4, step()), Outcome::Resumed);
+    assert_eq!(event(&mut engine, 0, RAM + 8, step()), Outcome::Resumed);
+    assert_eq!(event(&mut engine, 0, RAM + 0xc, step()), Outcome::Stopped);
+    let stop = engine.stop().unwrap();
+    assert_eq!((stop.reason, stop.pc), (StopReason::Step, RAM + 0xc));
+    assert_eq!(engine.target_mut().get(0, Register::Pstate), OPEN);
+}
+
+#[test]
+fn a_breakpoint_inside_a_stepped_range_is_reported() {
+    let mut engine = engine(1);
+    insert(&mut engine, hardware(RAM + 8));
+    engine.set_action(CoreId(0), Action::StepRange { start: RAM, end: RAM + 0x100 }).unwrap();
+    engine.resume().unwrap();
+    assert_eq!(event(&mut engine, 0, RAM + 4, step()), Outcome::Resumed);
+    assert_eq!(event(&mut engine, 0, RAM + 8, step()), Outcome::Stopped);
+    assert_eq!(engine.stop().unwrap().reason, StopReason::Breakpoint);
+}
+
+#[test]
+fn a_core_halted_in_the_middle_of_a_step_keeps_its_interrupt_masks() {
+    let mut engine = engine(2);
+    engine.set_action(CoreId(0), Action::Step).unwrap();
+    engine.resume().unwrap();
+    assert_eq!(engine.target_mut().get(0, Register::Pstate), QUIET);
+    engine.interrupt().unwrap();
+    assert_eq!(engine.target_mut().get(0, Register::Pstate), OPEN);
+    // The step's own event arrives late and is dropped.
+    assert_eq!(engine.on_event(CoreId(0), step()).unwrap(), Outcome::Stopped);
+    assert_eq!(engine.stop().unwrap().reason, StopReason::Interrupt);
+}
+
+#[test]
+fn a_step_event_that_nobody_asked_for_is_the_guests_own() {
+    let mut engine = engine(1);
+    insert(&mut engine, hardware(RAM + 0x100));
+    engine.resume().unwrap();
+    assert_eq!(event(&mut engine, 0, RAM + 0x40, step()), Outcome::Resumed);
+    let esr = engine.target_mut().get(0, Register::System(SystemRegister::ESR_EL1));
+    assert_eq!(esr >> 26, 0x33);
+}
+
+#[test]
+fn an_exclusive_sequence_is_stepped_as_one() {
+    let mut engine = engine(1);
+    // ldxr w0, [x1]; add w0, w0, #1; stxr w2, w0, [x1]; cbnz w2, .-12
+    for (index, word) in [0x885f_7c20_u32, 0x1100_0400, 0x8802_7c20, 0x35ff_ffa2].into_iter().enumerate() {
+        engine.target_mut().set_word(RAM + 4 * index as u64, word);
+    }
+    engine.set_action(CoreId(0), Action::Step).unwrap();
+    engine.resume().unwrap();
+    assert_eq!(engine.target_mut().take(), [Did::Pstate(0, QUIET), Did::Commit(0, 1, 0), Did::Run(0)]);
+    assert_eq!(event(&mut engine, 0, RAM + 12, breakpoint()), Outcome::Stopped);
+    let stop = engine.stop().unwrap();
+    assert_eq!((stop.reason, stop.pc), (StopReason::Step, RAM + 12));
+    assert_eq!(engine.target_mut().get(0, Register::Pstate), OPEN);
+    engine.clear_actions();
+    engine.target_mut().take();
+    engine.resume().unwrap();
+    assert_eq!(engine.target_mut().take(), [Did::Commit(0, 0, 0), Did::Run(0)]);
+}
+
+#[test]
+fn detaching_leaves_no_trace_and_lets_the_target_run() {
+    let mut engine = engine(2);
+    insert(&mut engine, hardware(RAM + 0x10));
+    insert(&mut engine, software(RAM + 0x20));
+    insert(&mut engine, watch(RAM + 0x1000, 1, Access::ReadWrite));
+    engine.resume().unwrap();
+    assert_eq!(event(&mut engine, 0, RAM + 0x20, brk(COMMENT)), Outcome::Stopped);
+    engine.detach(Owner::DEBUGGER).unwrap();
+    let did = engine.target_mut().take();
+    assert_eq!(engine.target_mut().word(RAM + 0x20), NOP);
+    assert!(
+        did.ends_with(&[Did::Commit(0, 0, 0), Did::Run(0), Did::Commit(1, 0, 0), Did::Run(1)]),
+        "{did:?}"
+    );
+}

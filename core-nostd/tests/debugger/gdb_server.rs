@@ -1,0 +1,245 @@
+//! The gdb server as a client sees it on the wire, over a target that records what is done to it.
+
+use std::cell::RefCell;
+use std::convert::Infallible;
+use std::rc::Rc;
+
+use crate::recorder::{Did, NOP, RAM, Recorder, breakpoint, step, watchpoint};
+use trapline_core::debugger::Debugger;
+use trapline_core::gdb::{Closed, Connection, Server, Status};
+use trapline_core::target::{CoreId, Event, Register};
+
+#[derive(Clone, Default)]
+struct Sent(Rc<RefCell<Vec<u8>>>);
+
+impl Connection for Sent {
+    type Error = Infallible;
+
+    fn send(&mut self, bytes: &[u8]) -> Result<(), Infallible> {
+        self.0.borrow_mut().extend_from_slice(bytes);
+        Ok(())
+    }
+
+    fn flush(&mut self) -> Result<(), Infallible> {
+        Ok(())
+    }
+}
+
+struct Client<'b> {
+    debugger: Debugger<Recorder, 4, 16>,
+    server: Server<'b, Recorder, Sent, 4, 16>,
+    sent: Sent,
+}
+
+impl<'b> Client<'b> {
+    fn new(cores: u16, buffer: &'b mut [u8]) -> Self {
+        let mut debugger = Debugger::new(Recorder::new(cores)).unwrap();
+        let sent = Sent::default();
+        let server = Server::new(&mut debugger, sent.clone(), buffer).unwrap();
+        Self { debugger, server, sent }
+    }
+
+    /// Sends one packet and returns the payload of the answer, without acknowledgements.
+    fn ask(&mut self, payload: &str) -> String {
+        let sum = payload.bytes().fold(0u8, u8::wrapping_add);
+        self.server.receive(&mut self.debugger, format!("${payload}#{sum:02x}").as_bytes()).unwrap();
+        self.answer()
+    }
+
+    fn answer(&mut self) -> String {
+        let bytes = std::mem::take(&mut *self.sent.0.borrow_mut());
+        let text = String::from_utf8(bytes).unwrap();
+        let text = text.trim_start_matches('+');
+        let Some((payload, sum)) = text.strip_prefix('$').and_then(|rest| rest.rsplit_once('#')) else {
+            assert_eq!(text, "", "not a packet");
+            return String::new();
+        };
+        let expected = payload.bytes().fold(0u8, u8::wrapping_add);
+        assert_eq!(u8::from_str_radix(sum, 16).unwrap(), expected, "{text}");
+        expand(payload)
+    }
+
+    /// A core halts with an event, and the client hears of it.
+    fn halts(&mut self, core: u16, pc: u64, event: Event) -> String {
+        self.debugger.target_mut().halts(core, pc);
+        self.debugger.on_event(CoreId(core), event).unwrap();
+        self.server.report_stop(&mut self.debugger).unwrap();
+        self.answer()
+    }
+}
+
+/// Undoes run-length encoding.
+fn expand(payload: &str) -> String {
+    let mut out = String::new();
+    let mut characters = payload.chars();
+    while let Some(character) = characters.next() {
+        if character == '*' {
+            let count = characters.next().unwrap() as usize - 29;
+            let last = out.chars().last().unwrap();
+            out.extend(std::iter::repeat_n(last, count));
+        } else {
+            out.push(character);
+        }
+    }
+    out
+}
+
+#[test]
+fn the_target_describes_itself() {
+    let mut buffer = [0; 2048];
+    let mut client = Client::new(1, &mut buffer);
+    let features = client.ask("qSupported:swbreak+;hwbreak+;xmlRegisters=i386");
+    for feature in ["PacketSize=", "swbreak+", "hwbreak+", "qXfer:features:read+", "QStartNoAckMode+"] {
+        assert!(features.contains(feature), "{features}");
+    }
+    let xml = client.ask("qXfer:features:read:target.xml:0,200");
+    assert!(xml.starts_with("m<?xml") && xml.contains("org.gnu.gdb.aarch64.core"), "{xml}");
+    assert_eq!(client.ask("qXfer:features:read:other.xml:0,200"), "E16");
+    assert_eq!(client.ask("qXfer:features:read:target.xml:100000,200"), "l");
+}
+
+#[test]
+fn registers_come_short_in_g_and_one_by_one_in_p() {
+    let mut buffer = [0; 2048];
+    let mut client = Client::new(1, &mut buffer);
+    client.debugger.target_mut().set(0, Register::X(1), 0x1122_3344_5566_7788);
+    let all = client.ask("g");
+    assert_eq!(all.len(), 2 * (33 * 8 + 4));
+    assert_eq!(&all[16..32], "8877665544332211");
+    assert_eq!(client.ask("p20"), "0000004000000000");
+    assert_eq!(client.ask("p21"), "05000000");
+    assert_eq!(client.ask("p24"), "00000000000000000200000000000000");
+    assert_eq!(client.ask("P1=0102030405060708"), "OK");
+    assert_eq!(client.debugger.target_mut().get(0, Register::X(1)), 0x0807_0605_0403_0201);
+    assert_eq!(client.ask(&format!("G{all}")), "OK");
+    assert_eq!(client.debugger.target_mut().get(0, Register::X(1)), 0x1122_3344_5566_7788);
+}
+
+#[test]
+fn memory_reads_end_where_memory_ends() {
+    let mut buffer = [0; 2048];
+    let mut client = Client::new(1, &mut buffer);
+    assert_eq!(client.ask("m40000000,8"), "1f2003d51f2003d5");
+    assert_eq!(client.ask("m4000fffc,8"), "1f2003d5");
+    assert_eq!(client.ask("m40010000,8"), "E0e");
+    assert_eq!(client.ask("M40000000,4:01020304"), "OK");
+    assert_eq!(client.debugger.target_mut().word(RAM), 0x0403_0201);
+    assert_eq!(client.ask("M4000fffe,4:01020304"), "E0e");
+    assert_eq!(client.debugger.target_mut().word(RAM + 0xfffc), NOP);
+}
+
+#[test]
+fn a_breakpoint_stops_with_its_reason_and_the_registers_of_every_stop() {
+    let mut buffer = [0; 2048];
+    let mut client = Client::new(2, &mut buffer);
+    assert_eq!(client.ask("Z1,40000010,4"), "OK");
+    assert_eq!(client.ask("Z1,40000010,4"), "OK");
+    assert_eq!(client.ask("vCont;c"), "");
+    assert_eq!(client.server.status(), Status::Running);
+    let stop = client.halts(1, RAM + 0x10, breakpoint());
+    assert!(stop.starts_with("T05thread:") && stop.contains("hwbreak:;"), "{stop}");
+    assert!(stop.contains("20:1000004000000000;"), "{stop}");
+    assert!(stop.contains("1f:0000000000000000;"), "{stop}");
+    assert_eq!(client.ask("z1,40000010,4"), "OK");
+    assert_eq!(client.ask("z1,40000010,4"), "E16");
+}
+
+#[test]
+fn a_watchpoint_stop_names_an_address_inside_the_request() {
+    let mut buffer = [0; 2048];
+    let mut client = Client::new(1, &mut buffer);
+    assert_eq!(client.ask("Z2,40001006,4"), "OK");
+    client.ask("vCont;c");
+    let stop = client.halts(0, RAM + 0x40, watchpoint(RAM + 0x1000, true));
+    assert!(stop.contains(";watch:40001006;"), "{stop}");
+    assert_eq!(client.ask("z2,40001006,4"), "OK");
+    assert_eq!(client.ask("Z4,40001000,1"), "OK");
+    client.ask("vCont;c");
+    let stop = client.halts(0, RAM + 0x44, watchpoint(RAM + 0x1000, false));
+    assert!(stop.contains(";awatch:40001000;"), "{stop}");
+}
+
+#[test]
+fn what_cannot_be_honoured_is_refused() {
+    let mut buffer = [0; 2048];
+    let mut client = Client::new(1, &mut buffer);
+    assert_eq!(client.ask("Z2,40001000,0"), "E16");
+    assert_eq!(client.ask("Z2,ffffffffffffffff,2"), "E16");
+    assert_eq!(client.ask("Z1,40000002,4"), "E16");
+    assert_eq!(client.ask("Z0,50000000,4"), "E16");
+    for watch in 0..4 {
+        assert_eq!(client.ask(&format!("Z2,4000{watch}000,8")), "OK");
+    }
+    assert_eq!(client.ask("Z2,40004000,8"), "E16");
+    assert_eq!(client.ask("z2,40001000,4"), "E16");
+    assert_eq!(client.ask("z2,40001000,8"), "OK");
+    assert_eq!(client.ask("Z2,40004000,8"), "OK");
+}
+
+#[test]
+fn a_step_of_one_thread_holds_the_others() {
+    let mut buffer = [0; 2048];
+    let mut client = Client::new(2, &mut buffer);
+    client.ask("vCont;s:p1.2");
+    let did = client.debugger.target_mut().take();
+    assert!(did.contains(&Did::Step(1)) && !did.iter().any(|did| matches!(did, Did::Run(_))), "{did:?}");
+    let stop = client.halts(1, RAM + 4, step());
+    assert!(stop.starts_with("T05thread:"), "{stop}");
+}
+
+#[test]
+fn an_interrupt_stops_a_running_target_and_is_nothing_to_a_halted_one() {
+    let mut buffer = [0; 2048];
+    let mut client = Client::new(1, &mut buffer);
+    client.server.receive(&mut client.debugger, &[3]).unwrap();
+    assert_eq!(client.answer(), "");
+    client.ask("vCont;c");
+    client.server.receive(&mut client.debugger, &[3]).unwrap();
+    let stop = client.answer();
+    assert!(stop.starts_with("T02thread:"), "{stop}");
+    assert_eq!(client.server.status(), Status::Halted);
+}
+
+#[test]
+fn monitor_lists_what_is_reserved() {
+    let mut buffer = [0; 2048];
+    let mut client = Client::new(1, &mut buffer);
+    client.ask("Z2,40001006,4");
+    let hex: String = "slots".bytes().map(|byte| format!("{byte:02x}")).collect();
+    let sum = format!("qRcmd,{hex}").bytes().fold(0u8, u8::wrapping_add);
+    client.server.receive(&mut client.debugger, format!("$qRcmd,{hex}#{sum:02x}").as_bytes()).unwrap();
+    let text: String = String::from_utf8(std::mem::take(&mut *client.sent.0.borrow_mut()))
+        .unwrap()
+        .split('$')
+        .filter_map(|packet| packet.strip_prefix('O'))
+        .filter_map(|packet| packet.split('#').next().map(expand))
+        .filter(|hex| hex != "K")
+        .flat_map(|hex| {
+            let digits: Vec<char> = hex.chars().collect();
+            digits
+                .chunks(2)
+                .map(|pair| u8::from_str_radix(&String::from_iter(pair), 16).unwrap() as char)
+                .collect::<Vec<_>>()
+        })
+        .collect();
+    assert!(text.contains("watchpoint comparators: 2 used of 4\n"), "{text}");
+}
+
+#[test]
+fn detaching_disarms_and_killing_ends() {
+    let mut buffer = [0; 2048];
+    let mut client = Client::new(1, &mut buffer);
+    client.ask("Z0,40000020,4");
+    client.ask("Z1,40000010,4");
+    client.ask("vCont;c");
+    client.halts(0, RAM + 0x10, breakpoint());
+    assert_eq!(client.ask("D"), "OK");
+    assert_eq!(client.server.status(), Status::Closed(Closed::Detached));
+    assert_eq!(client.debugger.target_mut().word(RAM + 0x20), NOP);
+    assert!(client.debugger.target_mut().take().ends_with(&[Did::Commit(0, 0, 0), Did::Run(0)]));
+
+    let mut buffer = [0; 2048];
+    let mut client = Client::new(1, &mut buffer);
+    client.ask("k");
+    assert_eq!(client.server.status(), Status::Closed(Closed::Killed));
+}

@@ -1,0 +1,8 @@
+//! The engine and the gdb server over a target that records what is done to it.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+mod engine;
+#[cfg(feature = "gdb")]
+mod gdb_server;
+mod recorder;

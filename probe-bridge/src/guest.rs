@@ -1,0 +1,124 @@
+//! `trapline guest`: a machine on KVM with a debugger on it.
+
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::thread;
+
+use anyhow::{Context, Result, anyhow, bail};
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+use trapline_core::debugger::Debugger;
+use trapline_core::gdb::Closed;
+use trapline_kvm::gdb_server::{End, Notifier, Served, serve, wait_readable};
+use trapline_kvm::machine::{Machine, MachineConfig};
+use trapline_kvm::{KvmTarget, Notice, SystemEvent};
+
+use crate::cli::GuestArguments;
+use crate::gdb_address::Listener;
+
+/// The KVM device.
+const KVM: &str = "/dev/kvm";
+
+/// The most vCPUs of a guest, and the most software breakpoints.
+const CORES: usize = 512;
+const SOFTWARE: usize = 4096;
+
+type GuestDebugger = Debugger<KvmTarget, CORES, SOFTWARE>;
+
+/// Runs the guest until it ends, a client ends it, or a signal does.
+///
+/// # Errors
+/// Where the machine cannot be built or its vCPUs cannot be run.
+pub(crate) fn run(arguments: &GuestArguments) -> Result<ExitCode> {
+    // What can be wrong with the command line is said before anything is built.
+    let listener = Listener::bind(&arguments.gdb, arguments.allow_remote)?;
+    let kernel = arguments.kernel.display();
+    let image = std::fs::read(&arguments.kernel).with_context(|| format!("{kernel} cannot be read"))?;
+    let output = arguments.serial.open()?;
+    let memory = arguments
+        .memory
+        .checked_mul(1 << 20)
+        .with_context(|| format!("--memory {}: so many MiB do not exist", arguments.memory))?;
+
+    let kvm = trapline_kvm::open(Path::new(KVM))?;
+    let config = MachineConfig { memory, ..MachineConfig::default() };
+    let mut machine = Machine::new(&kvm, &config, output)?;
+    machine.load_elf(&image).with_context(|| format!("{kernel} cannot be loaded"))?;
+
+    let notifier = Notifier::new().context("no file descriptor is left")?;
+    end_on_signals(&notifier)?;
+    let machine = machine.start(|target| anyhow::Ok(GuestDebugger::new(target)?), &notifier.observer())?;
+
+    let killed = match &listener {
+        Some(listener) => serve_clients(listener, machine.handler(), &notifier)?,
+        None => {
+            lock(machine.handler())?.resume()?;
+            notifier.wait().context("the guest's end cannot be waited for")?;
+            false
+        }
+    };
+    // The threads end before anybody is told: nothing runs any more then.
+    drop(machine);
+    match notifier.end() {
+        Some(end) if !killed => exit_status(end),
+        _ => Ok(ExitCode::SUCCESS),
+    }
+}
+
+/// Serves one client after the other until the guest is to end; whether a client has killed it.
+fn serve_clients(listener: &Listener, debugger: &Mutex<GuestDebugger>, notifier: &Notifier) -> Result<bool> {
+    eprintln!("gdb: target remote {listener}");
+    while wait_readable(listener, notifier).context("no gdb client can be waited for")? {
+        let client = listener.accept()?;
+        tracing::info!("a gdb client is here");
+        match serve(client, debugger, notifier)? {
+            Served::Closed(Closed::Killed) => return Ok(true),
+            Served::Closed(Closed::Detached) => tracing::info!("the gdb client has detached"),
+            Served::Lost(reason) => eprintln!("{reason}; the guest runs on with nothing armed"),
+            Served::Closed(Closed::Exited) | Served::Ended => break,
+        }
+    }
+    Ok(false)
+}
+
+/// Lets SIGINT and SIGTERM end the service in order.
+fn end_on_signals(notifier: &Arc<Notifier>) -> Result<()> {
+    let mut signals = Signals::new([SIGINT, SIGTERM]).context("signals cannot be handled")?;
+    let notifier = Arc::clone(notifier);
+    thread::Builder::new()
+        .name("signals".to_owned())
+        .spawn(move || {
+            for signal in &mut signals {
+                notifier.finish(End::Signal(signal));
+            }
+        })
+        .context("no thread for signals can be started")?;
+    Ok(())
+}
+
+fn lock(debugger: &Mutex<GuestDebugger>) -> Result<MutexGuard<'_, GuestDebugger>> {
+    debugger.lock().map_err(|_| anyhow!("a vCPU's thread has panicked"))
+}
+
+/// What the tool's exit status is after such an end.
+fn exit_status(end: End) -> Result<ExitCode> {
+    match end {
+        End::Guest(Notice::System { event: SystemEvent::Shutdown, .. }) => Ok(ExitCode::SUCCESS),
+        End::Guest(Notice::System { event: SystemEvent::Reset, .. }) => {
+            bail!("the guest wants to restart, which this machine cannot do; start it anew")
+        }
+        End::Guest(Notice::System { core, event }) => bail!("{core} has ended the guest: {event:?}"),
+        End::Guest(Notice::Broken { core, exit }) => {
+            bail!("{core} did what KVM cannot do, at its program counter or in its memory map: {exit:?}")
+        }
+        End::Guest(Notice::Failed { core, error }) => {
+            Err(anyhow::Error::new(error).context(format!("{core} cannot be run")))
+        }
+        End::Guest(Notice::HandlerFailed { core, error }) => bail!("{core} is lost to the debugger: {error}"),
+        End::Guest(other) => bail!("the guest has ended: {other:?}"),
+        End::Signal(signal) => {
+            Ok(ExitCode::from(u8::try_from(signal).map_or(u8::MAX, |signal| 128_u8.saturating_add(signal))))
+        }
+    }
+}
