@@ -2,7 +2,7 @@
 //!
 //! Nothing is written to memory before the MMU and the caches are on, and the page tables are constants of
 //! the image: what a loader wrote through its own caches is seen as it is, without cache maintenance.
-#![expect(unsafe_code, reason = "the entry point is assembly")]
+#![expect(unsafe_code, reason = "the entry point is assembly and leaves a note")]
 
 use core::arch::global_asm;
 
@@ -139,6 +139,8 @@ global_asm!(
     "ldr x0, ={sctlr_on}",
     "msr sctlr_el1, x0",
     "isb",
+    "msr fpcr, xzr",
+    "msr fpsr, xzr",
     "adrp x0, stack_top",
     "add x0, x0, :lo12:stack_top",
     "mov sp, x0",
@@ -152,9 +154,11 @@ global_asm!(
     "stp xzr, xzr, [x0], #16",
     "b 3b",
     "4:",
+    "lsr x20, x20, #2",
+    "adrp x0, {entered_at}",
+    "str x20, [x0, :lo12:{entered_at}]",
     "mov x29, xzr",
     "mov x30, xzr",
-    "lsr x0, x20, #2",
     "bl firmware_main",
     "9:",
     "wfi",
@@ -166,4 +170,16 @@ global_asm!(
     sctlr_on = const SCTLR_ON,
     mair = const MAIR,
     tcr = const TCR,
+    entered_at = sym ENTERED_AT,
 );
+
+/// The exception level that the machine started at. A static, not an argument: backtraces look the same
+/// whatever it was.
+#[unsafe(no_mangle)]
+static mut ENTERED_AT: u64 = 0;
+
+/// The exception level that the machine started at.
+pub(crate) fn entered_at() -> u64 {
+    // SAFETY: written once, by the entry point.
+    unsafe { ENTERED_AT }
+}

@@ -5,9 +5,9 @@ use crate::rounds::{Check, check};
 
 const LENGTH: usize = 24;
 
-/// What is copied.
+/// What is copied: a text with its NUL, as C and debuggers like it.
 #[unsafe(no_mangle)]
-pub(crate) static COPY_SOURCE: [u8; LENGTH] = *b"a copy, byte after byte\n";
+pub(crate) static COPY_SOURCE: [u8; LENGTH] = *b"a copy, byte after byte\0";
 /// Where it goes.
 #[unsafe(no_mangle)]
 pub(crate) static mut COPY_TARGET: [u8; LENGTH] = [0; LENGTH];

@@ -3,7 +3,7 @@
 
 use crate::uart::Uart;
 use crate::{
-    accesses, alias, calls, copy, exceptions, exclusive, gic, known, own_brk, packed, psci, ring, timer,
+    accesses, alias, boot, calls, copy, exceptions, exclusive, gic, known, own_brk, packed, psci, ring, timer,
 };
 
 /// Rounds between two lines on the serial line.
@@ -42,10 +42,10 @@ pub(crate) fn check(what: Check, good: bool) {
     }
 }
 
-/// Called by the entry point with the exception level that the machine started at.
+/// Called by the entry point.
 #[unsafe(no_mangle)]
-extern "C" fn firmware_main(entered_at: u64) -> ! {
-    Uart.text("trapline firmware: entered at EL").decimal(entered_at);
+extern "C" fn firmware_main() -> ! {
+    Uart.text("trapline firmware: entered at EL").decimal(boot::entered_at());
     Uart.text(", alias at ").hexadecimal((alias::ALIAS_OFFSET + 0x4000_0000) as u64).text("\n");
     gic::enable(timer::INTERRUPT);
     timer::start();
@@ -66,7 +66,7 @@ extern "C" fn firmware_main(entered_at: u64) -> ! {
         // SAFETY: a debugger alone writes it, while this core stands still.
         if unsafe { SHUTDOWN_REQUESTED } != 0 {
             Uart.text("power off\n");
-            psci::system_off(entered_at == 2);
+            psci::system_off(boot::entered_at() == 2);
         }
         if ticking {
             timer::wait_for_tick();

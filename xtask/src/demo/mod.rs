@@ -1,0 +1,187 @@
+//! `cargo xtask demo`: a scripted session with gdb as it comes from the distribution, against any server that runs the
+//! demonstration firmware and holds it at its entry point.
+
+mod check;
+mod gdb;
+mod mi;
+mod report;
+mod script;
+mod transcript;
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+
+use check::Memory;
+use gdb::{Gdb, Lost};
+pub(crate) use report::{Difference, Report, Row};
+use script::{ADDRESS, Step};
+use transcript::Transcript;
+
+/// Plays the scripted gdb session against a server that runs the demonstration firmware
+#[derive(clap::Args)]
+pub(crate) struct Options {
+    /// Where the server listens, as gdb's `target remote` takes it; the target stands at its entry point
+    #[arg(long, value_name = "HOST:PORT")]
+    address: String,
+    /// The firmware, for its symbols
+    #[arg(long, value_name = "FILE", default_value = "target/aarch64-unknown-none/debug/trapline-firmware")]
+    elf: PathBuf,
+    /// The gdb to drive
+    #[arg(long, value_name = "PROGRAM", default_value = "gdb-multiarch")]
+    gdb: PathBuf,
+    /// How long one command may take
+    #[arg(long, value_name = "SECONDS", default_value_t = 60)]
+    timeout: u64,
+    /// Writes the session to a file
+    #[arg(long, value_name = "FILE")]
+    transcript: Option<PathBuf>,
+}
+
+/// What a session needs.
+pub(crate) struct Connection {
+    /// Where the server listens, as gdb's `target remote` takes it.
+    pub(crate) address: String,
+    /// The firmware, for its symbols.
+    pub(crate) elf: PathBuf,
+    /// The gdb to drive.
+    pub(crate) gdb: PathBuf,
+    /// How long one command may take.
+    pub(crate) timeout: Duration,
+}
+
+/// Where a session is.
+pub(crate) enum Progress<'a> {
+    /// A step begins.
+    Begins {
+        /// Its number, from 1.
+        number: usize,
+        /// Steps in the script.
+        of: usize,
+        /// What it is for.
+        title: &'static str,
+    },
+    /// A step is done.
+    Done(&'a Row),
+}
+
+/// Plays the session on the command line: the table to standard output, exit status 1 at a difference.
+pub(crate) fn command(options: Options) -> anyhow::Result<ExitCode> {
+    let connection = Connection {
+        address: options.address,
+        elf: options.elf,
+        gdb: options.gdb,
+        timeout: Duration::from_secs(options.timeout),
+    };
+    let report = run(&connection, |progress| {
+        if let Progress::Begins { number, of, title } = progress {
+            eprintln!("[{number}/{of}] {title}");
+        }
+    })?;
+    if let Some(file) = &options.transcript {
+        fs::write(file, &report.transcript).with_context(|| format!("cannot write {}", file.display()))?;
+    }
+    println!("{report}");
+    Ok(if report.passed() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Plays the session, up to its end or the first difference.
+///
+/// # Errors
+/// Where there is no session at all: no firmware, no gdb.
+pub(crate) fn run(connection: &Connection, mut progress: impl FnMut(Progress<'_>)) -> anyhow::Result<Report> {
+    if !connection.elf.is_file() {
+        bail!(
+            "no firmware at {}: build it with `cargo build -p trapline-firmware --target aarch64-unknown-none`",
+            connection.elf.display()
+        );
+    }
+    let mut gdb = Gdb::start(&connection.gdb, &connection.elf, connection.timeout)?;
+    let steps = script::script();
+    let mut report =
+        Report { rows: Vec::new(), steps: steps.len(), transcript: String::new(), difference: None };
+    let mut session = Session {
+        address: &connection.address,
+        memory: Memory::default(),
+        transcript: Transcript::new(&connection.address, &connection.elf),
+    };
+    session.prepare(&mut gdb, connection.timeout).map_err(|Lost(reason)| anyhow::anyhow!(reason))?;
+    for (index, step) in steps.iter().enumerate() {
+        let number = index + 1;
+        progress(Progress::Begins { number, of: steps.len(), title: step.title });
+        match session.play(number, step, &mut gdb) {
+            Ok(seen) => {
+                let row = Row { number, title: step.title, seen };
+                progress(Progress::Done(&row));
+                report.rows.push(row);
+            }
+            Err(difference) => {
+                report.difference = Some(difference);
+                break;
+            }
+        }
+    }
+    report.transcript = session.transcript.into_text();
+    if report.passed() {
+        gdb.quit();
+    }
+    Ok(report)
+}
+
+/// A session in progress.
+struct Session<'a> {
+    address: &'a str,
+    memory: Memory,
+    transcript: Transcript,
+}
+
+impl Session<'_> {
+    /// What a script needs and a user does not see: nothing is paged, asked back, coloured or fetched.
+    fn prepare(&self, gdb: &mut Gdb, timeout: Duration) -> Result<(), Lost> {
+        for setting in ["pagination off", "confirm off", "width 0", "height 0", "style enabled off"] {
+            gdb.set(setting)?;
+        }
+        gdb.set("debuginfod enabled off")?;
+        gdb.set("breakpoint pending off")?;
+        gdb.set(&format!("remotetimeout {}", timeout.as_secs()))?;
+        gdb.set(&format!("tcp connect-timeout {}", (timeout.as_secs() / 2).clamp(1, 10)))
+    }
+
+    /// Plays one step; says what was seen.
+    fn play(&mut self, number: usize, step: &Step, gdb: &mut Gdb) -> Result<String, Difference> {
+        self.transcript.step(number, step.title);
+        let mut seen_in_step = Vec::new();
+        for command in &step.commands {
+            let difference = |expected: String, seen: String| Difference {
+                step: number,
+                title: step.title,
+                command: command.text.replace(ADDRESS, self.address),
+                expected,
+                seen,
+            };
+            let answer = match gdb.execute(&command.text.replace(ADDRESS, self.address), command.effect) {
+                Ok(answer) => answer,
+                Err(Lost(reason)) => {
+                    self.transcript.lost(command, &reason);
+                    return Err(difference("an answer".to_owned(), reason));
+                }
+            };
+            self.transcript.exchange(command, &answer);
+            let link = match command.check.needs_link() {
+                true => gdb.evaluate("$x30").map_err(|Lost(reason)| difference("x30".to_owned(), reason))?,
+                false => None,
+            };
+            let seen = command
+                .check
+                .compare(&answer, link.as_deref(), &mut self.memory)
+                .map_err(|mismatch| difference(mismatch.expected, mismatch.seen))?;
+            if command.shown && !seen.is_empty() {
+                seen_in_step.push(seen);
+            }
+        }
+        Ok(seen_in_step.join(", "))
+    }
+}
