@@ -2,6 +2,7 @@
 
 #![expect(dead_code, reason = "run-guest and test, which use the rest, are still to come")]
 
+mod demo;
 mod environment;
 mod host;
 mod in_host;
@@ -24,6 +25,7 @@ struct CommandLine {
 
 #[derive(Subcommand)]
 enum Command {
+    Demo(demo::Options),
     InHost(in_host::Options),
     #[command(hide = true)]
     Tethered(host::tether::Options),
@@ -31,6 +33,7 @@ enum Command {
 
 fn main() -> ExitCode {
     let (outcome, failed) = match CommandLine::parse().command {
+        Command::Demo(options) => (demo::command(options), FAILED),
         Command::InHost(options) => (in_host::run(options), in_host::FAILED),
         Command::Tethered(options) => (host::tether::run(options), FAILED),
     };

@@ -1,7 +1,11 @@
 //! Checks of what came back from one command.
 
+use super::console::{
+    NextInstruction, backtrace, hexadecimal, last_of_path, next_instruction, printed, register,
+    without_arrows, words,
+};
 use super::gdb::Answer;
-use super::mi::Fields;
+use super::stop::{Stop, Watched};
 
 /// What a command must have for an answer.
 #[derive(Clone, Debug)]
@@ -22,14 +26,8 @@ pub(super) enum Check {
     StopsIn(&'static str),
     /// Stopped at a breakpoint in the high half of the address space.
     StopsInTheHighHalf,
-    /// A write watchpoint triggers, with the value before and after.
-    Changes(&'static str, &'static str),
-    /// An access watchpoint triggers with a value that changes.
-    AccessChanges(&'static str, &'static str),
-    /// A read watchpoint triggers with this value.
-    Reads(&'static str),
-    /// An access watchpoint triggers with a value that stays.
-    AccessReads(&'static str),
+    /// A watchpoint of this kind triggers and has seen this.
+    Watches(Watch, Watched<'static>),
     /// Stepped, to wherever.
     Stepped,
     /// Stepped to this line of a function.
@@ -48,6 +46,28 @@ pub(super) enum Check {
     ShowsCode,
     /// `x/i` shows the same code as before.
     ShowsSameCode,
+}
+
+/// The kinds of watchpoints.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Watch {
+    /// `watch`.
+    Write,
+    /// `rwatch`.
+    Read,
+    /// `awatch`.
+    Access,
+}
+
+impl Watch {
+    /// gdb's word for a stop by it.
+    fn reason(self) -> &'static str {
+        match self {
+            Self::Write => "watchpoint-trigger",
+            Self::Read => "read-watchpoint-trigger",
+            Self::Access => "access-watchpoint-trigger",
+        }
+    }
 }
 
 /// The bits of a register that are compared.
@@ -91,12 +111,6 @@ pub(super) struct Memory {
     code: Option<String>,
 }
 
-/// An instruction, and where it goes.
-struct NextInstruction {
-    text: String,
-    targets: Vec<u64>,
-}
-
 impl Check {
     /// Whether [`compare`](Self::compare) must be given x30.
     pub(super) fn needs_link(&self) -> bool {
@@ -129,18 +143,9 @@ impl Check {
             }
             Self::StopsInTheHighHalf => (stop.reason == "breakpoint-hit" && stop.address >> 47 == 0x1_ffff)
                 .then(|| format!("{:#x}", stop.address)),
-            Self::Changes(old, new) => (stop.reason == "watchpoint-trigger"
-                && stop.value == Seen::Change(old, new))
-            .then(|| format!("{old} → {new}")),
-            Self::AccessChanges(old, new) => (stop.reason == "access-watchpoint-trigger"
-                && stop.value == Seen::Change(old, new))
-            .then(|| format!("{old} → {new}")),
-            Self::Reads(value) => (stop.reason == "read-watchpoint-trigger"
-                && stop.value == Seen::Same(value))
-            .then(|| format!("{value} read")),
-            Self::AccessReads(value) => (stop.reason == "access-watchpoint-trigger"
-                && stop.value == Seen::Same(value))
-            .then(|| format!("{value} read")),
+            Self::Watches(watch, value) => {
+                (stop.reason == watch.reason() && stop.value == *value).then(|| value.to_string())
+            }
             Self::Stepped => (stop.reason == "end-stepping-range").then(|| stop.place()),
             Self::StepsTo(function, line) => (stop.reason == "end-stepping-range"
                 && stop.is_in(function)
@@ -186,13 +191,10 @@ impl Check {
                 .collect::<Vec<_>>()
                 .join(", "),
             Self::Words(words) => format!("the words {words:#x?}"),
-            Self::Backtrace(functions) => format!("the frames {}", functions.join(" < ")),
+            Self::Backtrace(functions) => format!("the frames {}", functions.join(" ← ")),
             Self::StopsIn(function) => format!("a stop at a breakpoint in {function}"),
             Self::StopsInTheHighHalf => "a stop at a breakpoint at 0xffff8000…".to_owned(),
-            Self::Changes(old, new) => format!("a write watchpoint, {old} → {new}"),
-            Self::AccessChanges(old, new) => format!("an access watchpoint, {old} → {new}"),
-            Self::Reads(value) => format!("a read watchpoint, value {value}"),
-            Self::AccessReads(value) => format!("an access watchpoint, value {value} and no change"),
+            Self::Watches(watch, value) => format!("a stop ({}, {value})", watch.reason()),
             Self::Stepped => "a step".to_owned(),
             Self::StepsTo(function, line) => match line.number() {
                 Some(number) => format!("a step to {function}, line {number}: {}", line.text),
@@ -220,10 +222,7 @@ impl Check {
         match self {
             Self::StopsIn(_)
             | Self::StopsInTheHighHalf
-            | Self::Changes(..)
-            | Self::AccessChanges(..)
-            | Self::Reads(_)
-            | Self::AccessReads(_)
+            | Self::Watches(..)
             | Self::Stepped
             | Self::StepsTo(..)
             | Self::Returns(_)
@@ -236,107 +235,11 @@ impl Check {
     }
 }
 
-/// A stop, as gdb reports it.
-struct Stop<'a> {
-    reason: &'a str,
-    function: &'a str,
-    address: u64,
-    line: Option<usize>,
-    signal: Option<&'a str>,
-    value: Seen<'a>,
-    returned: Option<&'a str>,
-}
-
-/// `c` of `a::b::c`.
-fn last_of_path(path: &str) -> &str {
-    path.rsplit("::").next().unwrap_or(path)
-}
-
-/// What a watchpoint saw.
-#[derive(PartialEq, Eq, Debug)]
-enum Seen<'a> {
-    /// It is no watchpoint.
-    Nothing,
-    /// The value stayed.
-    Same(&'a str),
-    /// The value before and after.
-    Change(&'a str, &'a str),
-}
-
-impl<'a> Stop<'a> {
-    fn of(answer: &'a Answer) -> Self {
-        let fields = answer.stopped.as_ref();
-        let text = |name| fields.and_then(|fields| fields.text(name));
-        let frame = fields.and_then(|fields| fields.tuple("frame"));
-        let in_frame = |name| frame.and_then(|frame| frame.text(name));
-        let value = fields.and_then(|fields| fields.tuple("value")).map_or(Seen::Nothing, watched);
-        Self {
-            reason: text("reason").unwrap_or_default(),
-            function: in_frame("func").unwrap_or("??"),
-            address: in_frame("addr").and_then(hexadecimal).unwrap_or_default(),
-            line: in_frame("line").and_then(|line| line.parse().ok()),
-            signal: text("signal-name"),
-            value,
-            returned: text("return-value"),
-        }
-    }
-
-    /// Whether it is in the function, whatever module that is in.
-    fn is_in(&self, function: &str) -> bool {
-        self.short_function() == function
-    }
-
-    /// The function, without the modules that it is in.
-    fn short_function(&self) -> &'a str {
-        last_of_path(self.function)
-    }
-
-    fn place(&self) -> String {
-        match self.line {
-            Some(line) => format!("{}:{line}", self.short_function()),
-            None => self.short_function().to_owned(),
-        }
-    }
-
-    fn describe(&self) -> String {
-        if self.address == 0 && self.reason.is_empty() {
-            return "no stop".to_owned();
-        }
-        let reason = if self.reason.is_empty() { "no reason" } else { self.reason };
-        let signal = self.signal.map(|signal| format!(" {signal}")).unwrap_or_default();
-        let value = match self.value {
-            Seen::Nothing => String::new(),
-            Seen::Same(value) => format!(", value {value}"),
-            Seen::Change(old, new) => format!(", {old} → {new}"),
-        };
-        let returned = self.returned.map(|value| format!(", returned {value}")).unwrap_or_default();
-        format!("a stop at {:#x} in {} ({reason}{signal}{value}{returned})", self.address, self.place())
-    }
-}
-
-fn watched(value: &Fields) -> Seen<'_> {
-    match (value.text("old"), value.text("new"), value.text("value")) {
-        (Some(old), Some(new), _) => Seen::Change(old, new),
-        (None, Some(value), _) | (_, _, Some(value)) => Seen::Same(value),
-        _ => Seen::Nothing,
-    }
-}
-
-fn hexadecimal(text: &str) -> Option<u64> {
-    u64::from_str_radix(text.strip_prefix("0x")?, 16).ok()
-}
-
-/// The value in `$1 = value`.
-fn printed(console: &str) -> Option<&str> {
-    console.trim_end().strip_prefix('$')?.split_once(" = ").map(|(_, value)| value)
-}
-
 /// Says what `wanted` are, if all of them are there.
 fn registers(console: &str, wanted: &[(&str, Mask, u64)]) -> Option<String> {
     let mut seen = Vec::new();
     for (name, Mask(mask), value) in wanted {
-        let line = console.lines().find(|line| line.split_whitespace().next() == Some(name))?;
-        let found = hexadecimal(line.split_whitespace().nth(1)?)?;
+        let found = register(console, name)?;
         if found & mask != *value {
             return None;
         }
@@ -346,52 +249,6 @@ fn registers(console: &str, wanted: &[(&str, Mask, u64)]) -> Option<String> {
         [first, .., last] if seen.len() > 3 => format!("{first} … {last}"),
         few => few.join(", "),
     })
-}
-
-/// The words after the colon of each line.
-fn words(console: &str) -> Option<Vec<u64>> {
-    let mut words = Vec::new();
-    for line in console.lines() {
-        for word in line.split_once(":\t")?.1.split_whitespace() {
-            words.push(hexadecimal(word)?);
-        }
-    }
-    Some(words)
-}
-
-/// The functions of a backtrace, without the modules that they are in.
-fn backtrace(console: &str) -> Vec<&str> {
-    let frames = console.lines().filter(|line| line.starts_with('#'));
-    frames
-        .filter_map(|line| {
-            let before = line.split_once(" (")?.0;
-            before.split_whitespace().next_back().map(last_of_path)
-        })
-        .collect()
-}
-
-/// Reads `=> 0x40001000 <f+4>:<tab>b.eq<tab>0x40001010 <f+20>`.
-fn next_instruction(console: &str, link: Option<u64>) -> Option<NextInstruction> {
-    let line = console.trim();
-    let (place, text) = line.trim_start_matches("=>").trim().split_once(":\t")?;
-    let address = hexadecimal(place.split_whitespace().next()?)?;
-    let mut parts = text.split_whitespace();
-    let mnemonic = parts.next()?;
-    let target = || text.split([' ', '\t', ',']).find_map(hexadecimal);
-    let targets = match mnemonic {
-        "ret" => vec![link?],
-        "b" | "bl" => vec![target()?],
-        "cbz" | "cbnz" | "tbz" | "tbnz" => vec![address + 4, target()?],
-        conditional if conditional.starts_with("b.") => vec![address + 4, target()?],
-        "br" | "blr" | "eret" | "svc" | "hvc" | "smc" | "brk" => return None,
-        _ => vec![address + 4],
-    };
-    Some(NextInstruction { text: text.replace('\t', " "), targets })
-}
-
-/// Disassembly without the arrow at the line of the program counter.
-fn without_arrows(console: &str) -> String {
-    console.lines().map(|line| line.trim_start_matches("=>").trim()).collect::<Vec<_>>().join("\n")
 }
 
 #[cfg(test)]
@@ -419,25 +276,25 @@ mod tests {
                 r#"*stopped,reason="{reason}",value={{{value}}},frame={{addr="0x40001acc",func="a::f",line="7"}}"#
             ))
         };
-        let change = Check::Changes("0xb1", "0xa1");
+        let change = Check::Watches(Watch::Write, Watched::Change("0xb1", "0xa1"));
         let good = hit("watchpoint-trigger", r#"old="0xb1",new="0xa1""#);
         assert_eq!(compare(&change, &good).as_deref(), Ok("0xb1 → 0xa1"));
         let wrong = hit("watchpoint-trigger", r#"old="0xb1",new="0xa2""#);
         assert_eq!(
             compare(&change, &wrong),
             Err(Mismatch {
-                expected: "a write watchpoint, 0xb1 → 0xa1".into(),
+                expected: "a stop (watchpoint-trigger, 0xb1 → 0xa1)".into(),
                 seen: "a stop at 0x40001acc in f:7 (watchpoint-trigger, 0xb1 → 0xa2)".into()
             })
         );
         assert!(compare(&change, &hit("access-watchpoint-trigger", r#"old="0xb1",new="0xa1""#)).is_err());
         let read = hit("read-watchpoint-trigger", r#"value="0x5""#);
-        assert!(compare(&Check::Reads("0x5"), &read).is_ok());
-        assert!(compare(&Check::Reads("0x6"), &read).is_err());
-        assert!(compare(&Check::AccessReads("0x5"), &read).is_err());
+        assert!(compare(&Check::Watches(Watch::Read, Watched::Same("0x5")), &read).is_ok());
+        assert!(compare(&Check::Watches(Watch::Read, Watched::Same("0x6")), &read).is_err());
+        assert!(compare(&Check::Watches(Watch::Access, Watched::Same("0x5")), &read).is_err());
         let access = hit("access-watchpoint-trigger", r#"new="0x5""#);
-        assert!(compare(&Check::AccessReads("0x5"), &access).is_ok());
-        assert!(compare(&Check::AccessChanges("0x5", "0x5"), &access).is_err());
+        assert!(compare(&Check::Watches(Watch::Access, Watched::Same("0x5")), &access).is_ok());
+        assert!(compare(&Check::Watches(Watch::Access, Watched::Change("0x5", "0x5")), &access).is_err());
     }
 
     #[test]
@@ -491,26 +348,7 @@ mod tests {
     }
 
     #[test]
-    fn words_are_read_after_the_colon() {
-        let shown = said("0x40005130 <X>:\t0x0000000000000001\t0x02\n0x40005140 <X+16>:\t0x03\n");
-        assert!(compare(&Check::Words(&[1, 2, 3]), &shown).is_ok());
-        assert!(compare(&Check::Words(&[1, 2]), &shown).is_err());
-    }
-
-    #[test]
     fn a_step_must_go_where_the_instruction_goes() {
-        let targets = |line: &str, link| next_instruction(line, link).map(|next| next.targets);
-        assert_eq!(targets("=> 0x1000 <f+4>:\tadd\tx0, x1, #0x10\n", None), Some(vec![0x1004]));
-        assert_eq!(targets("=> 0x1000 <f>:\tbl\t0x40001010 <g>\n", None), Some(vec![0x4000_1010]));
-        assert_eq!(
-            targets("   0x1000 <f>:\tb.hs\t0x1010 <f+16>  // b.nlast\n", None),
-            Some(vec![0x1004, 0x1010])
-        );
-        assert_eq!(targets("   0x1000 <f>:\ttbz\tw8, #0, 0x1010 <f+16>\n", None), Some(vec![0x1004, 0x1010]));
-        assert_eq!(targets("=> 0x1000 <f>:\tret\n", Some(0x77)), Some(vec![0x77]));
-        assert_eq!(targets("=> 0x1000 <f>:\tret\n", None), None);
-        assert_eq!(targets("=> 0x1000 <f>:\tblr\tx8\n", None), None);
-
         let mut memory = Memory::default();
         let code = said("=> 0x1000 <f+4>:\tnop\n");
         let step = stopped(r#"*stopped,reason="end-stepping-range",frame={addr="0x1004",func="f"}"#);

@@ -2,10 +2,13 @@
 //! demonstration firmware and holds it at its entry point.
 
 mod check;
+mod console;
 mod gdb;
 mod mi;
 mod report;
 mod script;
+mod step;
+mod stop;
 mod transcript;
 
 use std::fs;
@@ -13,13 +16,16 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::{Context, bail};
+use anyhow::{Context as _, Result, anyhow, bail};
 
 use check::Memory;
 use gdb::{Gdb, Lost};
-pub(crate) use report::{Difference, Report, Row};
-use script::{ADDRESS, Step};
+pub(crate) use report::Report;
+use report::{Difference, Row};
+use step::{ADDRESS, Step};
 use transcript::Transcript;
+
+use crate::workspace;
 
 /// Plays the scripted gdb session against a server that runs the demonstration firmware
 #[derive(clap::Args)]
@@ -27,9 +33,9 @@ pub(crate) struct Options {
     /// Where the server listens, as gdb's `target remote` takes it; the target stands at its entry point
     #[arg(long, value_name = "HOST:PORT")]
     address: String,
-    /// The firmware, for its symbols
-    #[arg(long, value_name = "FILE", default_value = "target/aarch64-unknown-none/debug/trapline-firmware")]
-    elf: PathBuf,
+    /// The firmware, for its symbols; by default the one under target/
+    #[arg(long, value_name = "FILE")]
+    elf: Option<PathBuf>,
     /// The gdb to drive
     #[arg(long, value_name = "PROGRAM", default_value = "gdb-multiarch")]
     gdb: PathBuf,
@@ -53,34 +59,25 @@ pub(crate) struct Connection {
     pub(crate) timeout: Duration,
 }
 
-/// Where a session is.
-pub(crate) enum Progress<'a> {
-    /// A step begins.
-    Begins {
-        /// Its number, from 1.
-        number: usize,
-        /// Steps in the script.
-        of: usize,
-        /// What it is for.
-        title: &'static str,
-    },
-    /// A step is done.
-    Done(&'a Row),
+/// The step that begins.
+pub(crate) struct Progress {
+    /// Its number, from 1.
+    pub(crate) number: usize,
+    /// Steps in the script.
+    pub(crate) of: usize,
+    /// What it is for.
+    pub(crate) title: &'static str,
 }
 
 /// Plays the session on the command line: the table to standard output, exit status 1 at a difference.
-pub(crate) fn command(options: Options) -> anyhow::Result<ExitCode> {
+pub(crate) fn command(options: Options) -> Result<ExitCode> {
     let connection = Connection {
         address: options.address,
-        elf: options.elf,
+        elf: options.elf.unwrap_or_else(firmware),
         gdb: options.gdb,
         timeout: Duration::from_secs(options.timeout),
     };
-    let report = run(&connection, |progress| {
-        if let Progress::Begins { number, of, title } = progress {
-            eprintln!("[{number}/{of}] {title}");
-        }
-    })?;
+    let report = run(&connection, |Progress { number, of, title }| eprintln!("[{number:>2}/{of}] {title}"))?;
     if let Some(file) = &options.transcript {
         fs::write(file, &report.transcript).with_context(|| format!("cannot write {}", file.display()))?;
     }
@@ -88,11 +85,16 @@ pub(crate) fn command(options: Options) -> anyhow::Result<ExitCode> {
     Ok(if report.passed() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
+/// Where cargo leaves the firmware.
+fn firmware() -> PathBuf {
+    workspace::target().join("aarch64-unknown-none/debug/trapline-firmware")
+}
+
 /// Plays the session, up to its end or the first difference.
 ///
 /// # Errors
 /// Where there is no session at all: no firmware, no gdb.
-pub(crate) fn run(connection: &Connection, mut progress: impl FnMut(Progress<'_>)) -> anyhow::Result<Report> {
+pub(crate) fn run(connection: &Connection, mut progress: impl FnMut(Progress)) -> Result<Report> {
     if !connection.elf.is_file() {
         bail!(
             "no firmware at {}: build it with `cargo build -p trapline-firmware --target aarch64-unknown-none`",
@@ -108,16 +110,12 @@ pub(crate) fn run(connection: &Connection, mut progress: impl FnMut(Progress<'_>
         memory: Memory::default(),
         transcript: Transcript::new(&connection.address, &connection.elf),
     };
-    session.prepare(&mut gdb, connection.timeout).map_err(|Lost(reason)| anyhow::anyhow!(reason))?;
+    session.prepare(&mut gdb, connection.timeout).map_err(|Lost(reason)| anyhow!(reason))?;
     for (index, step) in steps.iter().enumerate() {
         let number = index + 1;
-        progress(Progress::Begins { number, of: steps.len(), title: step.title });
+        progress(Progress { number, of: steps.len(), title: step.title });
         match session.play(number, step, &mut gdb) {
-            Ok(seen) => {
-                let row = Row { number, title: step.title, seen };
-                progress(Progress::Done(&row));
-                report.rows.push(row);
-            }
+            Ok(seen) => report.rows.push(Row { number, title: step.title, seen }),
             Err(difference) => {
                 report.difference = Some(difference);
                 break;

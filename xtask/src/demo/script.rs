@@ -6,80 +6,10 @@
 
 use std::time::Duration;
 
-use super::check::{Check, Line, Mask};
+use super::check::{Check, Line, Mask, Watch};
 use super::gdb::Effect;
-
-/// Stands for the address of the server in a command.
-pub(super) const ADDRESS: &str = "ADDRESS";
-
-/// Some commands with one purpose.
-pub(super) struct Step {
-    /// What it is for.
-    pub(super) title: &'static str,
-    /// What is typed, in order.
-    pub(super) commands: Vec<Command>,
-}
-
-/// One command.
-#[derive(Clone)]
-pub(super) struct Command {
-    /// As a user types it.
-    pub(super) text: &'static str,
-    /// What it does to the target.
-    pub(super) effect: Effect,
-    /// What must come back.
-    pub(super) check: Check,
-    /// Whether its answer is worth a place in the table.
-    pub(super) shown: bool,
-    /// Whether its answer differs from run to run, though it passes the check.
-    pub(super) varies: bool,
-}
-
-impl Command {
-    fn shown(mut self) -> Self {
-        self.shown = true;
-        self
-    }
-
-    fn varies(mut self) -> Self {
-        self.varies = true;
-        self
-    }
-}
-
-/// A command that leaves the target as it is.
-fn ask(text: &'static str, check: Check) -> Command {
-    Command { text, effect: Effect::None, check, shown: false, varies: false }
-}
-
-/// A command that gdb takes, mostly without a word.
-fn tell(text: &'static str) -> Command {
-    ask(text, Check::Accepted)
-}
-
-/// A command that lets the target run until it stops.
-fn run(text: &'static str, check: Check) -> Command {
-    Command { effect: Effect::Runs, shown: true, ..ask(text, check) }
-}
-
-/// `detach`.
-fn detach() -> Command {
-    Command { effect: Effect::Detaches, shown: true, ..ask("detach", Check::Says("detached")) }
-}
-
-/// `continue`.
-fn go(check: Check) -> Command {
-    run("continue", check)
-}
-
-/// Shows the next instruction and steps over it, `times` times.
-fn step_instructions(times: usize) -> Vec<Command> {
-    let pair = [
-        ask("x/i $pc", Check::ShowsNextInstruction),
-        Command { shown: false, ..run("stepi", Check::FollowsInstruction) },
-    ];
-    pair.iter().cycle().take(2 * times).cloned().collect()
-}
+use super::step::{Command, Step, ask, changes, detach, go, run, step_instructions, tell};
+use super::stop::Watched;
 
 /// A line of the firmware's `calls.rs`.
 const fn calls(text: &'static str) -> Line {
@@ -164,8 +94,8 @@ fn watchpoints() -> Vec<Step> {
             title: "watch 1 byte",
             commands: vec![
                 ask("watch WATCHED_U8", Check::Says("Hardware watchpoint 4: ")),
-                go(Check::Changes("0xb1", "0xa1")),
-                go(Check::Changes("0xa1", "0xb1")),
+                go(changes("0xb1", "0xa1")),
+                go(changes("0xa1", "0xb1")),
                 tell("delete 4"),
                 again(),
             ],
@@ -174,8 +104,8 @@ fn watchpoints() -> Vec<Step> {
             title: "watch 2 bytes",
             commands: vec![
                 ask("watch WATCHED_U16", Check::Says("Hardware watchpoint 5: ")),
-                go(Check::Changes("0xb1b2", "0xa1a2")),
-                go(Check::Changes("0xa1a2", "0xb1b2")),
+                go(changes("0xb1b2", "0xa1a2")),
+                go(changes("0xa1a2", "0xb1b2")),
                 tell("delete 5"),
                 again(),
             ],
@@ -184,8 +114,8 @@ fn watchpoints() -> Vec<Step> {
             title: "watch 4 bytes",
             commands: vec![
                 ask("watch WATCHED_U32", Check::Says("Hardware watchpoint 6: ")),
-                go(Check::Changes("0xb1b2b3b4", "0xa1a2a3a4")),
-                go(Check::Changes("0xa1a2a3a4", "0xb1b2b3b4")),
+                go(changes("0xb1b2b3b4", "0xa1a2a3a4")),
+                go(changes("0xa1a2a3a4", "0xb1b2b3b4")),
                 tell("delete 6"),
                 again(),
             ],
@@ -194,8 +124,8 @@ fn watchpoints() -> Vec<Step> {
             title: "watch 8 bytes",
             commands: vec![
                 ask("watch WATCHED_U64", Check::Says("Hardware watchpoint 7: ")),
-                go(Check::Changes("0xb1b2b3b4b5b6b7b8", "0xa1a2a3a4a5a6a7a8")),
-                go(Check::Changes("0xa1a2a3a4a5a6a7a8", "0xb1b2b3b4b5b6b7b8")),
+                go(changes("0xb1b2b3b4b5b6b7b8", "0xa1a2a3a4a5a6a7a8")),
+                go(changes("0xa1a2a3a4a5a6a7a8", "0xb1b2b3b4b5b6b7b8")),
                 tell("delete 7"),
                 again(),
             ],
@@ -207,8 +137,8 @@ fn watchpoints() -> Vec<Step> {
                     "watch trapline_firmware::accesses::NEIGHBOURS.middle",
                     Check::Says("Hardware watchpoint 8: "),
                 ),
-                go(Check::Changes("0x44", "0x33")),
-                go(Check::Changes("0x33", "0x44")),
+                go(changes("0x44", "0x33")),
+                go(changes("0x33", "0x44")),
                 tell("delete 8"),
                 again(),
             ],
@@ -220,8 +150,8 @@ fn watchpoints() -> Vec<Step> {
                     "watch trapline_firmware::packed::PACKED.record.value",
                     Check::Says("Hardware watchpoint 9: "),
                 ),
-                go(Check::Changes("0x55667788", "0x11223344")),
-                go(Check::Changes("0x11223344", "0x55667788")),
+                go(changes("0x55667788", "0x11223344")),
+                go(changes("0x11223344", "0x55667788")),
                 tell("delete 9"),
                 again(),
             ],
@@ -233,10 +163,10 @@ fn watchpoints() -> Vec<Step> {
                 ask("watch WATCHED_U16", Check::Says("Hardware watchpoint 11: ")),
                 ask("watch WATCHED_U32", Check::Says("Hardware watchpoint 12: ")),
                 ask("watch WATCHED_U64", Check::Says("Hardware watchpoint 13: ")),
-                go(Check::Changes("0xb1", "0xa1")),
-                go(Check::Changes("0xb1b2", "0xa1a2")),
-                go(Check::Changes("0xb1b2b3b4", "0xa1a2a3a4")),
-                go(Check::Changes("0xb1b2b3b4b5b6b7b8", "0xa1a2a3a4a5a6a7a8")),
+                go(changes("0xb1", "0xa1")),
+                go(changes("0xb1b2", "0xa1a2")),
+                go(changes("0xb1b2b3b4", "0xa1a2a3a4")),
+                go(changes("0xb1b2b3b4b5b6b7b8", "0xa1a2a3a4a5a6a7a8")),
                 tell("delete 10-13"),
                 again(),
             ],
@@ -245,7 +175,7 @@ fn watchpoints() -> Vec<Step> {
             title: "rwatch",
             commands: vec![
                 ask("rwatch ONLY_READ", Check::Says("Hardware read watchpoint 14: ")),
-                go(Check::Reads("0x600df00d")),
+                go(Check::Watches(Watch::Read, Watched::Same("0x600df00d"))),
                 tell("delete 14"),
                 again(),
             ],
@@ -254,9 +184,9 @@ fn watchpoints() -> Vec<Step> {
             title: "awatch",
             commands: vec![
                 ask("awatch WATCHED_U16", Check::Says("Hardware access (read/write) watchpoint 15: ")),
-                go(Check::AccessChanges("0xb1b2", "0xa1a2")),
-                go(Check::AccessChanges("0xa1a2", "0xb1b2")),
-                go(Check::AccessReads("0xb1b2")),
+                go(Check::Watches(Watch::Access, Watched::Change("0xb1b2", "0xa1a2"))),
+                go(Check::Watches(Watch::Access, Watched::Change("0xa1a2", "0xb1b2"))),
+                go(Check::Watches(Watch::Access, Watched::Same("0xb1b2"))),
                 tell("delete 15"),
                 again(),
             ],
@@ -440,7 +370,7 @@ fn memory() -> Vec<Step> {
             "watch *((&trapline_firmware::alias::ALIAS_RESULT as u64 + 0xffff800000000000) as *mut u64)",
             Check::Says("Hardware watchpoint 30: "),
         ),
-        go(Check::Changes("0x0", "0xedcb")),
+        go(changes("0x0", "0xedcb")),
         tell("delete 29 30"),
     ]);
     vec![
@@ -531,7 +461,7 @@ fn exceptions() -> Vec<Step> {
             commands: vec![
                 tell("set $ticks = trapline_firmware::timer::TICKS"),
                 Command {
-                    effect: Effect::RunsUntilInterrupted(Duration::from_millis(300)),
+                    effect: Effect::RunsUntilInterrupted(Duration::from_millis(500)),
                     ..go(Check::Interrupted).varies()
                 },
                 ask("print trapline_firmware::timer::TICKS > $ticks", Check::Prints("0x1")),
@@ -559,7 +489,7 @@ fn leaving() -> Vec<Step> {
         Step {
             title: "attach again: it ran on, nothing is left",
             commands: vec![
-                tell("shell sleep 0.5"),
+                tell("shell sleep 1"),
                 ask("target remote ADDRESS", Check::Says("Remote debugging using")).varies(),
                 ask("print trapline_firmware::timer::TICKS > $ticks", Check::Prints("0x1")),
                 ask("x/2i trapline_firmware::calls::chain_inner", Check::ShowsSameCode).shown(),

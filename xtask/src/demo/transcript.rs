@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use super::gdb::Answer;
-use super::script::{ADDRESS, Command};
+use super::step::{ADDRESS, Command};
 
 /// A transcript being written.
 pub(super) struct Transcript {
