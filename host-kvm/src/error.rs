@@ -79,6 +79,10 @@ pub enum Error {
         errno: Errno,
     },
 
+    /// A vCPU's performance monitor cannot be set up.
+    #[error(transparent)]
+    Pmu(#[from] crate::pmu::PmuError),
+
     /// The signal handler for kicks cannot be installed.
     #[error("the handler of the signal that interrupts vCPUs cannot be installed: {errno}")]
     SignalHandler {

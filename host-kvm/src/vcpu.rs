@@ -7,7 +7,7 @@ use std::cell::Cell;
 use std::sync::Arc;
 
 use kvm_ioctls::{VcpuExit, VcpuFd};
-use trapline_core::target::{Arming, Resume};
+use trapline_core::target::{Arming, Resume, SystemRegister};
 
 use crate::edge;
 use crate::error::{Errno, Error};
@@ -155,6 +155,14 @@ impl KvmVcpu {
     pub fn registers(&self) -> Result<Vec<RegisterId>, Error> {
         self.fd.count();
         edge::register_list(&self.fd.fd)
+    }
+
+    /// `MPIDR_EL1`, which is KVM's to choose.
+    ///
+    /// # Errors
+    /// [`Error::ReadRegister`].
+    pub fn affinity(&mut self) -> Result<u64, Error> {
+        self.read(RegisterId::system(SystemRegister::MPIDR_EL1))
     }
 
     /// Whether the vCPU is on.

@@ -5,6 +5,7 @@ use kvm_ioctls::{VcpuFd, VmFd};
 use crate::capability::KvmCapabilities;
 use crate::edge;
 use crate::error::Error;
+use crate::host_cpu::init_with_some_target;
 
 /// `struct kvm_vcpu_init.features`: 32 features a word.
 pub(crate) type FeatureWords = [u32; 7];
@@ -68,16 +69,16 @@ impl VcpuFeatures {
     }
 
     /// Initialises a vCPU: the host's preferred target, these features, then what needs to be
-    /// finalised. Calling it again resets the vCPU.
+    /// finalised. Returns the target. Calling it again resets the vCPU.
     ///
     /// # Errors
     /// [`Error::Ioctl`] and [`Error::UnsupportedHost`].
-    pub fn init(&self, vm: &VmFd, vcpu: &VcpuFd) -> Result<(), Error> {
-        edge::init_vcpu(vcpu, edge::preferred_target(vm)?, self.words())?;
+    pub fn init(&self, vm: &VmFd, vcpu: &VcpuFd) -> Result<u32, Error> {
+        let target = init_with_some_target(vm, vcpu, self.words())?;
         if self.sve {
             edge::finalize_vcpu(vcpu, SVE)?;
         }
-        Ok(())
+        Ok(target)
     }
 
     fn words(&self) -> FeatureWords {

@@ -3,7 +3,8 @@
 use kvm_bindings as kvm;
 use kvm_ioctls::{VcpuFd, VmFd};
 
-use crate::error::Error;
+use super::Attribute;
+use crate::error::{Errno, Error};
 use crate::exit::Exit;
 use crate::guest_debug::GuestDebug;
 use crate::register_id::RegisterId;
@@ -47,6 +48,21 @@ pub(crate) fn set_guest_debug(fd: &VcpuFd, debug: &GuestDebug) -> Result<(), Err
     fd.set_guest_debug(&debug).map_err(Error::ioctl("KVM_SET_GUEST_DEBUG"))
 }
 
+/// `KVM_HAS_DEVICE_ATTR` or `KVM_SET_DEVICE_ATTR` on a vCPU.
+pub(crate) fn vcpu_attribute(
+    fd: &VcpuFd,
+    what: Attribute,
+    group: u32,
+    attr: u64,
+    addr: u64,
+) -> Result<(), Errno> {
+    let request = kvm::kvm_device_attr { flags: 0, group, attr, addr };
+    match what {
+        Attribute::Has => fd.has_device_attr(&request),
+        Attribute::Set => fd.set_device_attr(&request),
+    }
+}
+
 /// A debug exit as it stands in `kvm_run`, whose flags are `flags`.
 pub(crate) fn debug_exit(arch: &kvm::kvm_debug_exit_arch, flags: u16) -> Exit {
     Exit::from_debug(arch.hsr, arch.hsr_high, arch.far, flags)
@@ -54,10 +70,8 @@ pub(crate) fn debug_exit(arch: &kvm::kvm_debug_exit_arch, flags: u16) -> Exit {
 
 /// `KVM_GET_REG_LIST`.
 pub(crate) fn register_list(fd: &VcpuFd) -> Result<Vec<RegisterId>, Error> {
-    let too_long = |_| Error::Ioctl {
-        operation: "allocating for KVM_GET_REG_LIST",
-        errno: crate::error::Errno::new(libc::ENOMEM),
-    };
+    let too_long =
+        |_| Error::Ioctl { operation: "allocating for KVM_GET_REG_LIST", errno: Errno::new(libc::ENOMEM) };
     let mut list = kvm::RegList::new(MAX_REGISTERS).map_err(too_long)?;
     fd.get_reg_list(&mut list).map_err(Error::ioctl("KVM_GET_REG_LIST"))?;
     Ok(list.as_slice().iter().copied().map(RegisterId::from_raw).collect())

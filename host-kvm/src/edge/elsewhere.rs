@@ -3,7 +3,8 @@
 use kvm_bindings as kvm;
 use kvm_ioctls::{VcpuFd, VmFd};
 
-use crate::error::Error;
+use super::Attribute;
+use crate::error::{Errno, Error};
 use crate::exit::Exit;
 use crate::guest_debug::GuestDebug;
 use crate::register_id::RegisterId;
@@ -35,4 +36,14 @@ pub(crate) fn debug_exit(_: &kvm::kvm_debug_exit_arch, _flags: u16) -> Exit {
 
 pub(crate) fn register_list(_: &VcpuFd) -> Result<Vec<RegisterId>, Error> {
     Err(Error::UnsupportedHost)
+}
+
+pub(crate) fn vcpu_attribute(
+    _: &VcpuFd,
+    _: Attribute,
+    _group: u32,
+    _attribute: u64,
+    _address: u64,
+) -> Result<(), Errno> {
+    Err(Errno::new(libc::ENOTSUP))
 }

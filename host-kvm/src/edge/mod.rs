@@ -14,3 +14,12 @@ pub(crate) use arm64::*;
 mod elsewhere;
 #[cfg(not(target_arch = "aarch64"))]
 pub(crate) use elsewhere::*;
+
+/// What to do with an attribute of a vCPU.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Attribute {
+    /// `KVM_HAS_DEVICE_ATTR`.
+    Has,
+    /// `KVM_SET_DEVICE_ATTR`.
+    Set,
+}

@@ -15,7 +15,7 @@ pub use loader::{LoadError, LoadedImage, load_elf, load_flat};
 pub use memory::{RAM_BASE, allocate};
 pub use running::RunningMachine;
 pub use serial::{Bus, SERIAL_BASE, SERIAL_INTERRUPT, SERIAL_SIZE};
-pub use vm::{Machine, MachineConfig};
+pub use vm::{Machine, MachineConfig, PMU_INTERRUPT};
 
 /// Why a machine as configured cannot be built.
 #[derive(Debug, thiserror::Error)]

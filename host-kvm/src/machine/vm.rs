@@ -17,9 +17,14 @@ use super::serial::Bus;
 use super::{MachineError, RAM_BASE, memory};
 use crate::capability::KvmCapabilities;
 use crate::error::Error;
+use crate::pmu::initialise_pmu;
 use crate::register_id::RegisterId;
 use crate::vcpu::KvmVcpu;
 use crate::vcpu_features::VcpuFeatures;
+
+/// The performance monitor's overflow interrupt: private peripheral interrupt 7, as Arm's Base System
+/// Architecture (DEN 0094) has it.
+pub const PMU_INTERRUPT: u32 = 23;
 
 /// What machine to build.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -74,7 +79,7 @@ impl Machine {
             .map_err(|_| MachineError::MemorySize { size: config.memory, limit: 0 })?;
         let vm = kvm.create_vm().map_err(Error::ioctl("KVM_CREATE_VM"))?;
         map(&vm, &memory)?;
-        let vcpus = (0..config.cpus)
+        let mut vcpus = (0..config.cpus)
             .map(|number| {
                 let fd = vm.create_vcpu(number.into()).map_err(Error::ioctl("KVM_CREATE_VCPU"))?;
                 VcpuFeatures { power_off: number != 0, ..config.features }.init(&vm, &fd)?;
@@ -82,6 +87,11 @@ impl Machine {
             })
             .collect::<Result<Vec<_>, Error>>()?;
         let gic = Gic::new(&vm)?;
+        if config.features.pmu_v3 {
+            for vcpu in &mut vcpus {
+                vcpu.with_fd(|fd| initialise_pmu(fd, PMU_INTERRUPT))??;
+            }
+        }
         let bus = Arc::new(Bus::new(&vm, output)?);
         Ok(Self { vcpus, bus, memory, capabilities, parts: Parts { _gic: gic, vm }, ram })
     }

@@ -31,7 +31,11 @@ pub(crate) fn machine(program: &a64::Program) -> Machine {
 
 pub(crate) fn machine_with(program: &a64::Program, cpus: u16, output: Output) -> Machine {
     let config = MachineConfig { cpus, memory: 2 << 20, ..MachineConfig::default() };
-    let mut machine = Machine::new(&kvm(), &config, Box::new(output)).unwrap();
+    machine_from(&config, program, output)
+}
+
+pub(crate) fn machine_from(config: &MachineConfig, program: &a64::Program, output: Output) -> Machine {
+    let mut machine = Machine::new(&kvm(), config, Box::new(output)).unwrap();
     machine.load_flat(CODE, &program.bytes()).unwrap();
     machine
 }
