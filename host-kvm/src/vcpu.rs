@@ -16,6 +16,7 @@ use crate::guest_debug::GuestDebug;
 use crate::kick::Window;
 use crate::register_cache::{OneRegister, RegisterCache};
 use crate::register_id::RegisterId;
+use crate::register_sync::VcpuEvents;
 
 /// What answers when a guest accesses an address that is no memory.
 pub trait Devices {
@@ -173,14 +174,45 @@ impl KvmVcpu {
         if self.on {
             return Ok(PowerState::Runnable);
         }
-        self.fd.count();
-        let state = self.fd.fd.get_mp_state().map_err(Error::ioctl("KVM_GET_MP_STATE"))?;
-        Ok(match state.mp_state {
+        Ok(match self.raw_power_state()? {
             kvm_bindings::KVM_MP_STATE_STOPPED => PowerState::Off,
             // KVM_MP_STATE_SUSPENDED of Linux 5.19.
             10 => PowerState::Suspended,
             _ => PowerState::Runnable,
         })
+    }
+
+    /// `KVM_GET_MP_STATE`.
+    pub(crate) fn raw_power_state(&self) -> Result<u32, Error> {
+        self.fd.count();
+        let state = self.fd.fd.get_mp_state().map_err(Error::ioctl("KVM_GET_MP_STATE"))?;
+        Ok(state.mp_state)
+    }
+
+    /// `KVM_SET_MP_STATE`.
+    pub(crate) fn set_raw_power_state(&mut self, mp_state: u32) -> Result<(), Error> {
+        self.fd.count();
+        self.on = false;
+        let state = kvm_bindings::kvm_mp_state { mp_state };
+        self.fd.fd.set_mp_state(state).map_err(Error::ioctl("KVM_SET_MP_STATE"))
+    }
+
+    /// `KVM_GET_VCPU_EVENTS`; `None` where the kernel does not have it.
+    pub(crate) fn events(&self) -> Result<Option<VcpuEvents>, Error> {
+        self.fd.count();
+        edge::vcpu_events(&self.fd.fd)
+    }
+
+    /// `KVM_SET_VCPU_EVENTS`.
+    pub(crate) fn set_events(&mut self, events: &VcpuEvents) -> Result<(), Error> {
+        self.fd.count();
+        edge::set_vcpu_events(&self.fd.fd, events)
+    }
+
+    /// Takes nothing for known that was read before. Everything changed must have been written back.
+    pub(crate) fn forget(&mut self) {
+        debug_assert!(self.cache.is_clean());
+        self.cache.invalidate();
     }
 
     /// What the debug hardware is to trap from the next [`KvmVcpu::run`] on.
@@ -278,6 +310,17 @@ impl KvmVcpu {
 fn vector_id(number: u8) -> RegisterId {
     use crate::register_id::CoreRegister;
     RegisterId::core(CoreRegister::V(number)).unwrap_or(RegisterId::from_raw(0))
+}
+
+/// Past the cache: for whoever has written it back and makes it forget.
+impl OneRegister for KvmVcpu {
+    fn get(&self, id: RegisterId, buffer: &mut [u8]) -> Result<(), Errno> {
+        self.fd.get(id, buffer)
+    }
+
+    fn set(&self, id: RegisterId, buffer: &[u8]) -> Result<(), Errno> {
+        self.fd.set(id, buffer)
+    }
 }
 
 /// A vCPU's file with a count of its ioctls.

@@ -8,6 +8,7 @@ use crate::error::{Errno, Error};
 use crate::exit::Exit;
 use crate::guest_debug::GuestDebug;
 use crate::register_id::RegisterId;
+use crate::register_sync::VcpuEvents;
 use crate::vcpu_features::FeatureWords;
 
 /// The most registers that a vCPU is asked to list.
@@ -61,6 +62,30 @@ pub(crate) fn vcpu_attribute(
         Attribute::Has => fd.has_device_attr(&request),
         Attribute::Set => fd.set_device_attr(&request),
     }
+}
+
+/// `KVM_GET_VCPU_EVENTS`; `None` where the kernel does not have it.
+pub(crate) fn vcpu_events(fd: &VcpuFd) -> Result<Option<VcpuEvents>, Error> {
+    match fd.get_vcpu_events() {
+        Ok(events) => {
+            let exception = events.exception;
+            let syndrome = (exception.serror_has_esr != 0).then_some(exception.serror_esr);
+            Ok(Some(VcpuEvents { serror: (exception.serror_pending != 0).then_some(syndrome) }))
+        }
+        Err(errno) if matches!(errno.errno(), libc::EINVAL | libc::ENOTTY) => Ok(None),
+        Err(errno) => Err(Error::Ioctl { operation: "KVM_GET_VCPU_EVENTS", errno }),
+    }
+}
+
+/// `KVM_SET_VCPU_EVENTS`.
+pub(crate) fn set_vcpu_events(fd: &VcpuFd, events: &VcpuEvents) -> Result<(), Error> {
+    let mut raw = kvm::kvm_vcpu_events::default();
+    if let Some(syndrome) = events.serror {
+        raw.exception.serror_pending = 1;
+        raw.exception.serror_has_esr = u8::from(syndrome.is_some());
+        raw.exception.serror_esr = syndrome.unwrap_or_default();
+    }
+    fd.set_vcpu_events(&raw).map_err(Error::ioctl("KVM_SET_VCPU_EVENTS"))
 }
 
 /// A debug exit as it stands in `kvm_run`, whose flags are `flags`.

@@ -8,6 +8,7 @@ use crate::error::{Errno, Error};
 use crate::exit::Exit;
 use crate::guest_debug::GuestDebug;
 use crate::register_id::RegisterId;
+use crate::register_sync::VcpuEvents;
 use crate::vcpu_features::FeatureWords;
 
 pub(crate) fn check_host() -> Result<(), Error> {
@@ -46,4 +47,12 @@ pub(crate) fn vcpu_attribute(
     _address: u64,
 ) -> Result<(), Errno> {
     Err(Errno::new(libc::ENOTSUP))
+}
+
+pub(crate) fn vcpu_events(_: &VcpuFd) -> Result<Option<VcpuEvents>, Error> {
+    Err(Error::UnsupportedHost)
+}
+
+pub(crate) fn set_vcpu_events(_: &VcpuFd, _: &VcpuEvents) -> Result<(), Error> {
+    Err(Error::UnsupportedHost)
 }

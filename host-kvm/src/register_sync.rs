@@ -1,0 +1,253 @@
+//! A whole vCPU at once: saving it, and putting it back as far as KVM lets it.
+
+use trapline_core::target::SystemRegister;
+
+use crate::error::{Errno, Error};
+use crate::register_cache::OneRegister;
+use crate::register_id::{CoreRegister, RegisterId, RegisterKind, SveRegister};
+use crate::vcpu::KvmVcpu;
+
+/// How much of a saved vCPU is to be put back. Each level includes those before it.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum SyncLevel {
+    /// What a guest changes as it runs: of the same vCPU, a moment later.
+    Runtime,
+    /// As well what a reset sets: identification registers, cache sizes, firmware registers.
+    Reset,
+    /// As well the counters, whose time goes on: a vCPU that goes back in time or moves to another VM.
+    Full,
+}
+
+impl SyncLevel {
+    /// The lowest level at which a register is put back.
+    #[must_use]
+    pub fn of(id: RegisterId) -> Self {
+        // CNTPCT_EL0 (DDI 0487, its "Accessing" table).
+        const PHYSICAL_COUNTER: Option<SystemRegister> = SystemRegister::new(3, 3, 14, 0, 1);
+        match id.kind() {
+            RegisterKind::System(register)
+                if register == SystemRegister::CNTVCT_EL0 || Some(register) == PHYSICAL_COUNTER =>
+            {
+                Self::Full
+            }
+            RegisterKind::System(register) if is_identification(register) => Self::Reset,
+            RegisterKind::CacheSize { .. } | RegisterKind::Firmware(_) | RegisterKind::FirmwareBitmap(_) => {
+                Self::Reset
+            }
+            RegisterKind::Sve(SveRegister::VectorLengths) | RegisterKind::Unknown => Self::Reset,
+            RegisterKind::Core(_) | RegisterKind::System(_) | RegisterKind::Sve(_) => Self::Runtime,
+        }
+    }
+}
+
+/// op0 3, CRn 0, except `CSSELR_EL1` (op1 2): what the processor is (DDI 0487, "ID registers").
+fn is_identification(register: SystemRegister) -> bool {
+    register.op0() == 3 && register.crn() == 0 && register.op1() != 2
+}
+
+/// The bytes of a register of any size.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct RegisterValue {
+    /// Which register.
+    pub id: RegisterId,
+    /// Its bytes, in the order in which KVM has them: the host's, for SVE little-endian.
+    pub bytes: Vec<u8>,
+}
+
+/// Pending SErrors and the like (`KVM_GET_VCPU_EVENTS`).
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+pub struct VcpuEvents {
+    /// Whether an SError is pending, and its syndrome where KVM knows it.
+    pub serror: Option<Option<u64>>,
+}
+
+/// A vCPU as it was: every register that KVM lists, pending events and power.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct VcpuState {
+    registers: Vec<RegisterValue>,
+    events: Option<VcpuEvents>,
+    power: u32,
+}
+
+/// A register that KVM did not take when a vCPU was put back, and that holds another value now.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Refused {
+    /// Which register.
+    pub id: RegisterId,
+    /// What it was to be.
+    pub wanted: Vec<u8>,
+    /// What it is; `None` where KVM does not give it.
+    pub actual: Option<Vec<u8>>,
+    /// Why KVM did not take it.
+    pub errno: Errno,
+}
+
+impl VcpuState {
+    /// Saves a vCPU that is not running. What the debugger changed is written back first, so it is in
+    /// the saved state.
+    ///
+    /// # Errors
+    /// [`Error::Ioctl`], [`Error::ReadRegister`], and [`Error::WriteRegister`] for a changed register.
+    pub fn save(vcpu: &mut KvmVcpu) -> Result<Self, Error> {
+        vcpu.write_back()?;
+        let registers = vcpu
+            .registers()?
+            .into_iter()
+            .map(|id| Ok(RegisterValue { id, bytes: read(vcpu, id)? }))
+            .collect::<Result<_, Error>>()?;
+        Ok(Self { registers, events: vcpu.events()?, power: vcpu.raw_power_state()? })
+    }
+
+    /// Puts the vCPU back to what was saved, as far as `level` goes, and returns the registers that KVM
+    /// did not take. A register that already holds its value counts as taken: KVM refuses to write many
+    /// that cannot change.
+    ///
+    /// # Errors
+    /// [`Error::Ioctl`] where events or power are refused, [`Error::WriteRegister`] for a change of the
+    /// debugger's that came before.
+    pub fn restore(&self, vcpu: &mut KvmVcpu, level: SyncLevel) -> Result<Vec<Refused>, Error> {
+        vcpu.write_back()?;
+        let mut refused = Vec::new();
+        for register in self.in_order().filter(|register| SyncLevel::of(register.id) <= level) {
+            if clears_bits(register.id) {
+                // Not a value of its own: with everything cleared, its partner sets what is to be set.
+                // Kernels that take either for an assignment end up with the partner's value, too.
+                vcpu.set(register.id, &vec![0xff; register.bytes.len()]).unwrap_or_default();
+                continue;
+            }
+            let Err(errno) = vcpu.set(register.id, &register.bytes) else { continue };
+            let actual = read(vcpu, register.id).ok();
+            if actual.as_ref() != Some(&register.bytes) {
+                let (id, wanted) = (register.id, register.bytes.clone());
+                refused.push(Refused { id, wanted, actual, errno });
+            }
+        }
+        vcpu.forget();
+        if let Some(events) = &self.events {
+            vcpu.set_events(events)?;
+        }
+        vcpu.set_raw_power_state(self.power)?;
+        Ok(refused)
+    }
+
+    /// Every saved register.
+    #[must_use]
+    pub fn registers(&self) -> &[RegisterValue] {
+        &self.registers
+    }
+
+    /// A saved register of up to 64 bits.
+    #[must_use]
+    pub fn register(&self, id: RegisterId) -> Option<u64> {
+        let bytes = &self.registers.iter().find(|register| register.id == id)?.bytes;
+        let mut value = [0; 8];
+        if cfg!(target_endian = "big") {
+            value.get_mut(8_usize.checked_sub(bytes.len())?..)?.copy_from_slice(bytes);
+        } else {
+            value.get_mut(..bytes.len())?.copy_from_slice(bytes);
+        }
+        Some(u64::from_ne_bytes(value))
+    }
+
+    /// Pending events, where the kernel tells them.
+    #[must_use]
+    pub const fn events(&self) -> Option<&VcpuEvents> {
+        self.events.as_ref()
+    }
+
+    /// The registers in an order in which KVM takes them: what others are judged by comes first.
+    fn in_order(&self) -> impl Iterator<Item = &RegisterValue> {
+        let mut registers: Vec<_> = self.registers.iter().collect();
+        // The sort is stable, so everything else stays in KVM's order.
+        registers.sort_by_key(|register| rank(register.id));
+        registers.into_iter()
+    }
+}
+
+/// `PSTATE` before the other core registers, since it says whether they are AArch32's; counters before
+/// compare values, and those before the timers' control, so that no timer fires by mistake; what clears
+/// bits before what sets them.
+fn rank(id: RegisterId) -> u8 {
+    // CNTV_CTL_EL0 and CNTP_CTL_EL0 (DDI 0487, their "Accessing" tables).
+    const PHYSICAL_CONTROL: Option<SystemRegister> = SystemRegister::new(3, 3, 14, 2, 1);
+    match id.kind() {
+        RegisterKind::Core(CoreRegister::Pstate) => 0,
+        _ if SyncLevel::of(id) == SyncLevel::Full => 1,
+        RegisterKind::System(register)
+            if register == SystemRegister::CNTV_CTL_EL0 || Some(register) == PHYSICAL_CONTROL =>
+        {
+            4
+        }
+        _ if clears_bits(id) => 2,
+        _ => 3,
+    }
+}
+
+/// Whether a register clears the bits of another that are written to it as 1: `PMCNTENCLR_EL0`,
+/// `PMOVSCLR_EL0`, `PMINTENCLR_EL1` (DDI 0487, "Performance Monitors Extension registers"). Kernels from
+/// 6.7 on do so for `KVM_SET_ONE_REG`, too.
+fn clears_bits(id: RegisterId) -> bool {
+    let RegisterKind::System(register) = id.kind() else { return false };
+    (register.op0(), register.crn()) == (3, 9)
+        && matches!((register.op1(), register.crm(), register.op2()), (3, 12, 2 | 3) | (0, 14, 2))
+}
+
+fn read(vcpu: &KvmVcpu, id: RegisterId) -> Result<Vec<u8>, Error> {
+    let unknown = || Error::ReadRegister { id, errno: Errno::new(libc::E2BIG) };
+    let mut bytes = vec![0; id.size().ok_or_else(unknown)?.bytes()];
+    vcpu.get(id, &mut bytes).map_err(|errno| Error::ReadRegister { id, errno })?;
+    Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn system(name: &str) -> RegisterId {
+        RegisterId::system(SystemRegister::by_name(name).unwrap())
+    }
+
+    #[test]
+    fn counters_are_put_back_at_the_full_level_only_and_identification_from_reset_on() {
+        for (id, level) in [
+            (system("CNTVCT_EL0"), SyncLevel::Full),
+            (system("S3_3_C14_C0_1"), SyncLevel::Full), // CNTPCT_EL0
+            (system("CNTV_CVAL_EL0"), SyncLevel::Runtime),
+            (system("CNTV_CTL_EL0"), SyncLevel::Runtime),
+            (system("SCTLR_EL1"), SyncLevel::Runtime),
+            (system("CSSELR_EL1"), SyncLevel::Runtime),
+            (system("MIDR_EL1"), SyncLevel::Reset),
+            (system("ID_AA64PFR0_EL1"), SyncLevel::Reset),
+            (RegisterId::cache_size(0), SyncLevel::Reset),
+            (RegisterId::firmware(0), SyncLevel::Reset),
+            (RegisterId::sve(SveRegister::VectorLengths), SyncLevel::Reset),
+            (RegisterId::sve(SveRegister::Ffr { slice: 0 }), SyncLevel::Runtime),
+            (RegisterId::core(CoreRegister::Pc).unwrap(), SyncLevel::Runtime),
+        ] {
+            assert_eq!(SyncLevel::of(id), level, "{id}");
+        }
+    }
+
+    #[test]
+    fn what_others_are_judged_by_is_put_back_first_and_timers_are_switched_on_last() {
+        let names = ["CNTV_CTL_EL0", "CNTV_CVAL_EL0", "S3_3_C9_C12_1", "S3_3_C9_C12_2", "CNTVCT_EL0"];
+        let mut ids: Vec<RegisterId> = names.map(system).to_vec();
+        ids.push(RegisterId::core(CoreRegister::Pstate).unwrap());
+        let registers = ids.into_iter().map(|id| RegisterValue { id, bytes: vec![0; 8] }).collect();
+        let state = VcpuState { registers, events: None, power: 0 };
+        let order: Vec<String> = state.in_order().map(|register| register.id.to_string()).collect();
+        // S3_3_C9_C12_1 is PMCNTENSET_EL0, and _2 PMCNTENCLR_EL0.
+        let expected =
+            ["PSTATE", "CNTVCT_EL0", "S3_3_C9_C12_2", "CNTV_CVAL_EL0", "S3_3_C9_C12_1", "CNTV_CTL_EL0"];
+        assert_eq!(order, expected);
+    }
+
+    #[test]
+    fn a_saved_register_is_found_by_its_identifier() {
+        let id = system("SCTLR_EL1");
+        let bytes = 0x0123_4567_u32.to_ne_bytes().to_vec();
+        let state = VcpuState { registers: vec![RegisterValue { id, bytes }], events: None, power: 0 };
+        assert_eq!(state.register(id), Some(0x0123_4567));
+        assert_eq!(state.register(system("MIDR_EL1")), None);
+    }
+}
