@@ -37,6 +37,12 @@ struct State {
     halted_at: u64,
 }
 
+impl State {
+    fn is_halted(&self) -> bool {
+        !self.inside && self.wanted == Wanted::Halt && self.pending.is_none()
+    }
+}
+
 /// The meeting point of a vCPU's thread and those that control it.
 #[derive(Debug)]
 pub(crate) struct CoreControl {
@@ -71,10 +77,10 @@ impl CoreControl {
         Ok(Attached { control: self })
     }
 
-    /// Whether the vCPU is halted: its registers can be reached, and stay as they are.
+    /// Whether the vCPU is halted, and whoever controls it knows: its registers can be reached, and stay
+    /// as they are. While an event of it has yet to be told, it counts as running.
     pub(crate) fn is_halted(&self) -> bool {
-        let state = self.state();
-        !state.inside && state.wanted == Wanted::Halt
+        self.state().is_halted()
     }
 
     /// The host's counter when the vCPU was last halted.
@@ -85,11 +91,10 @@ impl CoreControl {
     /// Lets a halted vCPU run; false where it is not halted.
     pub(crate) fn resume(&self, how: Resume) -> bool {
         let mut state = self.state();
-        if state.inside || state.wanted != Wanted::Halt {
+        if !state.is_halted() {
             return false;
         }
         state.wanted = Wanted::Run(how);
-        state.pending = None;
         self.changed.notify_all();
         true
     }
@@ -177,7 +182,8 @@ impl Attached<'_> {
         self.control.changed.notify_all();
     }
 
-    /// The event that the thread came out with, unless somebody halted or resumed the vCPU since.
+    /// The event that the thread came out with, unless somebody halted the vCPU since. From now on it is
+    /// halted.
     pub(crate) fn take_event(&self) -> Option<Event> {
         self.control.state().pending.take()
     }
@@ -256,33 +262,23 @@ mod tests {
     }
 
     #[test]
-    fn a_vcpu_with_an_event_on_its_way_is_halted_and_the_event_is_dropped() {
+    fn a_vcpu_with_an_event_on_its_way_runs_until_it_is_told_or_the_vcpu_is_halted() {
         let control = CoreControl::new();
         let attached = control.attach().unwrap();
         control.resume(Resume::Run);
         assert_eq!(attached.enter(), Some(Resume::Run));
         attached.come_out_with(EVENT);
-        assert!(control.is_halted());
+        assert!(!control.is_halted() && !control.resume(Resume::Run));
         control.halt();
+        assert!(control.is_halted());
         assert_eq!(attached.take_event(), None);
 
-        control.resume(Resume::Run);
+        control.resume(Resume::Step);
         attached.enter();
         attached.come_out_with(EVENT);
         assert_eq!(attached.take_event(), Some(EVENT));
         assert_eq!(attached.take_event(), None);
-    }
-
-    #[test]
-    fn an_event_is_dropped_when_the_vcpu_runs_on_without_it() {
-        let control = CoreControl::new();
-        let attached = control.attach().unwrap();
-        control.resume(Resume::Run);
-        attached.enter();
-        attached.come_out_with(EVENT);
-        control.resume(Resume::Step);
-        assert_eq!(attached.take_event(), None);
-        assert_eq!(attached.enter(), Some(Resume::Step));
+        assert!(control.is_halted() && control.resume(Resume::Run));
     }
 
     #[test]

@@ -68,7 +68,7 @@ impl HostCpu {
 
 /// Whether a register says what the processor is: those with op0 3, op1 0 or 1, CRn 0 (DDI 0487,
 /// "ID registers": MIDR_EL1 to ID_AA64MMFR4_EL1, CLIDR_EL1), and CTR_EL0 and DCZID_EL0.
-fn is_identification(register: SystemRegister) -> bool {
+pub(crate) fn is_identification(register: SystemRegister) -> bool {
     register.op0() == 3
         && register.crn() == 0
         && match register.op1() {

@@ -39,5 +39,6 @@ pub use host_cpu::HostCpu;
 pub use pmu::{PmuError, initialise_pmu};
 pub use register_sync::{SyncLevel, VcpuState};
 pub use run_loop::{EventHandler, Notice, Observer, VcpuThreads};
+pub use target::{KvmTarget, VcpuHandles};
 pub use vcpu::{Devices, KvmVcpu, NoDevices, PowerState};
 pub use vcpu_features::VcpuFeatures;

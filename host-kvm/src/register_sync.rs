@@ -3,6 +3,7 @@
 use trapline_core::target::SystemRegister;
 
 use crate::error::{Errno, Error};
+use crate::host_cpu::is_identification;
 use crate::register_cache::OneRegister;
 use crate::register_id::{CoreRegister, RegisterId, RegisterKind, SveRegister};
 use crate::vcpu::KvmVcpu;
@@ -38,11 +39,6 @@ impl SyncLevel {
             RegisterKind::Core(_) | RegisterKind::System(_) | RegisterKind::Sve(_) => Self::Runtime,
         }
     }
-}
-
-/// op0 3, CRn 0, except `CSSELR_EL1` (op1 2): what the processor is (DDI 0487, "ID registers").
-fn is_identification(register: SystemRegister) -> bool {
-    register.op0() == 3 && register.crn() == 0 && register.op1() != 2
 }
 
 /// The bytes of a register of any size.

@@ -217,27 +217,39 @@ fn halting_at_once_after_resuming_never_hangs() {
 }
 
 #[test]
-fn an_event_that_waits_for_the_session_is_dropped_by_a_halt_and_comes_again() {
+fn an_event_that_waits_for_the_handler_is_dropped_by_a_halt_and_comes_again() {
     let mut program = Program::at(CODE);
+    program.load(0, DATA);
+    let again = program.add(a64::add(1, 1, 1));
+    program.add(a64::store(3, 1, 0));
     let at = program.add(a64::NOP);
-    program.branch(CODE);
+    program.branch(again);
     let guest = Guest::new(&program, 1);
-    guest.arm(FIRST, |arming| arming.bank.breakpoints[0] = breakpoint(at));
-    for _ in 0..20 {
+    for round in 1..20 {
+        guest.arm(FIRST, |arming| arming.bank.breakpoints[0] = breakpoint(at));
         let mut session = guest.session();
         session.target.resume(FIRST, Resume::Run).unwrap();
-        // The breakpoint is hit now, and its thread waits for the session.
-        while session.target.core_state(FIRST).unwrap() == CoreState::Running {
-            std::thread::yield_now();
+        // The instruction before the breakpoint is executed; then its thread waits for the handler.
+        let mut count = [0; 8];
+        while u64::from_le_bytes(count) < round {
+            session.target.read_memory(PhysicalAddress(DATA), &mut count).unwrap();
         }
+        std::thread::sleep(Duration::from_millis(5));
+        assert_eq!(session.target.core_state(FIRST).unwrap(), CoreState::Running);
         session.target.halt(FIRST).unwrap();
         assert_eq!(session.target.read_register(FIRST, Register::Pc).unwrap(), at);
         drop(session);
         assert!(guest.notices.recv_timeout(Duration::from_millis(5)).is_err());
+        if round % 2 == 0 {
+            guest.resume(FIRST, Resume::Run);
+            assert_eq!(guest.stopped(), FIRST);
+        }
+        assert_eq!(guest.session().events.len() as u64, round / 2);
+        guest.arm(FIRST, |_| ());
+        guest.resume(FIRST, Resume::Step);
+        assert_eq!(guest.stopped(), FIRST);
+        guest.session().events.pop();
     }
-    guest.resume(FIRST, Resume::Run);
-    assert_eq!(guest.stopped(), FIRST);
-    assert_eq!(guest.session().events.len(), 1);
 }
 
 #[test]
