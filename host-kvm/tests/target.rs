@@ -32,7 +32,7 @@ struct Recorder {
 }
 
 impl EventHandler for Recorder {
-    type Error = TargetError<trapline_kvm::Error>;
+    type Error = TargetError<Error>;
 
     fn on_event(&mut self, core: CoreId, event: Event) -> TargetResult<Outcome, KvmTarget> {
         if let Some(left) = self.steps.checked_sub(1) {
