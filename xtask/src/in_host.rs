@@ -51,7 +51,8 @@ pub(crate) fn run(options: Options) -> Result<ExitCode> {
     }
     // The runner's parent is cargo: when it is killed, the host goes too.
     host::tether::to_parent()?;
-    let host = Host::choose(host, Setup::new(no_install))?;
+    let host = Host::choose(host)?;
+    Setup::new(no_install).ensure(&host.requirements())?;
     let mut running = host.start(Program {
         command,
         environment: environment::handed_in(),
@@ -60,6 +61,7 @@ pub(crate) fn run(options: Options) -> Result<ExitCode> {
         input: Input::Inherit,
         output: Output::Inherit,
         streams: Vec::new(),
+        memory: 0,
     })?;
     for forward in running.forwards().iter().filter(|forward| forward.chosen) {
         eprintln!("port {} of the host is 127.0.0.1:{}", forward.guest, forward.host);

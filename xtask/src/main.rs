@@ -1,12 +1,12 @@
 //! The project's own commands: `cargo xtask COMMAND`. Parsing and dispatch only; one file a command.
 
-#![expect(dead_code, reason = "run-guest and test, which use the rest, are still to come")]
-
 mod demo;
 mod environment;
 mod host;
 mod in_host;
+mod run_guest;
 mod setup;
+mod test;
 mod workspace;
 
 use std::process::ExitCode;
@@ -25,6 +25,8 @@ struct CommandLine {
 
 #[derive(Subcommand)]
 enum Command {
+    RunGuest(run_guest::Options),
+    Test(test::Options),
     Demo(demo::Options),
     InHost(in_host::Options),
     #[command(hide = true)]
@@ -32,9 +34,11 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    let (outcome, failed) = match CommandLine::parse().command {
+    let (outcome, failed) = match CommandLine::parse_from(run_guest::arranged(std::env::args_os())).command {
+        Command::RunGuest(options) => (run_guest::run(options), FAILED),
         Command::Demo(options) => (demo::command(options), FAILED),
         Command::InHost(options) => (in_host::run(options), in_host::FAILED),
+        Command::Test(options) => (test::run(&options), FAILED),
         Command::Tethered(options) => (host::tether::run(options), FAILED),
     };
     outcome.unwrap_or_else(|error| {

@@ -2,7 +2,7 @@
 
 use std::{
     path::{Path, PathBuf},
-    process::Command,
+    process::{Command, Stdio},
 };
 
 use anyhow::{Context as _, Result, bail};
@@ -43,4 +43,27 @@ pub(crate) fn quiet(command: &mut Command) -> Result<Vec<u8>> {
     let last: Vec<_> = said.lines().rev().filter(|line| !line.trim().is_empty()).take(3).collect();
     let last: Vec<_> = last.into_iter().rev().collect();
     bail!("{name} failed ({}): {}", output.status, last.join("; "))
+}
+
+/// Cargo, the one that runs this.
+pub(crate) fn cargo() -> Command {
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.current_dir(root());
+    command
+}
+
+/// Builds one program with cargo, which shows its own progress; answers the file of it.
+pub(crate) fn build(arguments: &[&str]) -> Result<PathBuf> {
+    let mut command = cargo();
+    command.args(["build", "--quiet", "--message-format=json-render-diagnostics"]).args(arguments);
+    let output = command.stderr(Stdio::inherit()).output().context("cannot run cargo")?;
+    if !output.status.success() {
+        bail!("cargo build {} failed", arguments.join(" "));
+    }
+    let messages = String::from_utf8_lossy(&output.stdout);
+    // The one thing wanted of cargo's messages; paths with quotes or backslashes are not worth a parser.
+    let file = messages.lines().filter_map(|line| line.split_once("\"executable\":\"")).next_back();
+    let file = file.and_then(|(_, rest)| rest.split_once('"'));
+    file.map(|(file, _)| file.into())
+        .with_context(|| format!("cargo build {} built no program", arguments.join(" ")))
 }

@@ -25,10 +25,7 @@ use super::{
     ports::Ports,
     supervisor, tether, watch,
 };
-use crate::{
-    setup::{HostFiles, Requirement, Setup},
-    workspace,
-};
+use crate::{setup::HostFiles, workspace};
 
 /// The program that emulates.
 pub(crate) const EMULATOR: &str = "qemu-system-aarch64";
@@ -40,101 +37,81 @@ const USUAL_MEMORY: u64 = 1024;
 /// What kernel and init need at the least, in MiB, beside the kernel image and the files.
 const LEAST_MEMORY: u64 = 96;
 
-/// An emulated machine, ready to be started.
-pub(crate) struct Machine {
-    cpu: String,
-    smp: u32,
-    memory: Option<u64>,
-    files: HostFiles,
-    kernel_size: u64,
+/// Boots a machine to run `program`, once all that can be checked before has been.
+pub(crate) fn start(options: &HostOptions, program: Program) -> Result<Running> {
+    let files = HostFiles::find(&options.kernel())?;
+    let kernel_size = check_kernel(&files.kernel)?;
+    let marker = Marker::random()?;
+    let (ports, outside) = Ports::new(&program)?;
+    let initramfs = initramfs(&files, &program, &ports, &marker)?;
+    let memory = memory(options, kernel_size, initramfs.metadata()?.len(), program.memory)?;
+    let log = console_log()?;
+
+    let mut command = tether::to_self(OsStr::new(EMULATOR));
+    add_machine(&mut command, options, memory, &log);
+    command.arg("-kernel").arg(&files.kernel).arg("-initrd").arg(inherited(&initramfs)?);
+    command.args(["-append", "console=ttyAMA0 quiet rdinit=/init panic=-1"]);
+    add_network(&mut command, &program);
+    ports.add_to(&mut command)?;
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+
+    let (events, received) = channel();
+    let signals = supervisor::signals(&events)?;
+    // A terminal's Ctrl-C is for this process, which then ends the emulator.
+    let child = command.process_group(0).spawn().context("cannot start the emulator")?;
+    // Only the emulator may hold its ends now, or their other ends would not see it die.
+    drop((ports, initramfs));
+    let watched = watch::Machine { child, log, cpu: options.cpu().to_owned() };
+    let stopper = watch::start(watched, outside, program.output, marker, events, signals)?;
+    Ok(Running { events: received, forwards: program.forwards, stopper })
 }
 
-impl Machine {
-    /// Fetches what the machine needs, and checks what can be checked before it is started.
-    pub(crate) fn prepare(options: &HostOptions, setup: Setup) -> Result<Self> {
-        let kernel = options.kernel();
-        setup.ensure(&[Requirement::EMULATOR, Requirement::HostFiles(kernel.clone())])?;
-        let files = HostFiles::find(&kernel)?;
-        let kernel_size = check_kernel(&files.kernel)?;
-        let (cpu, smp, memory) = (options.cpu().to_owned(), options.smp(), options.memory());
-        Ok(Self { cpu, smp, memory, files, kernel_size })
+fn add_machine(command: &mut Command, options: &HostOptions, memory: u64, log: &Path) {
+    // Emulated pointer authentication in the architected algorithm is slow; only `max` can choose.
+    let cpu = if options.cpu() == "max" { "max,pauth-impdef=on" } else { options.cpu() };
+    command.args(["-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"]);
+    command.args(["-machine", "virt,virtualization=on,gic-version=3", "-cpu", cpu]);
+    command.arg("-smp").arg(options.smp().to_string());
+    command.arg("-m").arg(memory.to_string());
+    let mut serial = OsString::from("file:");
+    serial.push(log);
+    command.arg("-serial").arg(serial);
+}
+
+/// The memory to give the machine, in MiB, with an archive of that many bytes and a program that takes
+/// `wanted` MiB.
+fn memory(options: &HostOptions, kernel_size: u64, archive: u64, wanted: u64) -> Result<u64> {
+    // The archive is there twice while the kernel unpacks it.
+    let occupied = (kernel_size + 2 * archive).div_ceil(1 << 20);
+    let least = occupied + LEAST_MEMORY + wanted;
+    match options.memory() {
+        Some(memory) if memory < least => bail!(
+            "{memory} MiB of memory are too little for the emulated host: its kernel and files take {least} \
+             MiB; give --host-memory {least} or more"
+        ),
+        Some(memory) => Ok(memory),
+        None => Ok(USUAL_MEMORY.max(occupied + wanted + USUAL_MEMORY / 2)),
     }
+}
 
-    /// Boots it to run `program`.
-    pub(crate) fn start(&self, program: Program) -> Result<Running> {
-        let marker = Marker::random()?;
-        let (ports, outside) = Ports::new(&program)?;
-        let initramfs = self.initramfs(&program, &ports, &marker)?;
-        let memory = self.memory(initramfs.metadata()?.len())?;
-        let log = console_log()?;
-
-        let mut command = tether::to_self(OsStr::new(EMULATOR));
-        self.machine_arguments(&mut command, memory, &log);
-        command.arg("-initrd").arg(inherited(&initramfs)?);
-        add_network(&mut command, &program);
-        ports.add_to(&mut command)?;
-        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
-
-        let (events, received) = channel();
-        let signals = supervisor::signals(&events)?;
-        // A terminal's Ctrl-C is for this process, which then ends the emulator.
-        let child = command.process_group(0).spawn().context("cannot start the emulator")?;
-        // Only the emulator may hold its ends now, or their other ends would not see it die.
-        drop((ports, initramfs));
-        let watched = watch::Machine { child, log, cpu: self.cpu.clone() };
-        let stopper = watch::start(watched, outside, program.output, marker, events, signals)?;
-        Ok(Running { events: received, forwards: program.forwards, stopper })
-    }
-
-    fn machine_arguments(&self, command: &mut Command, memory: u64, log: &Path) {
-        // Emulated pointer authentication in the architected algorithm is slow; only `max` can choose.
-        let cpu = if self.cpu == "max" { "max,pauth-impdef=on" } else { &self.cpu };
-        command.args(["-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"]);
-        command.args(["-machine", "virt,virtualization=on,gic-version=3", "-cpu", cpu]);
-        command.arg("-smp").arg(self.smp.to_string());
-        command.arg("-m").arg(memory.to_string());
-        command.arg("-serial").arg({
-            let mut file = OsString::from("file:");
-            file.push(log);
-            file
-        });
-        command.arg("-kernel").arg(&self.files.kernel);
-        command.args(["-append", "console=ttyAMA0 quiet rdinit=/init panic=-1"]);
-    }
-
-    /// The memory to give it, in MiB, with an archive of that many bytes.
-    fn memory(&self, archive: u64) -> Result<u64> {
-        // The archive is there twice while the kernel unpacks it.
-        let occupied = (self.kernel_size + 2 * archive).div_ceil(1 << 20);
-        let least = occupied + LEAST_MEMORY;
-        match self.memory {
-            Some(memory) if memory < least => bail!(
-                "{memory} MiB of memory are too little for the emulated host: its kernel and files take \
-                 {least} MiB; give --host-memory {least} or more"
-            ),
-            Some(memory) => Ok(memory),
-            None => Ok(USUAL_MEMORY.max(occupied + USUAL_MEMORY / 2)),
+/// The file system of the machine.
+fn initramfs(files: &HostFiles, program: &Program, ports: &Ports, marker: &Marker) -> Result<File> {
+    let file = tempfile::tempfile_in(directory("run")?).context("cannot write the initramfs")?;
+    let mut archive = Initramfs::new(file)?;
+    archive.content(Path::new("/init"), 0o755, INIT.as_bytes())?;
+    archive.file(&files.busybox, Path::new("/bin/busybox"))?;
+    for (kind, modules) in [("console", &files.console), ("network", &files.network)] {
+        for (number, module) in modules.iter().enumerate() {
+            archive.file(module, Path::new(&format!("/trapline/modules/{kind}/{number:02}.ko")))?;
         }
     }
-
-    fn initramfs(&self, program: &Program, ports: &Ports, marker: &Marker) -> Result<File> {
-        let file = tempfile::tempfile_in(directory("run")?).context("cannot write the initramfs")?;
-        let mut archive = Initramfs::new(file)?;
-        archive.content(Path::new("/init"), 0o755, INIT.as_bytes())?;
-        archive.file(&self.files.busybox, Path::new("/bin/busybox"))?;
-        for (kind, modules) in [("console", &self.files.console), ("network", &self.files.network)] {
-            for (number, module) in modules.iter().enumerate() {
-                archive.file(module, Path::new(&format!("/trapline/modules/{kind}/{number:02}.ko")))?;
-            }
-        }
-        for file in &program.files {
-            archive.file(&file.source, &file.destination)?;
-        }
-        let here = std::env::current_dir().context("the current directory is gone")?;
-        archive.directory(&here)?;
-        archive.content(Path::new("/trapline/run"), 0o644, &script(program, ports, marker, &here))?;
-        archive.finish()
+    for file in &program.files {
+        archive.file(&file.source, &file.destination)?;
     }
+    let here = std::env::current_dir().context("the current directory is gone")?;
+    archive.directory(&here)?;
+    archive.content(Path::new("/trapline/run"), 0o644, &script(program, ports, marker, &here))?;
+    archive.finish()
 }
 
 /// The part of init that is of this run.

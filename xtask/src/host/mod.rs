@@ -15,13 +15,7 @@ mod supervisor;
 pub(crate) mod tether;
 mod watch;
 
-use std::{
-    ffi::OsString,
-    net::{Ipv4Addr, SocketAddr},
-    path::PathBuf,
-    sync::mpsc::Receiver,
-    time::Duration,
-};
+use std::{ffi::OsString, net::Ipv4Addr, path::PathBuf, sync::mpsc::Receiver, time::Duration};
 
 use anyhow::{Result, anyhow};
 
@@ -31,14 +25,14 @@ pub(crate) use self::{
     image::{check_kernel, check_program},
     options::{HostOptions, MappedFile, PortForward},
 };
-use crate::setup::Setup;
+use crate::setup::Requirement;
 
 /// Where programs run.
 pub(crate) enum Host {
     /// This machine: arm64 with a usable `/dev/kvm`.
     Native,
     /// A machine that QEMU emulates, EL2 included.
-    Emulated(emulated::Machine),
+    Emulated(HostOptions),
 }
 
 /// A program to run on a host, with all that it sees of this machine.
@@ -57,6 +51,8 @@ pub(crate) struct Program {
     pub(crate) output: Output,
     /// Files that it writes and that are carried out while it does.
     pub(crate) streams: Vec<Stream>,
+    /// The memory that it takes itself, in MiB.
+    pub(crate) memory: u64,
 }
 
 /// The standard input of a program.
@@ -73,7 +69,9 @@ pub(crate) enum Input {
 pub(crate) enum Output {
     /// Those of this process, byte for byte.
     Inherit,
-    /// Both line by line, as [`Event::Line`].
+    /// Those of this process, and line by line as [`Event::Line`].
+    Watched,
+    /// Only line by line, as [`Event::Line`], both in one.
     Lines,
 }
 
@@ -87,7 +85,7 @@ pub(crate) struct Stream {
 
 /// What happens while a program runs.
 pub(crate) enum Event {
-    /// A line of output, with [`Output::Lines`].
+    /// A line of output.
     Line(String),
     /// This process was asked to end by the signal of that number; the program still runs.
     Signal(u8),
@@ -103,23 +101,37 @@ pub(crate) struct Running {
 }
 
 impl Host {
-    /// Chooses the host for `options` and fetches what it needs.
-    pub(crate) fn choose(options: HostOptions, setup: Setup) -> Result<Self> {
+    /// Chooses the host for `options`.
+    pub(crate) fn choose(options: HostOptions) -> Result<Self> {
         let options = options.with_environment()?;
-        if options.fit_this_machine() && native::is_usable() {
-            return Ok(Self::Native);
-        }
-        Ok(Self::Emulated(emulated::Machine::prepare(&options, setup)?))
+        let native = options.fit_this_machine() && native::is_usable();
+        Ok(if native { Self::Native } else { Self::Emulated(options) })
     }
 
-    /// Starts a program.
+    /// What this machine must have for it.
+    pub(crate) fn requirements(&self) -> Vec<Requirement> {
+        match self {
+            Self::Native => Vec::new(),
+            Self::Emulated(options) => vec![Requirement::EMULATOR, Requirement::HostFiles(options.kernel())],
+        }
+    }
+
+    /// The address for a server that is to be reached from this machine, and from nowhere else.
+    pub(crate) fn listen_address(&self) -> Ipv4Addr {
+        match self {
+            Self::Native => Ipv4Addr::LOCALHOST,
+            Self::Emulated(_) => Ipv4Addr::UNSPECIFIED,
+        }
+    }
+
+    /// Starts a program. The requirements must be met.
     pub(crate) fn start(&self, mut program: Program) -> Result<Running> {
         for forward in &mut program.forwards {
             forward.choose()?;
         }
         match self {
             Self::Native => native::start(program),
-            Self::Emulated(machine) => machine.start(program),
+            Self::Emulated(options) => emulated::start(options, program),
         }
     }
 }
@@ -143,13 +155,6 @@ impl Running {
     /// The ports carried out, each with the port that was chosen for it.
     pub(crate) fn forwards(&self) -> &[PortForward] {
         &self.forwards
-    }
-
-    /// Where a port of the host is reached from this machine.
-    pub(crate) fn address_of(&self, guest: u16) -> Result<SocketAddr> {
-        let forward = self.forwards.iter().find(|forward| forward.guest == guest);
-        let port = forward.ok_or_else(|| anyhow!("port {guest} of the host is not carried out"))?.host;
-        Ok(SocketAddr::from((Ipv4Addr::LOCALHOST, port)))
     }
 
     /// Ends the program, and an emulated host with it.

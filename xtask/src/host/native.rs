@@ -1,10 +1,18 @@
 //! This machine as the host.
 
-use std::{io::BufReader, process::Stdio, sync::mpsc::channel};
+use std::{
+    io::{self, Write},
+    process::Stdio,
+    sync::mpsc::channel,
+};
 
 use anyhow::{Context as _, Result, bail};
 
-use super::{Input, Output, Program, Running, lines, supervisor, tether};
+use super::{
+    Input, Output, Program, Running,
+    lines::{self, Watched},
+    supervisor, tether,
+};
 
 /// Whether programs for arm64 KVM can run here.
 pub(crate) fn is_usable() -> bool {
@@ -24,18 +32,21 @@ pub(crate) fn start(mut program: Program) -> Result<Running> {
     if program.input == Input::Empty {
         command.stdin(Stdio::null());
     }
-    if program.output == Output::Lines {
+    if program.output != Output::Inherit {
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
     }
     let (events, received) = channel();
     let signals = supervisor::signals(&events)?;
     let mut child = command.spawn().context("cannot start the program")?;
     let mut readers = Vec::new();
+    let shown = program.output == Output::Watched;
     if let Some(output) = child.stdout.take() {
-        readers.push(lines::hand_on(BufReader::new(output), events.clone())?);
+        let to: Box<dyn Write + Send> = if shown { Box::new(io::stdout()) } else { Box::new(io::sink()) };
+        readers.push(lines::copy(output, Watched::new(to, events.clone()))?);
     }
     if let Some(output) = child.stderr.take() {
-        readers.push(lines::hand_on(BufReader::new(output), events.clone())?);
+        let to: Box<dyn Write + Send> = if shown { Box::new(io::stderr()) } else { Box::new(io::sink()) };
+        readers.push(lines::copy(output, Watched::new(to, events.clone()))?);
     }
     let stopper = supervisor::of_child(child, readers, events, signals)?;
     Ok(Running { events: received, forwards: program.forwards, stopper })

@@ -35,6 +35,11 @@ pub(crate) struct HostOptions {
 }
 
 impl HostOptions {
+    /// A host with that processor and kernel.
+    pub(crate) fn of(cpu: &str, kernel: KernelChoice) -> Self {
+        Self { cpu: Some(cpu.to_owned()), kernel: Some(kernel), ..Self::default() }
+    }
+
     /// Adds what the environment says, so that it reaches the runner of `cargo test`.
     pub(crate) fn with_environment(self) -> Result<Self> {
         Ok(Self {
@@ -95,6 +100,13 @@ impl PortForward {
     /// Carries `guest` out to `host`, or to any free port where that is 0.
     pub(crate) fn new(host: u16, guest: u16) -> Self {
         Self { host, guest, chosen: host == 0 }
+    }
+
+    /// Carries a port out under its own number: `port`, or any that is free here where that is 0.
+    pub(crate) fn same(port: u16) -> Result<Self> {
+        let mut forward = Self::new(port, port);
+        forward.choose()?;
+        Ok(Self::new(forward.host, forward.host))
     }
 
     /// Chooses the port on this machine where that was left open, and refuses one that is in use.

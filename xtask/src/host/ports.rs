@@ -41,7 +41,7 @@ impl Ports {
         let control = ports.add()?;
         let input = ports.add()?;
         let output = ports.add()?;
-        let apart = program.output == Output::Inherit && !outputs_are_one();
+        let apart = program.output != Output::Lines && !outputs_are_one();
         let error = apart.then(|| ports.add()).transpose()?;
         ports.error = ports.ends.len();
         let mut streams = Vec::new();

@@ -72,7 +72,10 @@ pub(crate) fn start(
     };
     match output {
         Output::Inherit => copy(outside.output, Box::new(io::stdout()))?,
-        Output::Lines => copy(outside.output, Box::new(Lines::new(events.clone())))?,
+        Output::Watched => {
+            copy(outside.output, Box::new(lines::Watched::new(io::stdout(), events.clone())))?;
+        }
+        Output::Lines => copy(outside.output, Box::new(lines::Watched::new(io::sink(), events.clone())))?,
     }
     if let Some(error) = outside.error {
         copy(error, Box::new(io::stderr()))?;
@@ -178,9 +181,10 @@ impl Machine {
     }
 
     fn without_kvm(&self) -> anyhow::Error {
+        let way_out = if self.cpu == "max" { "install a newer one" } else { "try --host-cpu max" };
         self.failed(&format!(
-            "there is no /dev/kvm in the emulated host: {} emulates no EL2 with `{}`; try --host-cpu max",
-            EMULATOR, self.cpu
+            "there is no /dev/kvm in the emulated host, for {EMULATOR} emulates no EL2 with `{}`: {way_out}",
+            self.cpu
         ))
     }
 
@@ -248,46 +252,4 @@ fn copy_in(mut port: UnixStream, inherit: bool) {
     let _ = port.shutdown(Shutdown::Write);
     // Closed altogether it would lose what the emulator has not read yet.
     while matches!(port.read(&mut ready), Ok(1)) {}
-}
-
-/// Output as events, line by line.
-struct Lines {
-    events: Sender<Result<Event>>,
-    line: Vec<u8>,
-}
-
-impl Lines {
-    fn new(events: Sender<Result<Event>>) -> Self {
-        Self { events, line: Vec::new() }
-    }
-
-    fn hand_on(&mut self) -> io::Result<()> {
-        let line = lines::text(&std::mem::take(&mut self.line));
-        self.events.send(Ok(Event::Line(line))).map_err(|_| io::ErrorKind::BrokenPipe.into())
-    }
-}
-
-impl Write for Lines {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        for &byte in bytes {
-            self.line.push(byte);
-            if byte == b'\n' {
-                self.hand_on()?;
-            }
-        }
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-impl Drop for Lines {
-    fn drop(&mut self) {
-        if !self.line.is_empty() {
-            // The caller may have lost interest.
-            let _ = self.hand_on();
-        }
-    }
 }

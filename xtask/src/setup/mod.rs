@@ -15,7 +15,7 @@ pub(crate) use self::host_files::{HostFiles, KernelChoice};
 use crate::{host::EMULATOR, workspace};
 
 /// One thing that a command needs.
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq)]
 pub(crate) enum Requirement {
     /// A program of a Debian package.
     Program {
@@ -46,6 +46,9 @@ impl Requirement {
     pub(crate) const HOST_TARGET: Self = Self::RustTarget("aarch64-unknown-linux-musl");
     /// Core library of bare-metal programs.
     pub(crate) const BARE_METAL_TARGET: Self = Self::RustTarget("aarch64-unknown-none");
+
+    /// Core library of Cortex-M programs.
+    pub(crate) const CORTEX_M_TARGET: Self = Self::RustTarget("thumbv7em-none-eabihf");
 
     fn is_met(&self) -> Result<bool> {
         Ok(match self {
@@ -136,7 +139,7 @@ impl Setup {
 fn missing(requirements: &[Requirement]) -> Result<Vec<Requirement>> {
     let mut missing = Vec::new();
     for requirement in requirements {
-        if !requirement.is_met()? {
+        if !missing.contains(requirement) && !requirement.is_met()? {
             missing.push(requirement.clone());
         }
     }

@@ -1,0 +1,206 @@
+//! `cargo xtask run-guest`: builds the tool and the demonstration firmware, and debugs it on a real KVM.
+
+mod arguments;
+mod build;
+mod modes;
+
+use std::{
+    ffi::OsString,
+    fs,
+    io::{IsTerminal as _, stdin, stdout},
+    net::{Ipv4Addr, SocketAddr},
+    path::{Path, PathBuf},
+    process::ExitCode,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context as _, Result, bail};
+use clap::Args;
+
+use self::arguments::GuestArguments;
+pub(crate) use self::arguments::arranged;
+use crate::{
+    environment,
+    host::{Event, Host, HostOptions, Input, MappedFile, Output, PortForward, Program, Running, Stream},
+    setup::{Requirement, Setup},
+    workspace,
+};
+
+/// How long the tool may take until its gdb server listens.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Debugs a KVM guest: by default the demonstration firmware, inside an emulated arm64 host on x86.
+///
+/// On a terminal gdb opens on it; without one, a scripted session is played and checked. All options that
+/// are not listed here are those of `trapline guest`: --kernel FILE, --cpus N, --memory MIB, --break LOC,
+/// --watch LOC, …; what follows `--` is handed on as it is.
+///
+/// Exit status: 0 when the session ended as it should, or when --serve was interrupted (SIGINT, SIGTERM);
+/// 1 at the first difference of the scripted session, or when something failed; 2 for a wrong command line;
+/// 130 or 143 when another mode was ended by SIGINT or SIGTERM; that of `trapline guest` when it ended by
+/// itself.
+#[derive(Args)]
+pub(crate) struct Options {
+    /// Play the scripted gdb session and check what comes back, also on a terminal
+    #[arg(long, conflicts_with = "serve")]
+    demo: bool,
+    /// Print the address of the gdb server and serve until interrupted
+    #[arg(long)]
+    serve: bool,
+    /// Fetch nothing: where something is missing, say what, and how to get it by hand
+    #[arg(long)]
+    no_install: bool,
+    /// Port of the gdb server on 127.0.0.1 [default: any free one]
+    #[arg(long, value_name = "PORT", default_value_t = 0, hide_default_value = true)]
+    port: u16,
+    #[command(flatten)]
+    host: HostOptions,
+    /// Options of `trapline guest`
+    #[arg(last = true, value_name = "OPTIONS OF TRAPLINE GUEST")]
+    guest: Vec<OsString>,
+}
+
+/// What is done with the guest.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Mode {
+    /// A gdb on this terminal.
+    Terminal,
+    /// The scripted session.
+    Demo,
+    /// Nothing: whoever wants attaches.
+    Serve,
+    /// No gdb server at all: the tool's own output is what is wanted.
+    Trace,
+}
+
+/// A guest at work, and what a debugger needs of it.
+struct Session {
+    running: Running,
+    /// The address of the gdb server on this machine.
+    address: String,
+    /// The file with the guest's symbols.
+    symbols: Option<PathBuf>,
+    /// Where its serial port is written to; none where that is standard output.
+    serial: Option<PathBuf>,
+}
+
+/// Carries the command out.
+pub(crate) fn run(options: Options) -> Result<ExitCode> {
+    let begun = Instant::now();
+    let guest = GuestArguments::read(&options.guest)?;
+    let mode = mode(&options, &guest);
+    if mode == Mode::Demo && guest.kernel.is_some() {
+        bail!("the scripted session is for the demonstration firmware: leave --kernel out, or give --serve");
+    }
+    if mode == Mode::Terminal && guest.serial_is_standard {
+        bail!("gdb has the terminal: give --serial FILE, or --serve");
+    }
+    let host = Host::choose(options.host)?;
+    let mut requirements = vec![Requirement::HOST_TARGET, Requirement::BARE_METAL_TARGET];
+    if matches!(mode, Mode::Terminal | Mode::Demo) {
+        requirements.push(Requirement::GDB);
+    }
+    requirements.extend(host.requirements());
+    Setup::new(options.no_install).ensure(&requirements)?;
+
+    let tool = build::tool()?;
+    let firmware = if guest.kernel.is_none() { Some(build::firmware()?) } else { None };
+    let symbols = guest.symbols.clone().or_else(|| firmware.clone());
+    let symbols = symbols.or_else(|| guest.kernel.clone().filter(|kernel| build::is_elf(kernel)));
+    let serial = (!guest.serial_is_standard).then(|| guest.serial.clone().unwrap_or_else(default_serial));
+    let port = if mode == Mode::Trace { None } else { Some(PortForward::same(options.port)?) };
+
+    let mut program = program(&tool, firmware.as_deref(), &guest, serial.as_deref(), mode)?;
+    if let Some(port) = port {
+        let address = SocketAddr::from((host.listen_address(), port.guest));
+        program.command.extend(["--gdb".into(), address.to_string().into()]);
+        program.forwards.push(port);
+    }
+
+    eprintln!("starting the host …");
+    let mut running = host.start(program)?;
+    let Some(port) = port else { return modes::trace(&mut running) };
+    wait_until_it_listens(&mut running)?;
+    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port.host)).to_string();
+    eprintln!("gdb server at {address}, {:.1} s after the command", begun.elapsed().as_secs_f64());
+    let session = Session { running, address, symbols, serial };
+    match mode {
+        Mode::Terminal => modes::terminal(session),
+        Mode::Demo => modes::demo(session),
+        Mode::Serve | Mode::Trace => modes::serve(session),
+    }
+}
+
+fn mode(options: &Options, guest: &GuestArguments) -> Mode {
+    if guest.without_server {
+        Mode::Trace
+    } else if options.serve {
+        Mode::Serve
+    } else if options.demo || !stdin().is_terminal() || !stdout().is_terminal() {
+        Mode::Demo
+    } else {
+        Mode::Terminal
+    }
+}
+
+fn default_serial() -> PathBuf {
+    workspace::cache().join("log/guest-serial.log")
+}
+
+/// The tool and its arguments on the host.
+fn program(
+    tool: &Path,
+    firmware: Option<&Path>,
+    guest: &GuestArguments,
+    serial: Option<&Path>,
+    mode: Mode,
+) -> Result<Program> {
+    let mut command = vec![tool.into(), "guest".into()];
+    let mut files = vec![MappedFile::in_place(tool)];
+    files.extend(guest.files.iter().map(|file| MappedFile::in_place(file)));
+    if let Some(firmware) = firmware {
+        command.extend(["--kernel".into(), firmware.into()]);
+        files.push(MappedFile::in_place(firmware));
+    }
+    let mut streams = Vec::new();
+    if let Some(serial) = serial {
+        let directory = serial.parent().unwrap_or(Path::new("."));
+        fs::create_dir_all(directory).with_context(|| format!("cannot make {}", directory.display()))?;
+        command.extend(["--serial".into(), serial.into()]);
+        streams.push(Stream { inside: serial.to_owned(), outside: serial.to_owned() });
+    } else {
+        command.extend(["--serial".into(), "stdio".into()]);
+    }
+    command.extend(guest.others.iter().cloned());
+    let alone = matches!(mode, Mode::Serve | Mode::Trace);
+    Ok(Program {
+        command,
+        environment: environment::handed_in(),
+        files,
+        forwards: Vec::new(),
+        input: if alone && serial.is_none() { Input::Inherit } else { Input::Empty },
+        output: if alone { Output::Watched } else { Output::Lines },
+        streams,
+        memory: guest.memory,
+    })
+}
+
+/// Waits for the line that says so, which the tool writes once its server accepts connections.
+fn wait_until_it_listens(running: &mut Running) -> Result<()> {
+    let deadline = Instant::now() + PATIENCE;
+    let mut said = Vec::new();
+    loop {
+        match running.next_within(deadline.saturating_duration_since(Instant::now()))? {
+            Some(Event::Line(line)) if line.contains("listen") => return Ok(()),
+            Some(Event::Line(line)) => said.push(line),
+            Some(Event::Signal(signal)) => bail!("interrupted by signal {signal}"),
+            Some(Event::Exited(status)) => {
+                bail!(
+                    "trapline guest ended with status {status} before its gdb server was up: {}",
+                    said.join("; ")
+                )
+            }
+            None => bail!("the gdb server was not up within {} s: {}", PATIENCE.as_secs(), said.join("; ")),
+        }
+    }
+}

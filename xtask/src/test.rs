@@ -1,0 +1,192 @@
+//! `cargo xtask test`: everything that has to pass, in order, a line a step.
+
+use std::{
+    ffi::{OsStr, OsString},
+    fs::File,
+    io::{Read as _, Seek as _, Write as _, stderr},
+    process::{ExitCode, Stdio},
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context as _, Result};
+use clap::Args;
+use indicatif::{ProgressBar, ProgressStyle};
+
+use crate::{
+    host::{Host, HostOptions, tether},
+    setup::{Requirement, Setup},
+    workspace,
+};
+
+const HOST_TARGET: &str = "--target=aarch64-unknown-linux-musl";
+const BARE_METAL_TARGET: &str = "--target=aarch64-unknown-none";
+const CORTEX_M_TARGET: &str = "--target=thumbv7em-none-eabihf";
+
+/// Checks everything: formatting, lints, tests here and on a real KVM, bare-metal builds, documentation,
+/// and the scripted gdb session.
+///
+/// The last line is `N passed, N failed`, in steps. Exit status: 0 when all passed, 1 otherwise.
+#[derive(Args)]
+pub(crate) struct Options {
+    /// KVM tests on one kind of host only, instead of on each kernel with and without VHE
+    #[arg(long)]
+    quick: bool,
+    /// Show what every step says, not only what failed
+    #[arg(long)]
+    verbose: bool,
+    /// Fetch nothing: where something is missing, say what, and how to get it by hand
+    #[arg(long)]
+    no_install: bool,
+}
+
+/// One command that has to succeed.
+struct Step {
+    name: String,
+    program: OsString,
+    arguments: Vec<&'static str>,
+    environment: Vec<(&'static str, String)>,
+}
+
+/// A host for the KVM tests: its kernel and processor.
+struct Kind {
+    name: &'static str,
+    kernel: &'static str,
+    cpu: &'static str,
+}
+
+/// Every kernel, in both modes of KVM. The first is the one for a quick run.
+const KINDS: [Kind; 4] = [
+    Kind { name: "VHE", kernel: "default", cpu: "max" },
+    Kind { name: "nVHE", kernel: "default", cpu: "cortex-a57" },
+    Kind { name: "6.12, VHE", kernel: "6.12", cpu: "max" },
+    Kind { name: "6.12, nVHE", kernel: "6.12", cpu: "cortex-a57" },
+];
+
+/// Carries the command out.
+pub(crate) fn run(options: &Options) -> Result<ExitCode> {
+    let native = matches!(Host::choose(HostOptions::default())?, Host::Native);
+    let kinds = if options.quick { KINDS.get(..1).unwrap_or_default() } else { &KINDS };
+    let kinds = if native { &[] } else { kinds };
+    let mut requirements = vec![
+        Requirement::RustComponent { component: "rustfmt", program: "cargo-fmt" },
+        Requirement::RustComponent { component: "clippy", program: "cargo-clippy" },
+        Requirement::HOST_TARGET,
+        Requirement::BARE_METAL_TARGET,
+        Requirement::CORTEX_M_TARGET,
+        Requirement::GDB,
+    ];
+    for kind in kinds {
+        let options = HostOptions::of(kind.cpu, kind.kernel.parse()?);
+        requirements.extend(Host::choose(options)?.requirements());
+    }
+    Setup::new(options.no_install).ensure(&requirements)?;
+
+    let steps = steps(kinds)?;
+    let (mut passed, mut failed) = (0, 0);
+    for step in &steps {
+        if step.run(options.verbose)? {
+            passed += 1;
+        } else {
+            failed += 1;
+        }
+    }
+    println!("{passed} passed, {failed} failed");
+    Ok(if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// All steps, the quickest to fail first.
+fn steps(kinds: &[Kind]) -> Result<Vec<Step>> {
+    let mut steps = vec![
+        cargo("formatting", ["fmt", "--all", "--check"]),
+        clippy("lints", &["--workspace", "--all-targets"]),
+        clippy("lints, KVM host", &["-ptrapline-kvm", "-ptrapline-probe", "--all-targets", HOST_TARGET]),
+        clippy("lints, bare metal", &["-ptrapline-core", "-ptrapline-firmware", BARE_METAL_TARGET]),
+        clippy("lints, Cortex-M", &["-ptrapline-core", "--features=gdb,defmt", CORTEX_M_TARGET]),
+        cargo("unit tests and examples in the documentation", ["test", "--workspace"]),
+    ];
+    for (name, target) in [("aarch64-unknown-none", BARE_METAL_TARGET), ("thumbv7em", CORTEX_M_TARGET)] {
+        for features in ["--no-default-features", "--features=gdb", "--features=gdb,defmt"] {
+            let name = format!("core for {name}, {}", features.trim_start_matches("--"));
+            steps.push(cargo(name, ["build", "--package=trapline-core", target, features]));
+        }
+    }
+    let mut documentation = cargo("documentation", ["doc", "--workspace", "--no-deps"]);
+    documentation.environment.push(("RUSTDOCFLAGS", "-D warnings".to_owned()));
+    steps.push(documentation);
+
+    let kvm = ["test", "--package=trapline-kvm", HOST_TARGET];
+    if kinds.is_empty() {
+        steps.push(cargo("tests on KVM", kvm));
+    }
+    for kind in kinds {
+        let mut step = cargo(format!("tests on KVM, {}", kind.name), kvm);
+        step.environment.push(("TRAPLINE_HOST_CPU", kind.cpu.to_owned()));
+        step.environment.push(("TRAPLINE_HOST_KERNEL", kind.kernel.to_owned()));
+        steps.push(step);
+    }
+    steps.push(Step {
+        name: "scripted gdb session".to_owned(),
+        program: std::env::current_exe().context("cannot find this program's own file")?.into(),
+        arguments: vec!["run-guest", "--demo"],
+        environment: Vec::new(),
+    });
+    Ok(steps)
+}
+
+fn cargo<const N: usize>(name: impl Into<String>, arguments: [&'static str; N]) -> Step {
+    Step {
+        name: name.into(),
+        program: workspace::cargo().get_program().to_owned(),
+        arguments: arguments.to_vec(),
+        environment: Vec::new(),
+    }
+}
+
+fn clippy(name: &str, arguments: &[&'static str]) -> Step {
+    let mut step = cargo(name, ["clippy"]);
+    step.arguments.extend(arguments);
+    step.arguments.extend(["--", "-D", "warnings"]);
+    step
+}
+
+impl Step {
+    /// Carries it out; true when it passed.
+    fn run(&self, verbose: bool) -> Result<bool> {
+        let begun = Instant::now();
+        let spinner = spinner(&self.name);
+        let mut said = tempfile::tempfile().context("cannot make a temporary file")?;
+        let passed = self.status(&said)?;
+        spinner.finish_and_clear();
+        let outcome = if passed { "ok" } else { "FAILED" };
+        println!("{outcome:6} {:6.1} s  {}", begun.elapsed().as_secs_f64(), self.name);
+        if !passed || verbose {
+            eprintln!("$ {} {}", self.program.display(), self.arguments.join(" "));
+            said.rewind()?;
+            let mut text = Vec::new();
+            said.read_to_end(&mut text)?;
+            stderr().write_all(&text)?;
+        }
+        Ok(passed)
+    }
+
+    /// Runs it with what it says, on both outputs, going into `said`.
+    fn status(&self, said: &File) -> Result<bool> {
+        // Were it not tethered, a step would outlive this command when that is killed.
+        let mut command = tether::to_self(OsStr::new(&self.program));
+        command.args(&self.arguments).current_dir(workspace::root());
+        command.envs(self.environment.iter().map(|(name, value)| (name, value)));
+        command.stdin(Stdio::null()).stdout(said.try_clone()?).stderr(said.try_clone()?);
+        Ok(command.status().context("cannot start a step")?.success())
+    }
+}
+
+/// What is shown on a terminal while a step runs.
+fn spinner(name: &str) -> ProgressBar {
+    let spinner = ProgressBar::new_spinner();
+    if let Ok(style) = ProgressStyle::with_template("{spinner} {elapsed:>8}  {msg}") {
+        spinner.set_style(style);
+    }
+    spinner.set_message(name.to_owned());
+    spinner.enable_steady_tick(Duration::from_millis(120));
+    spinner
+}
