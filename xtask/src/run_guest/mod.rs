@@ -112,8 +112,12 @@ pub(crate) fn run(options: Options) -> Result<ExitCode> {
 
     let mut program = program(&tool, firmware.as_deref(), &guest, serial.as_deref(), mode)?;
     if let Some(port) = port {
-        let address = SocketAddr::from((host.listen_address(), port.guest));
-        program.command.extend(["--gdb".into(), address.to_string().into()]);
+        let address = host.listen_address();
+        program.command.extend(["--gdb".into(), SocketAddr::from((address, port.guest)).to_string().into()]);
+        if !address.is_loopback() {
+            // Other machines cannot reach the emulated host; only what is carried out to loopback is.
+            program.command.push("--allow-remote".into());
+        }
         program.forwards.push(port);
     }
 
@@ -172,26 +176,26 @@ fn program(
         command.extend(["--serial".into(), "stdio".into()]);
     }
     command.extend(guest.others.iter().cloned());
-    let alone = matches!(mode, Mode::Serve | Mode::Trace);
+    let serial_is_ours = serial.is_none() && matches!(mode, Mode::Serve | Mode::Trace);
     Ok(Program {
         command,
         environment: environment::handed_in(),
         files,
         forwards: Vec::new(),
-        input: if alone && serial.is_none() { Input::Inherit } else { Input::Empty },
-        output: if alone { Output::Watched } else { Output::Lines },
+        input: if serial_is_ours { Input::Inherit } else { Input::Empty },
+        output: if serial_is_ours { Output::Watched } else { Output::Lines },
         streams,
         memory: guest.memory,
     })
 }
 
-/// Waits for the line that says so, which the tool writes once its server accepts connections.
+/// Waits for the line that says how to attach, which the tool writes once its server accepts connections.
 fn wait_until_it_listens(running: &mut Running) -> Result<()> {
     let deadline = Instant::now() + PATIENCE;
     let mut said = Vec::new();
     loop {
         match running.next_within(deadline.saturating_duration_since(Instant::now()))? {
-            Some(Event::Line(line)) if line.contains("listen") => return Ok(()),
+            Some(Event::Line(line)) if line.contains("target remote") => return Ok(()),
             Some(Event::Line(line)) => said.push(line),
             Some(Event::Signal(signal)) => bail!("interrupted by signal {signal}"),
             Some(Event::Exited(status)) => {

@@ -1,19 +1,28 @@
 //! What is done with a guest once its gdb server listens.
 
 use std::{
+    fs,
     io::{Write as _, stdout},
     process::{Child, Command, ExitCode},
+    sync::mpsc::{RecvTimeoutError, channel},
+    thread,
     time::Duration,
 };
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::Session;
-use crate::host::{Event, Running};
+use crate::{
+    demo::{self, Connection},
+    host::{Event, Running},
+    workspace,
+};
 
 /// The debugger.
 const GDB: &str = "gdb-multiarch";
+/// How long gdb may take for one command of the scripted session.
+const COMMAND_TIMEOUT: Duration = Duration::from_secs(60);
 /// How often gdb is asked whether it has ended.
 const POLL: Duration = Duration::from_millis(50);
 const SIGINT: u8 = 2;
@@ -71,7 +80,7 @@ pub(crate) fn serve(mut session: Session) -> Result<ExitCode> {
     drop(out);
     loop {
         match session.running.next()? {
-            Event::Line(_) => {}
+            Event::Line(line) => eprintln!("{line}"),
             Event::Signal(_) => {
                 session.running.stop();
                 return Ok(ExitCode::SUCCESS);
@@ -95,8 +104,57 @@ pub(crate) fn trace(running: &mut Running) -> Result<ExitCode> {
     }
 }
 
-/// Plays the scripted session.
+/// Plays the scripted session, shows what was seen, and keeps the transcript.
 pub(crate) fn demo(mut session: Session) -> Result<ExitCode> {
-    session.running.stop();
-    anyhow::bail!("the scripted session is not part of this build")
+    let elf = session.symbols.context("the scripted session needs the firmware's symbols")?;
+    let connection = Connection { address: session.address, elf, gdb: GDB.into(), timeout: COMMAND_TIMEOUT };
+    let (report, reported) = channel();
+    let play = move || {
+        let played =
+            demo::run(&connection, |step| eprintln!("[{:>2}/{}] {}", step.number, step.of, step.title));
+        // Interrupted, nobody waits for it any more.
+        let _ = report.send(played);
+    };
+    thread::Builder::new().name("demo".to_owned()).spawn(play)?;
+    let mut said = Vec::new();
+    loop {
+        match reported.recv_timeout(POLL) {
+            Ok(report) => {
+                let report = report?;
+                session.running.stop();
+                return conclude(&report, &said);
+            }
+            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => bail!("the scripted session broke off"),
+        }
+        // Once the host has ended there are no more events; the session then ends as well.
+        match session.running.next_within(POLL) {
+            Ok(Some(Event::Line(line))) => said.push(line),
+            Ok(Some(Event::Signal(signal))) => {
+                session.running.stop();
+                return Ok(ExitCode::from(128 + signal));
+            }
+            Ok(Some(Event::Exited(status))) => {
+                said.push(format!("trapline guest ended with status {status}"));
+            }
+            Ok(None) => {}
+            Err(error) => said.push(format!("{error:#}")),
+        }
+    }
+}
+
+/// Shows the report of a session.
+fn conclude(report: &demo::Report, said: &[String]) -> Result<ExitCode> {
+    let transcript = workspace::cache().join("log/demo-transcript.txt");
+    fs::write(&transcript, &report.transcript)
+        .with_context(|| format!("cannot write {}", transcript.display()))?;
+    println!("{report}");
+    if report.passed() {
+        return Ok(ExitCode::SUCCESS);
+    }
+    for line in said {
+        eprintln!("trapline guest: {line}");
+    }
+    eprintln!("transcript: {}", transcript.display());
+    Ok(ExitCode::FAILURE)
 }
