@@ -90,7 +90,7 @@ pub(super) struct Line {
 
 impl Line {
     /// Its number, or `None` where the text is not in the file.
-    fn number(self) -> Option<usize> {
+    pub(super) fn number(self) -> Option<usize> {
         self.source.lines().position(|line| line.trim() == self.text).map(|index| index + 1)
     }
 }

@@ -5,7 +5,7 @@ use std::ffi::OsStr;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
-use std::process::{Child, ChildStdin, Command, Stdio};
+use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -20,6 +20,8 @@ pub(super) struct Gdb {
     child: Child,
     input: ChildStdin,
     output: Receiver<Record>,
+    /// The last line that gdb wrote to standard error, when it has ended.
+    errors: Receiver<String>,
     token: u32,
     timeout: Duration,
     /// gdb has let go of the target.
@@ -37,6 +39,8 @@ pub(super) struct Answer {
     pub(super) error: Option<String>,
     /// The last stop that gdb told of.
     pub(super) stopped: Option<Fields>,
+    /// The value that was asked for.
+    pub(super) value: Option<String>,
 }
 
 /// Why there is no answer: the session is over.
@@ -75,11 +79,8 @@ impl Gdb {
             .spawn()?;
         let input = child.stdin.take().context("gdb has no input")?;
         let output = read_records(child.stdout.take().context("gdb has no output")?);
-        if let Some(mut errors) = child.stderr.take() {
-            // Nobody reads them, but a full pipe would stop gdb.
-            thread::spawn(move || errors.read_to_end(&mut Vec::new()));
-        }
-        Ok(Self { child, input, output, token: 0, timeout, detached: false, complaint: None })
+        let errors = read_last_line(child.stderr.take().context("gdb has no error output")?);
+        Ok(Self { child, input, output, errors, token: 0, timeout, detached: false, complaint: None })
     }
 
     /// Sets one of gdb's variables. One that this gdb does not know is not needed either.
@@ -89,15 +90,8 @@ impl Gdb {
 
     /// The value of an expression.
     pub(super) fn evaluate(&mut self, expression: &str) -> Result<Option<String>, Lost> {
-        let token = self.send(&format!("-data-evaluate-expression {}", quoted(expression)))?;
-        let deadline = Instant::now() + self.timeout;
-        loop {
-            if let Record::Result { token: Some(answered), fields, .. } = self.next(deadline, "a value")?
-                && answered == token
-            {
-                return Ok(fields.text("value").map(str::to_owned));
-            }
-        }
+        let command = format!("-data-evaluate-expression {}", quoted(expression));
+        self.exchange(&command, &format!("`{expression}`")).map(|answer| answer.value)
     }
 
     /// Has gdb execute `command`, a line as a user would type it.
@@ -111,7 +105,9 @@ impl Gdb {
                 Effect::Runs => self.wait_for_stop(command, &mut answer)?,
                 Effect::RunsUntilInterrupted(after) => {
                     self.run_for(after, &mut answer)?;
-                    self.interrupt()?;
+                    if answer.stopped.is_none() {
+                        self.interrupt()?;
+                    }
                     self.wait_for_stop(command, &mut answer)?;
                 }
                 Effect::None | Effect::Detaches => {}
@@ -127,21 +123,27 @@ impl Gdb {
     pub(super) fn quit(mut self) {
         // A gdb that is gone already needs no end.
         let _ = self.send("-gdb-exit");
-        let deadline = Instant::now() + Duration::from_secs(5);
-        while Instant::now() < deadline {
-            if !matches!(self.child.try_wait(), Ok(None)) {
-                return;
+        let _ = self.wait_for_end(Duration::from_secs(5));
+    }
+
+    /// How gdb ended, if it does in this time.
+    fn wait_for_end(&mut self, time: Duration) -> Option<ExitStatus> {
+        let deadline = Instant::now() + time;
+        loop {
+            match self.child.try_wait() {
+                Ok(None) if Instant::now() < deadline => thread::sleep(Duration::from_millis(10)),
+                Ok(status) => return status,
+                Err(_) => return None,
             }
-            thread::sleep(Duration::from_millis(20));
         }
     }
 
     fn send(&mut self, command: &str) -> Result<u32, Lost> {
         self.token += 1;
-        writeln!(self.input, "{}{command}", self.token)
-            .and_then(|()| self.input.flush())
-            .map_err(|error| Lost(format!("gdb takes no more commands: {error}")))?;
-        Ok(self.token)
+        match writeln!(self.input, "{}{command}", self.token).and_then(|()| self.input.flush()) {
+            Ok(()) => Ok(self.token),
+            Err(_) => Err(self.gone()),
+        }
     }
 
     /// Sends `command` and collects what comes until its result.
@@ -157,6 +159,7 @@ impl Gdb {
                 if class == "error" {
                     answer.error = Some(fields.text("msg").unwrap_or("no reason given").to_owned());
                 }
+                answer.value = fields.text("value").map(str::to_owned);
                 return Ok(answer);
             }
             self.note(record, &mut answer);
@@ -185,11 +188,11 @@ impl Gdb {
     fn wait_for_stop(&mut self, command: &str, answer: &mut Answer) -> Result<(), Lost> {
         let deadline = Instant::now() + self.timeout;
         while answer.stopped.is_none() {
-            let record = self.next(deadline, &format!("the target to stop after `{command}`"))?;
-            self.note(record, answer);
             if self.detached {
                 return Err(self.target_gone());
             }
+            let record = self.next(deadline, &format!("the target to stop after `{command}`"))?;
+            self.note(record, answer);
         }
         // gdb describes a stop to the user after it reports it: all is said when it answers again.
         let rest = self.exchange("-gdb-show confirm", "gdb's prompt")?;
@@ -235,10 +238,13 @@ impl Gdb {
         Lost(format!("the target ended, or the connection to it{complaint}"))
     }
 
+    /// gdb has closed its input or output: says how it ended.
     fn gone(&mut self) -> Lost {
-        match self.child.wait() {
-            Ok(status) => Lost(format!("gdb ended by itself: {status}")),
-            Err(error) => Lost(format!("gdb ended by itself: {error}")),
+        let last = self.errors.recv_timeout(Duration::from_secs(1)).unwrap_or_default();
+        let last = if last.is_empty() { last } else { format!(": {last}") };
+        match self.wait_for_end(Duration::from_secs(1)) {
+            Some(status) => Lost(format!("gdb ended by itself ({status}){last}")),
+            None => Lost(format!("gdb talks no more{last}")),
         }
     }
 }
@@ -263,6 +269,22 @@ fn read_records(output: impl Read + Send + 'static) -> Receiver<Record> {
             }
             line.clear();
         }
+    });
+    receiver
+}
+
+/// Reads all there is, so that the pipe never fills up, and hands over the last line.
+fn read_last_line(errors: impl Read + Send + 'static) -> Receiver<String> {
+    let (sender, receiver) = mpsc::channel();
+    thread::spawn(move || {
+        let mut last = String::new();
+        for line in BufReader::new(errors).lines().map_while(Result::ok) {
+            if !line.trim().is_empty() {
+                last = line;
+            }
+        }
+        // Where nobody waits for it, it is not needed.
+        let _ = sender.send(last);
     });
     receiver
 }
@@ -293,7 +315,18 @@ mod tests {
     #[test]
     fn a_gdb_that_ends_is_not_waited_for() {
         let reason = execute("true", None);
-        assert!(reason.contains("ended by itself") || reason.contains("no more commands"), "{reason}");
+        assert!(
+            reason.contains("gdb ended by itself")
+                || reason.contains("closed")
+                || reason.contains("no more commands"),
+            "{reason}"
+        );
+    }
+
+    #[test]
+    fn the_last_words_of_a_gdb_that_ends_are_passed_on() {
+        let reason = execute("cat", Some("/no/such/library"));
+        assert!(reason.contains("/no/such/library"), "{reason}");
     }
 
     #[test]

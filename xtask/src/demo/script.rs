@@ -504,3 +504,44 @@ fn leaving() -> Vec<Step> {
         Step { title: "leave", commands: vec![detach()] },
     ]
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn commands() -> Vec<Command> {
+        script().into_iter().flat_map(|step| step.commands).collect()
+    }
+
+    #[test]
+    fn every_line_to_step_to_is_in_the_source() {
+        for command in commands() {
+            if let Check::StepsTo(_, line) = command.check {
+                assert!(line.number().is_some(), "{}", line.text);
+            }
+        }
+    }
+
+    #[test]
+    fn breakpoints_are_numbered_as_gdb_numbers_them() {
+        let mut number = 0;
+        for command in commands() {
+            let first = command.text.split(' ').next().unwrap();
+            if first.ends_with("break") || first.ends_with("watch") {
+                number += 1;
+                let Check::Says(says) = command.check else { panic!("{} is not checked", command.text) };
+                let digits: String = says.chars().filter(char::is_ascii_digit).collect();
+                let expected = if says.contains("0x") { format!("{number}0") } else { number.to_string() };
+                assert!(digits.starts_with(&expected), "{} is number {number}, not {says}", command.text);
+            }
+        }
+        assert!(number > 30);
+    }
+
+    #[test]
+    fn every_step_has_something_to_show() {
+        for step in script() {
+            assert!(step.commands.iter().any(|command| command.shown), "{}", step.title);
+        }
+    }
+}
