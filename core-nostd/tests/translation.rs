@@ -1,38 +1,16 @@
 //! AArch64 walks against tables that are built here, by the bit ranges that DDI 0487 prints for each
 //! granule and level.
 
-use std::collections::HashMap;
+mod table_memory;
 
 use proptest::prelude::*;
+use table_memory::{NoMemory, Noise, Tables};
 use trapline_core::address::PhysicalAddress;
 use trapline_core::registers::{SctlrEl1, Tcr2El1, TcrEl1, Ttbr};
 use trapline_core::syndrome::FaultStatus;
 use trapline_core::translation::{
-    Access, Permissions, Privilege, Regime, TableMemory, Translation, TranslationError, translate,
+    Access, Permissions, Privilege, Regime, Translation, TranslationError, translate,
 };
-
-/// Memory by descriptor; what is not there cannot be read.
-#[derive(Default)]
-struct Tables {
-    words: HashMap<u64, u64>,
-    reads: usize,
-    big_endian: bool,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-struct NoMemory;
-
-impl TableMemory for Tables {
-    type Error = NoMemory;
-
-    fn read_descriptor(&mut self, address: PhysicalAddress, bytes: &mut [u8]) -> Result<(), NoMemory> {
-        assert_eq!((bytes.len(), address.0 % 8), (8, 0));
-        self.reads += 1;
-        let word = self.words.get(&address.0).ok_or(NoMemory)?;
-        bytes.copy_from_slice(&if self.big_endian { word.to_be_bytes() } else { word.to_le_bytes() });
-        Ok(())
-    }
-}
 
 /// A granule as the tables of "Translation table lookup levels" have it.
 struct Granule {
@@ -139,7 +117,7 @@ fn build(
         } else {
             output_field(granule, lpa2, place(level + 1)) | 0b11
         };
-        tables.words.insert(entry, descriptor);
+        tables.put(entry, 8, descriptor);
     }
     let base = place(initial);
     let ttbr =
@@ -215,7 +193,7 @@ fn three_levels(va: u64, descriptors: [u64; 3]) -> (Regime, Tables) {
     let mut tables = Tables::default();
     let places = [(0x1000, 30), (0x2000, 21), (0x3000, 12)];
     for ((table, shift), descriptor) in places.into_iter().zip(descriptors) {
-        tables.words.insert(table + (va >> shift & 0x1ff) * 8, descriptor);
+        tables.put(table + (va >> shift & 0x1ff) * 8, 8, descriptor);
     }
     let regime = Regime {
         tcr_el1: TcrEl1::from_bits(25 | 25 << 16 | 0b10 << 30 | 5 << 32),
@@ -248,7 +226,7 @@ fn an_invalid_descriptor_faults_at_its_level() {
     // A level 0 block needs TCR_EL1.DS; here level 0 is not even walked, so take 48 bits.
     let (mut regime, mut tables) = three_levels(VA, [L1, L2, PAGE]);
     regime.tcr_el1 = TcrEl1::from_bits(16 | 5 << 32);
-    tables.words.insert(0x1000, 0x4000_0001);
+    tables.put(0x1000, 8, 0x4000_0001);
     assert_eq!(
         translate(&regime, VA, &mut tables),
         Err(TranslationError::NotMapped { address: VA, level: 0 })
@@ -305,7 +283,7 @@ fn the_halves_are_apart_and_tags_are_ignored_only_where_tbi_says_so() {
     let (mut regime, mut tables) = three_levels(VA, [L1, L2, PAGE]);
     let physical = Ok(0x4567_8567);
     let upper = VA | !0x7f_ffff_ffff;
-    let out = |address| Err(TranslationError::OutOfRange { address });
+    let out = |address| Err(TranslationError::OutOfRange { address, level: 0 });
     let mut at = |regime: &Regime, va| translate(regime, va, &mut tables).map(|found| found.physical.0);
 
     assert_eq!(at(&regime, VA), physical);
@@ -338,10 +316,13 @@ fn a_half_can_be_switched_off() {
     let upper = VA | !0x7f_ffff_ffff;
     assert_eq!(
         translate(&regime, upper, &mut tables),
-        Err(TranslationError::WalkDisabled { address: upper })
+        Err(TranslationError::WalkDisabled { address: upper, level: 0 })
     );
     regime.tcr_el1 = TcrEl1::from_bits(25 | 5 << 32).with_epd0(true);
-    assert_eq!(translate(&regime, VA, &mut tables), Err(TranslationError::WalkDisabled { address: VA }));
+    assert_eq!(
+        translate(&regime, VA, &mut tables),
+        Err(TranslationError::WalkDisabled { address: VA, level: 0 })
+    );
 }
 
 #[test]
@@ -532,20 +513,6 @@ fn a_check_gives_the_fault_that_the_target_would_meet() {
     assert_eq!(found.check(Privilege::El1, Access::Write), Ok(()), "hardware makes it dirty");
 }
 
-/// Answers every read with pseudo-random bits, so that walks go on as long as they can.
-struct Noise(u64, usize);
-
-impl TableMemory for Noise {
-    type Error = NoMemory;
-
-    fn read_descriptor(&mut self, address: PhysicalAddress, bytes: &mut [u8]) -> Result<(), NoMemory> {
-        self.1 += 1;
-        let word = (address.0 ^ self.0).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(29);
-        bytes.copy_from_slice(&(word | 0b11).to_le_bytes());
-        Ok(())
-    }
-}
-
 proptest! {
     #[test]
     fn any_registers_and_any_tables_end_within_five_reads(
@@ -566,12 +533,12 @@ proptest! {
             id_aa64mmfr1_el1: mmfr1,
             id_aa64mmfr2_el1: mmfr2,
         };
-        let mut memory = Noise(seed, 0);
+        let mut memory = Noise { seed, set: 0b11, may_be_set: u64::MAX, reads: 0 };
         if let Ok(found) = translate(&regime, va, &mut memory) {
             prop_assert!(found.block.is_power_of_two());
             prop_assert_eq!(found.physical.0 & (found.block - 1), va & (found.block - 1));
             prop_assert!(found.physical.0 < 1 << 52);
         }
-        prop_assert!(memory.1 <= 5);
+        prop_assert!(memory.reads <= 5);
     }
 }

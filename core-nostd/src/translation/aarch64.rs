@@ -51,11 +51,11 @@ pub fn translate<M: TableMemory + ?Sized>(
         return Err(TranslationError::WideDescriptors);
     }
     if half.walk_disabled {
-        return Err(TranslationError::WalkDisabled { address: va });
+        return Err(TranslationError::WalkDisabled { address: va, level: 0 });
     }
     let format = Format::of(regime, &half)?;
     if half.is_out_of_range(va, format.input_bits) {
-        return Err(TranslationError::OutOfRange { address: va });
+        return Err(TranslationError::OutOfRange { address: va, level: 0 });
     }
 
     let mut table = format.base(half.ttbr);

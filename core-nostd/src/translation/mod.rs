@@ -4,7 +4,9 @@
 //! For targets that cannot be asked, KVM's among them. A walk reads at most five descriptors and writes
 //! none: the access flag and dirty state are reported, not changed, and a mapping whose access flag is
 //! clear is a mapping. [`Translation::check`] says what an access of the target's own would meet.
+//! [`translate`] is for an EL1 that uses AArch64, [`aarch32::translate`] for one that uses AArch32.
 
+pub mod aarch32;
 mod aarch64;
 
 pub use aarch64::{Regime, translate};
@@ -89,7 +91,7 @@ pub struct Mapping {
     pub access_flag: bool,
     /// Hardware sets the access flag by itself.
     pub access_flag_by_hardware: bool,
-    /// AttrIndx: which attribute of `MAIR_EL1` it has; TEX\[0\]:C:B for a short descriptor.
+    /// AttrIndx: which attribute of `MAIR_EL1` it has; TEX:C:B, 5 bits, for a short descriptor.
     pub attribute_index: u8,
     /// nG: the mapping belongs to the current ASID.
     pub not_global: bool,
@@ -156,11 +158,15 @@ pub enum TranslationError<E> {
     OutOfRange {
         /// The virtual address.
         address: u64,
+        /// The level of the translation fault: 0, or 1 in AArch32 state.
+        level: i8,
     },
-    /// Walks through this half are switched off (`TCR_EL1.EPDn`).
+    /// Walks through this half are switched off (`TCR_EL1.EPDn`; `TTBCR.PDn` in AArch32 state).
     WalkDisabled {
         /// The virtual address.
         address: u64,
+        /// The level of the translation fault: 0, or 1 in AArch32 state.
+        level: i8,
     },
     /// A table or page lies beyond the output address size.
     AddressSize {
@@ -197,10 +203,10 @@ impl<E> TranslationError<E> {
     #[must_use]
     pub const fn fault_status(&self) -> Option<FaultStatus> {
         match self {
-            Self::NotMapped { level, .. } => Some(FaultStatus::Translation { level: *level }),
-            Self::OutOfRange { .. } | Self::WalkDisabled { .. } | Self::InputSize { .. } => {
-                Some(FaultStatus::Translation { level: 0 })
-            }
+            Self::NotMapped { level, .. }
+            | Self::OutOfRange { level, .. }
+            | Self::WalkDisabled { level, .. } => Some(FaultStatus::Translation { level: *level }),
+            Self::InputSize { .. } => Some(FaultStatus::Translation { level: 0 }),
             Self::AddressSize { level, .. } => Some(FaultStatus::AddressSize { level: *level }),
             Self::Memory { level, .. } => Some(FaultStatus::ExternalOnWalk { level: *level }),
             Self::Granule { .. } | Self::WideDescriptors => None,
@@ -214,11 +220,11 @@ impl<E: fmt::Display> fmt::Display for TranslationError<E> {
             Self::NotMapped { address, level } => {
                 write!(f, "virtual address {address:#x} is not mapped (translation fault, level {level})")
             }
-            Self::OutOfRange { address } => {
+            Self::OutOfRange { address, .. } => {
                 write!(f, "virtual address {address:#x} is in neither half of the address space")
             }
-            Self::WalkDisabled { address } => {
-                write!(f, "walks for virtual address {address:#x} are switched off by TCR_EL1.EPD")
+            Self::WalkDisabled { address, .. } => {
+                write!(f, "walks for virtual address {address:#x} are switched off")
             }
             Self::AddressSize { output, level } => write!(
                 f,
