@@ -213,7 +213,7 @@ fn syndrome() -> u64 {
     esr
 }
 
-/// Masks interrupts; returns what `PSTATE.DAIF` was, for [`restore`].
+/// Masks interrupts; returns what `PSTATE.DAIF` was, for [`restore_interrupts`].
 #[unsafe(no_mangle)]
 #[inline(never)]
 pub(crate) fn mask_interrupts() -> u64 {

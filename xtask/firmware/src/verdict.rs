@@ -49,7 +49,7 @@ pub(crate) struct Exception {
     pub(crate) spsr: u64,
 }
 
-/// SPSR_EL1 as far as the firmware knows what it must be: N, Z, C, V, SS, IL, D, A, I, F and M[4:0].
+/// SPSR_EL1 as far as the firmware knows what it must be: N, Z, C, V, SS, IL, D, A, I, F and `M[4:0]`.
 const KNOWN_STATE: u64 = 0xf030_03df;
 
 /// Compares what came with what had to come (DDI 0487, "Exception entry", "ISS encoding for an exception
