@@ -110,9 +110,9 @@ fn steps(kinds: &[Kind]) -> Result<Vec<Step>> {
             steps.push(cargo(name, ["build", "--package=trapline-core", target, features]));
         }
     }
-    let mut documentation = cargo("documentation", ["doc", "--workspace", "--no-deps"]);
-    documentation.environment.push(("RUSTDOCFLAGS", "-D warnings".to_owned()));
-    steps.push(documentation);
+    steps.push(documentation("documentation", &["--workspace", "--exclude=trapline-firmware"]));
+    steps.push(documentation("documentation, KVM host", &["-ptrapline-kvm", HOST_TARGET]));
+    steps.push(documentation("documentation, bare metal", &["-ptrapline-firmware", BARE_METAL_TARGET]));
 
     let kvm = ["test", "--package=trapline-kvm", HOST_TARGET];
     if kinds.is_empty() {
@@ -146,6 +146,13 @@ fn clippy(name: &str, arguments: &[&'static str]) -> Step {
     let mut step = cargo(name, ["clippy"]);
     step.arguments.extend(arguments);
     step.arguments.extend(["--", "-D", "warnings"]);
+    step
+}
+
+fn documentation(name: &str, arguments: &[&'static str]) -> Step {
+    let mut step = cargo(name, ["doc", "--no-deps"]);
+    step.arguments.extend(arguments);
+    step.environment.push(("RUSTDOCFLAGS", "-D warnings".to_owned()));
     step
 }
 

@@ -40,9 +40,12 @@ pub(crate) fn quiet(command: &mut Command) -> Result<Vec<u8>> {
         return Ok(output.stdout);
     }
     let said = String::from_utf8_lossy(&output.stderr);
-    let last: Vec<_> = said.lines().rev().filter(|line| !line.trim().is_empty()).take(3).collect();
-    let last: Vec<_> = last.into_iter().rev().collect();
-    bail!("{name} failed ({}): {}", output.status, last.join("; "))
+    let mut lines = said.lines().map(str::trim).filter(|line| !line.is_empty());
+    // The first line that calls itself an error, or else the last of all.
+    let error =
+        lines.clone().find(|line| ["E: ", "error", "fatal"].iter().any(|word| line.starts_with(word)));
+    let reason = error.or_else(|| lines.next_back()).unwrap_or("it does not say why");
+    bail!("{name} failed ({}): {reason}", output.status)
 }
 
 /// Cargo, the one that runs this.

@@ -126,11 +126,11 @@ pub(crate) fn run(options: Options) -> Result<ExitCode> {
     let Some(port) = port else { return modes::trace(&mut running) };
     wait_until_it_listens(&mut running)?;
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port.host)).to_string();
-    eprintln!("gdb server at {address}, {:.1} s after the command", begun.elapsed().as_secs_f64());
+    eprintln!("gdb server up {:.1} s after the command", begun.elapsed().as_secs_f64());
     let session = Session { running, address, symbols, serial };
     match mode {
         Mode::Terminal => modes::terminal(session),
-        Mode::Demo => modes::demo(session),
+        Mode::Demo => modes::demo(session, begun),
         Mode::Serve | Mode::Trace => modes::serve(session),
     }
 }

@@ -6,7 +6,7 @@ use std::{
     process::{Child, Command, ExitCode},
     sync::mpsc::{RecvTimeoutError, channel},
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use anyhow::{Context as _, Result, bail};
@@ -105,13 +105,17 @@ pub(crate) fn trace(running: &mut Running) -> Result<ExitCode> {
 }
 
 /// Plays the scripted session, shows what was seen, and keeps the transcript.
-pub(crate) fn demo(mut session: Session) -> Result<ExitCode> {
+pub(crate) fn demo(mut session: Session, begun: Instant) -> Result<ExitCode> {
     let elf = session.symbols.context("the scripted session needs the firmware's symbols")?;
     let connection = Connection { address: session.address, elf, gdb: GDB.into(), timeout: COMMAND_TIMEOUT };
     let (report, reported) = channel();
     let play = move || {
-        let played =
-            demo::run(&connection, |step| eprintln!("[{:>2}/{}] {}", step.number, step.of, step.title));
+        let played = demo::run(&connection, |step| {
+            if step.number == 2 {
+                eprintln!("first stop {:.1} s after the command", begun.elapsed().as_secs_f64());
+            }
+            eprintln!("[{:>2}/{}] {}", step.number, step.of, step.title);
+        });
         // Interrupted, nobody waits for it any more.
         let _ = report.send(played);
     };
