@@ -73,6 +73,9 @@ impl Pstate {
     /// The bits of D, A, I and F, as `MRS Xt, DAIF` reads them.
     pub const DAIF: u64 = 0b1111 << 6;
 
+    /// The bit of ALLINT, as `MRS Xt, ALLINT` reads it.
+    pub const ALLINT: u64 = 1 << 13;
+
     /// The Exception level of the state.
     #[must_use]
     pub const fn exception_level(self) -> ExceptionLevel {

@@ -1,6 +1,7 @@
 //! Load exclusive to store exclusive, as one step.
 
 use super::instruction::Flow;
+use crate::breakpoint::Instruction;
 
 /// The most instructions of an exclusive sequence, the load and the store among them. Longer ones are
 /// stepped like any other code.
@@ -30,21 +31,31 @@ impl ExclusiveSequence {
     /// [`MAX_INSTRUCTIONS`], more than [`MAX_EXITS`] exits, an instruction in between that calls, returns
     /// or makes an exception, or one that cannot be read. Such code is stepped instruction by
     /// instruction.
-    pub fn find(pc: u64, mut fetch: impl FnMut(u64) -> Option<u32>) -> Option<Self> {
-        if Flow::of(fetch(pc)?) != Flow::LoadExclusive {
-            return None;
-        }
+    pub fn find(pc: u64, fetch: impl FnMut(u64) -> Option<u32>) -> Option<Self> {
+        Self::find_in(Instruction::A64, pc, fetch)
+    }
+
+    /// The same in any instruction set. `fetch` reads the 4 bytes at an address as a little-endian word;
+    /// for T32 the last 2 of them may be zeros where they cannot be read.
+    pub fn find_in(set: Instruction, pc: u64, mut fetch: impl FnMut(u64) -> Option<u32>) -> Option<Self> {
+        let after = |address: u64, offset: i64| {
+            let next = address.wrapping_add_signed(offset);
+            if matches!(set, Instruction::A64) { next } else { next & 0xffff_ffff }
+        };
+        let (Flow::LoadExclusive, mut length) = Flow::of(fetch(pc)?, set) else { return None };
         let mut targets = heapless::Vec::<u64, { MAX_INSTRUCTIONS as usize }>::new();
         let mut address = pc;
         for _ in 1..MAX_INSTRUCTIONS {
-            address = address.wrapping_add(4);
-            match Flow::of(fetch(address)?) {
+            address = after(address, i64::from(length));
+            let (flow, own_length) = Flow::of(fetch(address)?, set);
+            length = own_length;
+            match flow {
                 Flow::Next => {}
-                Flow::Conditional { offset } | Flow::Jump { offset } => {
-                    // Never full: one push an instruction.
-                    targets.push(address.wrapping_add_signed(offset)).ok()?;
+                // Never full: one push an instruction.
+                Flow::Branch { offset } => targets.push(after(address, offset)).ok()?,
+                Flow::EndExclusive => {
+                    return Self::new(pc, address, after(address, i64::from(length)), &targets);
                 }
-                Flow::EndExclusive => return Self::new(pc, address, &targets),
                 // A second load exclusive begins a sequence of its own.
                 Flow::LoadExclusive | Flow::Leaves => return None,
             }
@@ -52,9 +63,9 @@ impl ExclusiveSequence {
         None
     }
 
-    fn new(first: u64, last: u64, targets: &[u64]) -> Option<Self> {
+    fn new(first: u64, last: u64, behind: u64, targets: &[u64]) -> Option<Self> {
         let mut sequence = Self { first, last, exits: [0; MAX_EXITS], count: 0 };
-        sequence.add_exit(last.wrapping_add(4))?;
+        sequence.add_exit(behind)?;
         for &target in targets.iter().filter(|target| !(first..=last).contains(*target)) {
             sequence.add_exit(target)?;
         }
@@ -176,5 +187,29 @@ mod tests {
             words.get(if address == u64::MAX - 3 { 0 } else { 1 }).copied()
         });
         assert_eq!(sequence.unwrap().exits(), [4]);
+    }
+
+    #[test]
+    fn sequences_of_a32_and_t32_stop_behind_their_store() {
+        // ldrex r0, [r1]; teq r0, r2; strexeq r3, r4, [r1]; teqeq r3, #1; bne back
+        let a32 = [0xe191_0f9f, 0xe130_0002, 0x0181_3f94];
+        let index = |address: u64| usize::try_from(address.checked_sub(PC)? / 4).ok();
+        let fetch = |address| a32.get(index(address)?).copied();
+        assert_eq!(ExclusiveSequence::find_in(Instruction::A32, PC, fetch).unwrap().exits(), [PC + 12]);
+
+        // ldrex r0, [r1]; cmp r0, r2; bne .+10; strex r3, r4, [r1]: 4, 2, 2 and 4 bytes.
+        let t32 = [0x51, 0xe8, 0x00, 0x0f, 0x90, 0x42, 0x03, 0xd1, 0x41, 0xe8, 0x00, 0x43];
+        let fetch = |address: u64| {
+            let from = usize::try_from(address.checked_sub(PC)?).ok()?;
+            let mut bytes = [0; 4];
+            let there = t32.get(from..)?;
+            for (byte, from) in bytes.iter_mut().zip(there) {
+                *byte = *from;
+            }
+            Some(u32::from_le_bytes(bytes))
+        };
+        let sequence = ExclusiveSequence::find_in(Instruction::T32, PC, fetch).unwrap();
+        assert_eq!((sequence.last(), sequence.exits()), (PC + 8, &[PC + 12, PC + 16][..]));
+        assert_eq!(ExclusiveSequence::find(PC, fetch), None, "it is no A64 code");
     }
 }

@@ -4,9 +4,14 @@
 //! have had; [`ExclusiveSequence`] says where to stop when a load exclusive is stepped, because a step
 //! in the middle would make its store exclusive fail for ever.
 
+mod a32;
+mod a64;
 mod exclusive;
+mod fixups;
 mod instruction;
 mod quiet;
+mod t32;
 
 pub use exclusive::{ExclusiveSequence, MAX_EXITS, MAX_INSTRUCTIONS};
-pub use quiet::{AfterStep, ExceptionRegisters, Fixups, QuietStep};
+pub use fixups::Fixups;
+pub use quiet::{AfterStep, ExceptionRegisters, ExceptionSources, QuietStep};

@@ -1,7 +1,9 @@
 //! A single step with interrupts quiet.
 
-use super::instruction::Effect;
-use crate::registers::{ExceptionLevel, Mode, Pstate, StackPointer};
+use super::fixups::Fixups;
+use super::instruction::{Decoded, Effect};
+use crate::aarch32;
+use crate::registers::{ExceptionLevel, Mode, Pstate, Spsr, StackPointer};
 use crate::target::{Register, SystemRegister};
 
 /// A step that no interrupt disturbs, and that leaves the interrupt masks as the guest would have had
@@ -14,8 +16,8 @@ use crate::target::{Register, SystemRegister};
 /// would.
 ///
 /// The masks must not be seen, so what the instruction did decides what is put right afterwards: PSTATE
-/// itself; `SPSR_EL1` where the instruction took an exception; a register that read `DAIF`. Nothing is
-/// where PSTATE came from elsewhere (`ERET`, `MSR DAIF`). Two instructions keep what they are about:
+/// itself; the saved one where the instruction took an exception; a register that read the masks. Nothing
+/// is where PSTATE came from elsewhere (`ERET`, `MSR DAIF`). Two instructions keep what they are about:
 /// `ESB` runs with A as it is, because it takes or defers a pending SError by it, and `WFI` needs no
 /// care, because a masked interrupt wakes it.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -24,6 +26,8 @@ use crate::target::{Register, SystemRegister};
 pub struct QuietStep {
     first: u64,
     last: u64,
+    /// Of the last instruction, in bytes.
+    length: u8,
     before: Pstate,
     /// The mask bits that the step adds.
     added: u64,
@@ -32,26 +36,28 @@ pub struct QuietStep {
 
 const A: u64 = 1 << 8;
 const I: u64 = 1 << 7;
-const F: u64 = 1 << 6;
-const ALLINT: u64 = 1 << 13;
+const AIF: u64 = 0b111 << 6;
+const SS: u64 = 1 << 21;
 
 impl QuietStep {
-    /// Plans the step of the instruction at `pc`; `instruction` is its A64 word, or `None` where it
-    /// cannot be read or is not A64. Also the PSTATE to step with.
+    /// Plans the step of the instruction at `pc`, and says with which PSTATE to step.
+    ///
+    /// `instruction` is the 4 bytes at `pc` as a little-endian word, whatever the instruction set; `None`
+    /// where it cannot be read. Of a 16-bit T32 instruction bits \[15:0\] count.
     pub const fn begin(pc: u64, instruction: Option<u32>, pstate: Pstate) -> (Self, Pstate) {
-        Self::plan(pc, pc, instruction, pstate, A | I | F)
+        Self::plan(pc, pc, instruction, pstate, AIF)
     }
 
     /// Like [`QuietStep::begin`] for a core with FEAT_NMI, where interrupts with superpriority ignore I
     /// and F: masks ALLINT as well.
     pub const fn begin_with_nmi(pc: u64, instruction: Option<u32>, pstate: Pstate) -> (Self, Pstate) {
-        Self::plan(pc, pc, instruction, pstate, A | I | F | ALLINT)
+        Self::plan(pc, pc, instruction, pstate, AIF | Pstate::ALLINT)
     }
 
     /// Plans a run through the instructions from `first` to `last`, which read or write no mask: those
     /// of an [`super::ExclusiveSequence`].
     pub const fn begin_run(first: u64, last: u64, pstate: Pstate) -> (Self, Pstate) {
-        Self::plan(first, last, None, pstate, A | I | F)
+        Self::plan(first, last, None, pstate, AIF)
     }
 
     const fn plan(
@@ -61,16 +67,13 @@ impl QuietStep {
         pstate: Pstate,
         quiet: u64,
     ) -> (Self, Pstate) {
-        let effect = match instruction {
-            Some(word) if !pstate.is_aarch32() => Effect::of(word),
-            _ => Effect::Ordinary,
-        };
+        let Decoded { effect, length } = Decoded::of(instruction, pstate);
         let quiet = if matches!(effect, Effect::ErrorBarrier) { quiet & !A } else { quiet };
         // ALLINT has no place in AArch32 state, where its bit is one of IT.
-        let quiet = if pstate.is_aarch32() { quiet & !ALLINT } else { quiet };
+        let quiet = if pstate.is_aarch32() { quiet & !Pstate::ALLINT } else { quiet };
         let added = quiet & !pstate.into_bits();
         let run = Pstate::from_bits(pstate.into_bits() | added);
-        (Self { first, last, before: pstate, added, effect }, run)
+        (Self { first, last, length, before: pstate, added, effect }, run)
     }
 
     /// Whether the instruction may wait for an event that a masked step does not see sooner: `WFI`,
@@ -85,11 +88,18 @@ impl QuietStep {
     /// [`QuietStep::end`] needs [`ExceptionRegisters`]. They are not read for nothing.
     #[must_use]
     pub const fn needs_exception_registers(&self, pc: u64, pstate: Pstate) -> bool {
+        if self.added == 0 {
+            return false;
+        }
+        if pstate.is_aarch32() {
+            // Eight vectors of 4 bytes, but for reset and Hyp Call; all of them mask I.
+            return ExceptionSources::of(pstate).is_some()
+                && pstate.i()
+                && pc & 0x3 == 0
+                && !matches!(pc & 0x1f, 0x00 | 0x14);
+        }
         // An exception masks D, A, I and F, and the vectors are 0x80 bytes apart.
-        self.added != 0
-            && matches!(pstate.mode(), Mode::El1h)
-            && pstate.daif() == Pstate::DAIF
-            && pc.trailing_zeros() >= 7
+        matches!(pstate.mode(), Mode::El1h) && pstate.daif() == Pstate::DAIF && pc.trailing_zeros() >= 7
     }
 
     /// What is to be put right after the step, or after a stop that came before the instruction was
@@ -98,32 +108,50 @@ impl QuietStep {
     pub const fn end(self, after: &AfterStep) -> Fixups {
         if let Some(saved) = &after.exception
             && self.needs_exception_registers(after.pc, after.pstate)
-            && self.took_exception(after.pc, saved)
+            && let Some(completed) = self.exception_taken(after, saved)
         {
-            let completed = self.completed(saved.elr_el1);
-            let spsr = self.restored(saved.spsr_el1, completed);
-            return Fixups {
-                pstate: None,
-                spsr_el1: changed(saved.spsr_el1, spsr),
-                x: if completed { self.corrected_read() } else { None },
-            };
+            return self.end_at_vector(after.pstate, saved.spsr_el1, completed);
         }
         let level = after.pstate.exception_level() as u8;
         let rose = level > ExceptionLevel::El1 as u8 && level > self.before.exception_level() as u8;
         if rose || self.replaced(after) {
             return Fixups::NONE;
         }
-        let completed = self.completed(after.pc);
+        let completed = after.pc == self.next();
         Fixups {
             pstate: changed(after.pstate, self.restored(after.pstate, completed)),
-            spsr_el1: None,
+            x: if completed { self.corrected_read() } else { None },
+            ..Fixups::NONE
+        }
+    }
+
+    const fn end_at_vector(&self, pstate: Pstate, saved: Spsr, completed: bool) -> Fixups {
+        // Masks that the exception itself sets; the others are still as the core ran with them.
+        let masked = match pstate.mode() {
+            Mode::Supervisor | Mode::Undefined => I,
+            Mode::Abort | Mode::Irq => A | I,
+            _ => AIF | Pstate::ALLINT,
+        };
+        let restored = self.restored(pstate, completed).into_bits() | pstate.into_bits() & masked;
+        let spsr = changed(saved, self.restored(saved, completed));
+        let (spsr_el1, spsr_aarch32) = match (spsr, aarch32::spsr(pstate.mode())) {
+            (Some(spsr), Some(register)) if !matches!(pstate.mode(), Mode::Supervisor) => {
+                (None, Some((register, spsr)))
+            }
+            _ => (spsr, None),
+        };
+        Fixups {
+            pstate: changed(pstate, Pstate::from_bits(restored)),
+            spsr_el1,
+            spsr_aarch32,
             x: if completed { self.corrected_read() } else { None },
         }
     }
 
-    /// Whether `pc` shows that the one instruction of the step is done and did not branch.
-    const fn completed(&self, pc: u64) -> bool {
-        pc == self.last.wrapping_add(4)
+    /// The address behind the last instruction.
+    const fn next(&self) -> u64 {
+        let next = self.last.wrapping_add(self.length as u64);
+        if self.before.is_aarch32() { next & 0xffff_ffff } else { next }
     }
 
     /// Whether PSTATE is a new one, not the one that the step began with.
@@ -131,10 +159,10 @@ impl QuietStep {
         match self.effect {
             Effect::ExceptionReturn => {
                 let ran_with = self.before.into_bits() | self.added;
-                after.pc != self.first || after.pstate.with_ss(false).into_bits() != ran_with & !(1 << 21)
+                after.pc != self.first || (after.pstate.into_bits() ^ ran_with) & !SS != 0
             }
             // PSCI may have reset or suspended the core, which then comes back somewhere else.
-            Effect::FirmwareCall => after.pc != self.first && !self.completed(after.pc),
+            Effect::FirmwareCall => after.pc != self.first && after.pc != self.next(),
             _ => false,
         }
     }
@@ -143,9 +171,7 @@ impl QuietStep {
     /// that the step added and the instruction did not decide itself.
     const fn restored(&self, state: Pstate, completed: bool) -> Pstate {
         let decided = match self.effect {
-            Effect::ChangeDaif { mask, .. } if completed => mask,
-            Effect::WriteDaif if completed => Pstate::DAIF,
-            Effect::WriteAllint if completed => ALLINT,
+            Effect::Change { mask, .. } | Effect::Write { mask } if completed => mask,
             _ => 0,
         };
         Pstate::from_bits(state.into_bits() & !(self.added & !decided))
@@ -159,14 +185,40 @@ impl QuietStep {
         match self.effect {
             Effect::ReadDaif { register } if register < 31 => Some((register, self.before.daif())),
             Effect::ReadAllint { register } if register < 31 => {
-                Some((register, self.before.into_bits() & ALLINT))
+                Some((register, self.before.into_bits() & Pstate::ALLINT))
             }
+            Effect::ReadCpsr { register } => match self.before.aarch32() {
+                // Execution state bits, IT, J, T and IL, read as zero.
+                Some(cpsr) => Some((register, (cpsr.with_il(false).into_bits() & 0xf8ff_03df) as u64)),
+                None => None,
+            },
             _ => None,
         }
     }
 
-    /// Whether the exception registers are those of an exception that the step itself took.
-    const fn took_exception(&self, pc: u64, saved: &ExceptionRegisters) -> bool {
+    /// Whether the exception registers are those of an exception that the step itself took, and then
+    /// whether the last instruction was done before it.
+    const fn exception_taken(&self, after: &AfterStep, saved: &ExceptionRegisters) -> Option<bool> {
+        let (at_vector, completed, returns_here) = if after.pstate.is_aarch32() {
+            self.aarch32_exception(after, saved)
+        } else {
+            self.aarch64_exception(after, saved)
+        };
+        // What was saved has the mode and the masks that the core ran with, but for what the
+        // instruction cleared itself.
+        let cleared = match self.effect {
+            Effect::Change { set: false, mask } | Effect::Write { mask } if completed => mask,
+            _ => 0,
+        };
+        let masks = self.added & !cleared;
+        let same_mode = saved.spsr_el1.mode().into_bits() == self.before.mode().into_bits();
+        let same_masks = saved.spsr_el1.into_bits() & masks == masks;
+        if at_vector && returns_here && same_mode && same_masks { Some(completed) } else { None }
+    }
+
+    /// Whether the PC is at a vector for the state before, whether the instruction was done, and whether
+    /// the return address is one of the step.
+    const fn aarch64_exception(&self, after: &AfterStep, saved: &ExceptionRegisters) -> (bool, bool, bool) {
         let base = saved.vbar_el1 & !0x7ff;
         let group = if self.before.is_aarch32() {
             0x600
@@ -178,23 +230,40 @@ impl QuietStep {
                 StackPointer::El0 => 0x000,
             }
         };
-        // Four vectors to a group: synchronous, IRQ, FIQ, SError.
-        let at_vector = pc >= base && pc - base >= group && pc - base < group + 0x200;
-        // The return address is one of the instructions, or behind the last of them after a call. The
-        // saved state has the masks that the core ran with.
-        let returns_here = saved.elr_el1 >= self.first && saved.elr_el1 <= self.last.wrapping_add(4);
-        let completed = self.completed(saved.elr_el1);
-        let cleared = match self.effect {
-            Effect::ChangeDaif { set: false, mask } if completed => mask,
-            Effect::WriteDaif if completed => Pstate::DAIF,
-            Effect::WriteAllint if completed => ALLINT,
-            _ => 0,
+        // Four vectors to a group: synchronous, IRQ, FIQ, SError. The return address is one of the
+        // instructions, or behind the last of them after a call.
+        (
+            after.pc & !0x7ff == base && after.pc & 0x600 == group,
+            saved.elr_el1 == self.next(),
+            saved.elr_el1 >= self.first && saved.elr_el1 <= self.next(),
+        )
+    }
+
+    /// The same for an EL1 that uses AArch32: the link register is ahead of the return address by what
+    /// the exception and the instruction set say (DDI 0487, "Link values saved on exception entry").
+    const fn aarch32_exception(&self, after: &AfterStep, saved: &ExceptionRegisters) -> (bool, bool, bool) {
+        let vector = after.pc & 0x1f;
+        let base = after.pc & !0x1f;
+        let length = self.length as u64;
+        let offset = match vector {
+            // Undefined instruction: behind it, by its shortest length.
+            0x04 => match self.before.aarch32() {
+                Some(cpsr) if cpsr.t() => 2,
+                _ => 4,
+            },
+            // Supervisor call: behind it.
+            0x08 => 0,
+            // Prefetch abort, IRQ and FIQ; data abort.
+            0x0c | 0x18 | 0x1c => 4,
+            _ => 8,
         };
-        let masks = self.added & !cleared;
-        at_vector
-            && returns_here
-            && saved.spsr_el1.mode().into_bits() == self.before.mode().into_bits()
-            && saved.spsr_el1.into_bits() & masks == masks
+        let return_address = saved.elr_el1.wrapping_sub(offset) & 0xffff_ffff;
+        let completed = return_address == self.last.wrapping_add(length) & 0xffff_ffff;
+        (
+            base == saved.vbar_el1 & 0xffff_ffe0 || base == 0xffff_0000,
+            completed,
+            return_address >= self.first && return_address <= self.next(),
+        )
     }
 }
 
@@ -214,40 +283,47 @@ pub struct AfterStep {
     pub exception: Option<ExceptionRegisters>,
 }
 
-/// What tells an exception that was taken from a branch to the vectors.
+/// What tells an exception that was taken from a branch to the vectors. [`ExceptionSources`] says which
+/// registers hold it where EL1 uses AArch32.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct ExceptionRegisters {
-    /// `VBAR_EL1`.
+    /// `VBAR_EL1`, which is also `VBAR`.
     pub vbar_el1: u64,
-    /// `ELR_EL1`.
+    /// `ELR_EL1`, or the link register of the mode.
     pub elr_el1: u64,
-    /// `SPSR_EL1`.
-    pub spsr_el1: Pstate,
+    /// `SPSR_EL1`, or the saved status of the mode.
+    pub spsr_el1: Spsr,
 }
 
-/// Registers to write after a quiet step.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+/// Which registers hold the return address and the saved status after an exception to EL1.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
-#[must_use]
-pub struct Fixups {
-    /// `PSTATE`.
-    pub pstate: Option<Pstate>,
-    /// `SPSR_EL1`.
-    pub spsr_el1: Option<Pstate>,
-    /// A general-purpose register by number, 0 to 30, and its value.
-    pub x: Option<(u8, u64)>,
+pub struct ExceptionSources {
+    /// For [`ExceptionRegisters::elr_el1`].
+    pub return_address: Register,
+    /// For [`ExceptionRegisters::spsr_el1`].
+    pub saved_status: SystemRegister,
 }
 
-impl Fixups {
-    /// Nothing to write.
-    pub const NONE: Self = Self { pstate: None, spsr_el1: None, x: None };
-
-    /// The registers to write, with their values.
-    pub fn writes(self) -> impl Iterator<Item = (Register, u64)> {
-        let pstate = self.pstate.map(|value| (Register::Pstate, value.into_bits()));
-        let spsr = self.spsr_el1.map(|value| (Register::System(SystemRegister::SPSR_EL1), value.into_bits()));
-        let x = self.x.map(|(number, value)| (Register::X(number), value));
-        [pstate, spsr, x].into_iter().flatten()
+impl ExceptionSources {
+    /// For a core that is now in the state `pstate`; `None` where that is no state that an exception to
+    /// EL1 leads to.
+    #[must_use]
+    pub const fn of(pstate: Pstate) -> Option<Self> {
+        let mode = pstate.mode();
+        match mode {
+            Mode::El1h => Some(Self {
+                return_address: Register::System(SystemRegister::ELR_EL1),
+                saved_status: SystemRegister::SPSR_EL1,
+            }),
+            Mode::Supervisor | Mode::Abort | Mode::Undefined | Mode::Irq | Mode::Fiq => {
+                match (aarch32::register(mode, 14), aarch32::spsr(mode)) {
+                    (Some(return_address), Some(saved_status)) => Some(Self { return_address, saved_status }),
+                    _ => None,
+                }
+            }
+            _ => None,
+        }
     }
 }
