@@ -1,8 +1,10 @@
 //! Giving an exception back to the guest.
 
-use crate::injection::{Before, Exception, Features, enter_el1};
-use crate::registers::{Pstate, SctlrEl1};
+use crate::aarch32::{register, spsr};
+use crate::injection::{Before, Exception, Features, aarch32, enter_el1};
+use crate::registers::{Cpsr, ExceptionLevel, Mode, Pstate, SctlrEl1};
 use crate::stop::{Cause, StopReason};
+use crate::syndrome::Syndrome;
 use crate::target::{CoreId, Event, Refusal, Register, SystemRegister, Target, TargetResult};
 
 use super::resume::Goal;
@@ -29,12 +31,21 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize> Debugger<T, CORES, SO
     /// Lets EL1 of a halted core take a synchronous exception, as hardware would have delivered it.
     ///
     /// # Errors
-    /// [`crate::target::TargetError`]; refused for a core in AArch32 state and for one at EL2 or EL3.
+    /// [`crate::target::TargetError`]; refused for a core at EL2 or EL3, and for an exception that an EL1
+    /// that uses AArch32 does not know.
     pub fn inject(&mut self, core: CoreId, exception: &Exception) -> TargetResult<(), T> {
         let pstate = Pstate::from(self.target.read_register(core, Register::Pstate)?);
-        if pstate.is_aarch32() {
-            return Err(Refusal::Unsupported("exceptions of AArch32 code cannot be delivered yet").into());
+        if pstate.exception_level() > ExceptionLevel::El1 {
+            return Err(Refusal::Unsupported("exceptions can be delivered to EL1 only").into());
         }
+        if self.target.el1_uses_aarch32(core)? {
+            self.inject_aarch32(core, pstate, exception)
+        } else {
+            self.inject_aarch64(core, pstate, exception)
+        }
+    }
+
+    fn inject_aarch64(&mut self, core: CoreId, pstate: Pstate, exception: &Exception) -> TargetResult<(), T> {
         let before = Before {
             pc: self.target.read_register(core, Register::Pc)?,
             pstate,
@@ -45,20 +56,54 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize> Debugger<T, CORES, SO
             features: self.exception_features(core)?,
         };
         let after = enter_el1(&before, exception);
-        let writes = [
-            (Register::System(SystemRegister::ELR_EL1), Some(after.elr_el1)),
-            (Register::System(SystemRegister::SPSR_EL1), Some(after.spsr_el1.into_bits())),
-            (Register::System(SystemRegister::ESR_EL1), Some(after.esr_el1)),
-            (Register::System(SystemRegister::FAR_EL1), after.far_el1),
-            (Register::Pstate, Some(after.pstate.into_bits())),
-            (Register::Pc, Some(after.pc)),
-        ];
-        for (register, value) in writes {
-            if let Some(value) = value {
-                self.target.write_register(core, register, value)?;
+        self.write_system(core, SystemRegister::ELR_EL1, after.elr_el1)?;
+        self.write_system(core, SystemRegister::SPSR_EL1, after.spsr_el1.into_bits())?;
+        self.write_system(core, SystemRegister::ESR_EL1, after.esr_el1)?;
+        if let Some(far) = after.far_el1 {
+            self.write_system(core, SystemRegister::FAR_EL1, far)?;
+        }
+        self.target.write_register(core, Register::Pstate, after.pstate.into_bits())?;
+        self.target.write_register(core, Register::Pc, after.pc)
+    }
+
+    fn inject_aarch32(&mut self, core: CoreId, pstate: Pstate, exception: &Exception) -> TargetResult<(), T> {
+        let syndrome = Syndrome::decode(exception.syndrome);
+        let fault_address = exception.fault_address.unwrap_or(0);
+        let debug_exception = aarch32::DebugException::from_syndrome(&syndrome, fault_address)
+            .ok_or(Refusal::Unsupported("an EL1 that uses AArch32 knows no such exception"))?;
+        let features = self.exception_features(core)?;
+        let before = aarch32::Before {
+            pc: self.target.read_register(core, Register::Pc)? as u32,
+            cpsr: Cpsr::from(pstate.into_bits() as u32),
+            sctlr: SctlrEl1::from(self.read_system(core, SystemRegister::SCTLR_EL1)?),
+            vbar: self.read_system(core, SystemRegister::VBAR_EL1)? as u32,
+            long_descriptors: self.read_system(core, SystemRegister::TCR_EL1)? >> 31 & 1 != 0,
+            dbgdscr: self.read_system(core, SystemRegister::MDSCR_EL1)? as u32,
+            pan: features.pan,
+            ssbs: features.ssbs,
+        };
+        let after = aarch32::enter_el1(&before, debug_exception);
+        let high = |old: u64| old & !u64::from(u32::MAX);
+        match after.fault {
+            aarch32::Fault::Prefetch { ifsr } => {
+                self.write_system(core, SystemRegister::IFSR32_EL2, ifsr.into())?;
+            }
+            aarch32::Fault::Data { dfsr, dfar } => {
+                self.write_system(core, SystemRegister::ESR_EL1, dfsr.into())?;
+                // The upper half is IFAR.
+                let far = high(self.read_system(core, SystemRegister::FAR_EL1)?) | u64::from(dfar);
+                self.write_system(core, SystemRegister::FAR_EL1, far)?;
             }
         }
-        Ok(())
+        self.write_system(core, SystemRegister::MDSCR_EL1, after.dbgdscr.into())?;
+        if let Some(lr) = register(Mode::Abort, 14) {
+            self.target.write_register(core, lr, after.lr_abt.into())?;
+        }
+        if let Some(spsr) = spsr(Mode::Abort) {
+            self.write_system(core, spsr, after.spsr_abt.into_bits().into())?;
+        }
+        self.target.write_register(core, Register::Pstate, after.cpsr.into_bits().into())?;
+        self.target.write_register(core, Register::Pc, after.pc.into())
     }
 
     /// What the core's ID registers say about exceptions, read once.

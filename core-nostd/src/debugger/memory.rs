@@ -5,7 +5,7 @@ use core::fmt;
 use crate::address::PhysicalAddress;
 use crate::registers::{SctlrEl1, Tcr2El1, TcrEl1, Ttbr};
 use crate::target::{CoreId, Memory, Refusal, SystemRegister, Target, TargetError, TargetResult};
-use crate::translation::{Regime, TableMemory, Translation, TranslationError, translate};
+use crate::translation::{Regime, TableMemory, Translation, TranslationError, aarch32, translate};
 
 use super::Debugger;
 
@@ -63,7 +63,7 @@ pub(super) struct RegimeCache {
     /// ID registers, which never change.
     identification: Option<Identification>,
     /// The regime of the core that was last asked about.
-    current: Option<(CoreId, Regime)>,
+    current: Option<(CoreId, CoreRegime)>,
 }
 
 impl RegimeCache {
@@ -71,6 +71,13 @@ impl RegimeCache {
     pub(super) fn forget(&mut self) {
         self.current = None;
     }
+}
+
+/// The translation regime of EL1 and EL0.
+#[derive(Clone, Copy, Debug)]
+enum CoreRegime {
+    AArch64(Regime),
+    AArch32(aarch32::Regime),
 }
 
 /// The ID registers that a regime depends on.
@@ -100,7 +107,15 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize> Debugger<T, CORES, SO
     /// [`AccessError`].
     pub fn translate(&mut self, core: CoreId, address: u64) -> Result<Translation, AccessError<T::Error>> {
         let regime = self.regime(core)?;
-        translate(&regime, address, &mut Tables(&mut self.target)).map_err(AccessError::Translation)
+        let mut tables = Tables(&mut self.target);
+        match &regime {
+            CoreRegime::AArch64(regime) => translate(regime, address, &mut tables),
+            CoreRegime::AArch32(regime) => match u32::try_from(address) {
+                Ok(address) => aarch32::translate(regime, address, &mut tables),
+                Err(_) => Err(TranslationError::OutOfRange { address, level: 1 }),
+            },
+        }
+        .map_err(AccessError::Translation)
     }
 
     /// Reads virtual memory as a halted core sees it, with what stands under planted break instructions.
@@ -201,12 +216,32 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize> Debugger<T, CORES, SO
         Ok(count)
     }
 
-    fn regime(&mut self, core: CoreId) -> TargetResult<Regime, T> {
+    fn regime(&mut self, core: CoreId) -> TargetResult<CoreRegime, T> {
         if let Some((known, regime)) = self.regimes.current
             && known == core
         {
             return Ok(regime);
         }
+        let regime = if self.target.el1_uses_aarch32(core)? {
+            CoreRegime::AArch32(self.regime_aarch32(core)?)
+        } else {
+            CoreRegime::AArch64(self.regime_aarch64(core)?)
+        };
+        self.regimes.current = Some((core, regime));
+        Ok(regime)
+    }
+
+    fn regime_aarch32(&mut self, core: CoreId) -> TargetResult<aarch32::Regime, T> {
+        Ok(aarch32::Regime {
+            sctlr: SctlrEl1::from(self.read_system(core, SystemRegister::SCTLR_EL1)?),
+            ttbcr: self.read_system(core, SystemRegister::TCR_EL1)?,
+            ttbr0: self.read_system(core, SystemRegister::TTBR0_EL1)?,
+            ttbr1: self.read_system(core, SystemRegister::TTBR1_EL1)?,
+            dacr: self.read_system(core, SystemRegister::DACR32_EL2)? as u32,
+        })
+    }
+
+    fn regime_aarch64(&mut self, core: CoreId) -> TargetResult<Regime, T> {
         let identification = self.identification(core)?;
         let tcr2_el1 = match identification.has_tcr2 {
             true => Tcr2El1::from(self.read_system(core, SystemRegister::TCR2_EL1)?),
@@ -228,7 +263,6 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize> Debugger<T, CORES, SO
             regime.pir_el1 = self.read_system(core, SystemRegister::PIR_EL1)?;
             regime.pire0_el1 = self.read_system(core, SystemRegister::PIRE0_EL1)?;
         }
-        self.regimes.current = Some((core, regime));
         Ok(regime)
     }
 

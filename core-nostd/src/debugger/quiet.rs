@@ -76,8 +76,7 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize> Debugger<T, CORES, SO
             self.target.write_register(core, Register::Pstate, pstate.into_bits())?;
         }
         if let Some(spsr) = fixups.spsr_el1 {
-            let register = Register::System(SystemRegister::SPSR_EL1);
-            self.target.write_register(core, register, spsr.into_bits())?;
+            self.write_system(core, SystemRegister::SPSR_EL1, spsr.into_bits())?;
         }
         if let Some((number, value)) = fixups.x {
             self.target.write_register(core, Register::X(number), value)?;
@@ -97,5 +96,15 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize> Debugger<T, CORES, SO
     /// Reads a system register of a halted core.
     pub(super) fn read_system(&mut self, core: CoreId, register: SystemRegister) -> TargetResult<u64, T> {
         self.target.read_register(core, Register::System(register))
+    }
+
+    /// Writes a system register of a halted core.
+    pub(super) fn write_system(
+        &mut self,
+        core: CoreId,
+        register: SystemRegister,
+        value: u64,
+    ) -> TargetResult<(), T> {
+        self.target.write_register(core, Register::System(register), value)
     }
 }

@@ -17,11 +17,13 @@ pub struct Features {
     pub nmi: bool,
     /// FEAT_EBEP.
     pub ebep: bool,
+    /// FEAT_SSBS: only AArch32 needs to know whether `CPSR.SSBS` exists.
+    pub ssbs: bool,
 }
 
 impl Features {
     /// From the ID registers of the core (DDI 0487, "ID_AA64MMFR1_EL1", PAN, bits \[23:20\];
-    /// "ID_AA64PFR1_EL1", MTE, bits \[11:8\], and NMI, bits \[39:36\]; "ID_AA64DFR1_EL1", EBEP, bits
+    /// "ID_AA64PFR1_EL1", SSBS, bits \[7:4\], MTE, bits \[11:8\], and NMI, bits \[39:36\]; "ID_AA64DFR1_EL1", EBEP, bits
     /// \[51:48\]).
     #[must_use]
     pub const fn from_id_registers(
@@ -31,6 +33,7 @@ impl Features {
     ) -> Self {
         Self {
             pan: id_aa64mmfr1_el1 >> 20 & 0xf != 0,
+            ssbs: id_aa64pfr1_el1 >> 4 & 0xf != 0,
             mte: id_aa64pfr1_el1 >> 8 & 0xf != 0,
             nmi: id_aa64pfr1_el1 >> 36 & 0xf != 0,
             ebep: id_aa64dfr1_el1 >> 48 & 0xf != 0,
@@ -239,7 +242,7 @@ mod tests {
             for knobs in 0..64_u64 {
                 let knob = |number: u32| knobs >> number & 1 != 0;
                 let (span, dssbs, spintmask) = (knob(0), knob(1), knob(2));
-                let features = Features { pan: knob(3), mte: knob(4), nmi: knob(5), ebep: false };
+                let features = Features { pan: knob(3), mte: knob(4), nmi: knob(5), ..Features::default() };
                 let after = enter_el1(
                     &Before {
                         sctlr_el1: SctlrEl1::from_bits(
@@ -290,9 +293,9 @@ mod tests {
 
     #[test]
     fn features_come_from_their_fields() {
-        let all = Features::from_id_registers(2 << 8 | 1 << 36, 3 << 20, 1 << 48);
-        assert_eq!(all, Features { pan: true, mte: true, nmi: true, ebep: true });
-        let others = Features::from_id_registers(!(0xf << 8 | 0xf << 36), !(0xf << 20), !(0xf << 48));
+        let all = Features::from_id_registers(1 << 4 | 2 << 8 | 1 << 36, 3 << 20, 1 << 48);
+        assert_eq!(all, Features { pan: true, mte: true, nmi: true, ebep: true, ssbs: true });
+        let others = Features::from_id_registers(!(0xf << 4 | 0xf << 8 | 0xf << 36), !(0xf << 20), !(0xf << 48));
         assert_eq!(others, Features::default());
     }
 }

@@ -56,6 +56,13 @@ pub trait Registers: Backend {
 
     /// Writes `V<number>`, 0 to 31.
     fn write_vector(&mut self, core: CoreId, number: u8, value: u128) -> TargetResult<(), Self>;
+
+    /// Whether EL1 of a halted core uses AArch32, so that its exceptions and translation tables are those
+    /// of AArch32. `PSTATE` does not say so at EL0.
+    fn el1_uses_aarch32(&mut self, core: CoreId) -> TargetResult<bool, Self> {
+        let _ = core;
+        Ok(false)
+    }
 }
 
 /// Access to physical memory.
