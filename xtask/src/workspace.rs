@@ -1,6 +1,7 @@
 //! Where things are: the workspace, and what the commands keep under `target/`.
 
 use std::{
+    fs,
     path::{Path, PathBuf},
     process::{Command, Stdio},
 };
@@ -21,6 +22,18 @@ pub(crate) fn target() -> PathBuf {
 /// What is fetched once and kept: kernels, packages, logs.
 pub(crate) fn cache() -> PathBuf {
     target().join("trapline")
+}
+
+/// A directory of the cache, made where it is missing.
+pub(crate) fn directory(name: &str) -> Result<PathBuf> {
+    let directory = cache().join(name);
+    fs::create_dir_all(&directory).with_context(|| format!("cannot make {}", directory.display()))?;
+    Ok(directory)
+}
+
+/// A file to keep a record in.
+pub(crate) fn log(name: &str) -> Result<PathBuf> {
+    Ok(directory("log")?.join(name))
 }
 
 /// The file of a program that the shell would find.

@@ -5,7 +5,7 @@
 
 use std::{
     ffi::{OsStr, OsString},
-    fs::{self, File},
+    fs::{self, DirEntry, File},
     os::{
         fd::{AsFd, AsRawFd as _},
         unix::process::CommandExt as _,
@@ -13,6 +13,7 @@ use std::{
     path::{Path, PathBuf},
     process::{Command, Stdio},
     sync::mpsc::channel,
+    time::Duration,
 };
 
 use anyhow::{Context as _, Result, bail};
@@ -36,6 +37,9 @@ const INIT: &str = include_str!("init.sh");
 const USUAL_MEMORY: u64 = 1024;
 /// What kernel and init need at the least, in MiB, beside the kernel image and the files.
 const LEAST_MEMORY: u64 = 96;
+
+/// How long the console of a host that failed is kept.
+const KEPT: Duration = Duration::from_secs(24 * 3600);
 
 /// Boots a machine to run `program`, once all that can be checked before has been.
 pub(crate) fn start(options: &HostOptions, program: Program) -> Result<Running> {
@@ -96,7 +100,7 @@ fn memory(options: &HostOptions, kernel_size: u64, archive: u64, wanted: u64) ->
 
 /// The file system of the machine.
 fn initramfs(files: &HostFiles, program: &Program, ports: &Ports, marker: &Marker) -> Result<File> {
-    let file = tempfile::tempfile_in(directory("run")?).context("cannot write the initramfs")?;
+    let file = tempfile::tempfile_in(workspace::directory("run")?).context("cannot write the initramfs")?;
     let mut archive = Initramfs::new(file)?;
     archive.content(Path::new("/init"), 0o755, INIT.as_bytes())?;
     archive.file(&files.busybox, Path::new("/bin/busybox"))?;
@@ -161,14 +165,16 @@ fn add_network(command: &mut Command, program: &Program) {
     command.args(["-netdev", &backend, "-device", "virtio-net-device,netdev=network"]);
 }
 
-/// A directory of the cache, made where it is missing.
-fn directory(name: &str) -> Result<PathBuf> {
-    let directory = workspace::cache().join(name);
-    fs::create_dir_all(&directory).with_context(|| format!("cannot make {}", directory.display()))?;
-    Ok(directory)
-}
-
-/// The file for the console of the host's kernel. It is removed again when all went well.
+/// The file for the console of the host's kernel. It is removed again when all went well; what was left
+/// behind otherwise, when it is a day old.
 fn console_log() -> Result<PathBuf> {
-    Ok(directory("log")?.join(format!("host-console-{}.log", std::process::id())))
+    let is_old = |log: &DirEntry| {
+        let modified = log.metadata().and_then(|metadata| metadata.modified()).ok();
+        modified.and_then(|time| time.elapsed().ok()).is_some_and(|age| age > KEPT)
+    };
+    for log in fs::read_dir(workspace::directory("log")?)?.filter_map(Result::ok).filter(is_old) {
+        // Another command may have removed it.
+        let _ = fs::remove_file(log.path());
+    }
+    workspace::log(&format!("host-console-{}.log", std::process::id()))
 }

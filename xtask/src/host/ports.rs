@@ -1,6 +1,7 @@
 //! The ports that join a program in the emulated host with this process.
 
 use std::{
+    fs::File,
     os::{fd::AsRawFd as _, unix::net::UnixStream},
     path::{Path, PathBuf},
     process::Command,
@@ -31,7 +32,7 @@ pub(crate) struct Outside {
     pub(crate) output: UnixStream,
     /// None where both outputs go the same way, so that they keep their order.
     pub(crate) error: Option<UnixStream>,
-    pub(crate) streams: Vec<(UnixStream, PathBuf)>,
+    pub(crate) streams: Vec<(UnixStream, File)>,
 }
 
 impl Ports {
@@ -46,7 +47,9 @@ impl Ports {
         ports.error = ports.ends.len();
         let mut streams = Vec::new();
         for stream in &program.streams {
-            streams.push((ports.add()?, stream.outside.clone()));
+            let file = File::create(&stream.outside)
+                .with_context(|| format!("cannot write {}", stream.outside.display()))?;
+            streams.push((ports.add()?, file));
             ports.streams.push((ports.ends.len(), stream.inside.clone()));
         }
         let inherit_input = program.input == super::Input::Inherit;

@@ -1,7 +1,7 @@
 //! Watches an emulated host: moves its streams, and says what became of it.
 
 use std::{
-    fs::{self, File},
+    fs,
     io::{self, BufRead as _, BufReader, Read, Write},
     net::Shutdown,
     os::unix::net::UnixStream,
@@ -80,8 +80,7 @@ pub(crate) fn start(
     if let Some(error) = outside.error {
         copy(error, Box::new(io::stderr()))?;
     }
-    for (from, path) in outside.streams {
-        let file = File::create(&path).with_context(|| format!("cannot write {}", path.display()))?;
+    for (from, file) in outside.streams {
         copy(from, Box::new(file))?;
     }
     let (input, inherit) = (outside.input, outside.inherit_input);

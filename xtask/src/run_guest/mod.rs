@@ -6,7 +6,6 @@ mod modes;
 
 use std::{
     ffi::OsString,
-    fs,
     io::{IsTerminal as _, stdin, stdout},
     net::{Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
@@ -14,7 +13,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Result, bail};
 use clap::Args;
 
 use self::arguments::GuestArguments;
@@ -107,7 +106,11 @@ pub(crate) fn run(options: Options) -> Result<ExitCode> {
     let firmware = if guest.kernel.is_none() { Some(build::firmware()?) } else { None };
     let symbols = guest.symbols.clone().or_else(|| firmware.clone());
     let symbols = symbols.or_else(|| guest.kernel.clone().filter(|kernel| build::is_elf(kernel)));
-    let serial = (!guest.serial_is_standard).then(|| guest.serial.clone().unwrap_or_else(default_serial));
+    let serial = match &guest.serial {
+        _ if guest.serial_is_standard => None,
+        Some(serial) => Some(serial.clone()),
+        None => Some(workspace::log("guest-serial.log")?),
+    };
     let port = if mode == Mode::Trace { None } else { Some(PortForward::same(options.port)?) };
 
     let mut program = program(&tool, firmware.as_deref(), &guest, serial.as_deref(), mode)?;
@@ -124,7 +127,9 @@ pub(crate) fn run(options: Options) -> Result<ExitCode> {
     eprintln!("starting the host …");
     let mut running = host.start(program)?;
     let Some(port) = port else { return modes::trace(&mut running) };
-    wait_until_it_listens(&mut running)?;
+    if let Some(status) = wait_until_it_listens(&mut running)? {
+        return Ok(status);
+    }
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port.host)).to_string();
     eprintln!("gdb server up {:.1} s after the command", begun.elapsed().as_secs_f64());
     let session = Session { running, address, symbols, serial };
@@ -147,10 +152,6 @@ fn mode(options: &Options, guest: &GuestArguments) -> Mode {
     }
 }
 
-fn default_serial() -> PathBuf {
-    workspace::cache().join("log/guest-serial.log")
-}
-
 /// The tool and its arguments on the host.
 fn program(
     tool: &Path,
@@ -168,8 +169,6 @@ fn program(
     }
     let mut streams = Vec::new();
     if let Some(serial) = serial {
-        let directory = serial.parent().unwrap_or(Path::new("."));
-        fs::create_dir_all(directory).with_context(|| format!("cannot make {}", directory.display()))?;
         command.extend(["--serial".into(), serial.into()]);
         streams.push(Stream { inside: serial.to_owned(), outside: serial.to_owned() });
     } else {
@@ -190,21 +189,17 @@ fn program(
 }
 
 /// Waits for the line that says how to attach, which the tool writes once its server accepts connections.
-fn wait_until_it_listens(running: &mut Running) -> Result<()> {
+/// Answers how it ended where it did that instead.
+fn wait_until_it_listens(running: &mut Running) -> Result<Option<ExitCode>> {
     let deadline = Instant::now() + PATIENCE;
-    let mut said = Vec::new();
     loop {
         match running.next_within(deadline.saturating_duration_since(Instant::now()))? {
-            Some(Event::Line(line)) if line.contains("target remote") => return Ok(()),
-            Some(Event::Line(line)) => said.push(line),
-            Some(Event::Signal(signal)) => bail!("interrupted by signal {signal}"),
-            Some(Event::Exited(status)) => {
-                bail!(
-                    "trapline guest ended with status {status} before its gdb server was up: {}",
-                    said.join("; ")
-                )
-            }
-            None => bail!("the gdb server was not up within {} s: {}", PATIENCE.as_secs(), said.join("; ")),
+            Some(Event::Line(line)) if line.contains("target remote") => return Ok(None),
+            Some(Event::Line(line)) => eprintln!("{line}"),
+            Some(Event::Signal(signal)) => return Ok(Some(ExitCode::from(128 + signal))),
+            Some(Event::Exited(0)) => bail!("trapline guest ended before its gdb server was up"),
+            Some(Event::Exited(status)) => return Ok(Some(ExitCode::from(status))),
+            None => bail!("the gdb server was not up within {} s", PATIENCE.as_secs()),
         }
     }
 }

@@ -149,7 +149,7 @@ pub(crate) fn demo(mut session: Session, begun: Instant) -> Result<ExitCode> {
 
 /// Shows the report of a session.
 fn conclude(report: &demo::Report, said: &[String]) -> Result<ExitCode> {
-    let transcript = workspace::cache().join("log/demo-transcript.txt");
+    let transcript = workspace::log("demo-transcript.txt")?;
     fs::write(&transcript, &report.transcript)
         .with_context(|| format!("cannot write {}", transcript.display()))?;
     println!("{report}");
