@@ -4,8 +4,7 @@
 //! (DDI 0487, "Mapping of the general-purpose registers between the Execution states"). A backend that
 //! reads and writes X registers reaches all of AArch32 state by it.
 
-use crate::registers::{Cpsr, Mode, Pstate};
-use crate::target::{Register, SystemRegister};
+use crate::registers::{Cpsr, Mode, Pstate, Register, SystemRegister};
 
 /// Which AArch64 register holds R0 to R14 as `mode` sees it: the number of an X register.
 ///

@@ -1,4 +1,4 @@
-//! Register layouts: one file a register, bits and field values, nothing else.
+//! Register names and layouts: one file a register, bits and field values, nothing else.
 //!
 //! Types are named by the manual (`MDSCR_EL1` is `MdscrEl1`), fields keep Arm's spelling in lower case.
 //! All are total in both directions: `from_bits` takes any value, `into_bits` gives it back unchanged,
@@ -11,6 +11,7 @@ mod dbgbvr;
 mod dbgwcr;
 mod dbgwvr;
 mod esr;
+mod name;
 mod pstate;
 mod sctlr_el1;
 mod tcr_el1;
@@ -23,6 +24,7 @@ pub use dbgbvr::Dbgbvr;
 pub use dbgwcr::{Dbgwcr, LoadStoreControl};
 pub use dbgwvr::Dbgwvr;
 pub use esr::Esr;
+pub use name::{Register, SystemRegister};
 pub use pstate::{BranchType, ExceptionLevel, Mode, Pstate, Spsr, StackPointer};
 pub use sctlr_el1::SctlrEl1;
 pub use tcr_el1::{Tcr2El1, TcrEl1};

@@ -1,7 +1,6 @@
 //! What a quiet step leaves to be put right.
 
-use crate::registers::{Pstate, Spsr};
-use crate::target::{Register, SystemRegister};
+use crate::registers::{Pstate, Register, Spsr, SystemRegister};
 
 /// Registers to write after a quiet step.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]

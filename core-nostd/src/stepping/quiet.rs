@@ -3,8 +3,7 @@
 use super::fixups::Fixups;
 use super::instruction::{Decoded, Effect};
 use crate::aarch32;
-use crate::registers::{ExceptionLevel, Mode, Pstate, Spsr, StackPointer};
-use crate::target::{Register, SystemRegister};
+use crate::registers::{ExceptionLevel, Mode, Pstate, Register, Spsr, StackPointer, SystemRegister};
 
 /// A step that no interrupt disturbs, and that leaves the interrupt masks as the guest would have had
 /// them.

@@ -3,7 +3,7 @@
 use core::fmt;
 
 use super::bits::{bit, field};
-use crate::target::SystemRegister;
+use crate::registers::SystemRegister;
 
 /// COND, bits \[23:20\] of the ISS, where CV, bit \[24\], makes it valid: the condition of a conditional
 /// instruction, 0b1110 for always.

@@ -7,9 +7,7 @@
 //! Failures have two classes, [`TargetError::Refused`] (this request cannot be served, the session goes
 //! on) and [`TargetError::Lost`] (the target or the way to it is gone).
 
-mod register;
-
-pub use register::{Register, SystemRegister};
+pub use crate::registers::{Register, SystemRegister};
 
 use core::fmt;
 

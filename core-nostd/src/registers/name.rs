@@ -1,10 +1,10 @@
-//! Names of the registers that a backend reads and writes.
+//! Names of registers.
 
 use core::fmt;
 
 /// A 64-bit register of a core.
 ///
-/// Vector registers are wider and have accessors of their own, [`super::Registers::read_vector`].
+/// Vector registers are wider and have accessors of their own, [`crate::target::Registers::read_vector`].
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
