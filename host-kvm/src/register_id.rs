@@ -268,6 +268,9 @@ pub enum RegisterKind {
 pub struct RegisterId(u64);
 
 impl RegisterId {
+    /// `PSTATE`.
+    pub const PSTATE: Self = Self::new(RegisterSize::U64, GROUP_CORE, PSTATE);
+
     /// The identifier that a kernel gave, as in `KVM_GET_REG_LIST`.
     #[must_use]
     pub const fn from_raw(raw: u64) -> Self {

@@ -193,6 +193,10 @@ impl Registers for KvmTarget {
     fn write_vector(&mut self, core: CoreId, number: u8, value: u128) -> TargetResult<(), Self> {
         self.halted(core)?.write_vector(number, value).map_err(|error| vector_error(error, number))
     }
+
+    fn el1_uses_aarch32(&mut self, core: CoreId) -> TargetResult<bool, Self> {
+        self.halted(core)?.el1_uses_aarch32().map_err(TargetError::Lost)
+    }
 }
 
 impl Memory for KvmTarget {

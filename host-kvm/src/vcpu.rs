@@ -7,6 +7,7 @@ use std::cell::Cell;
 use std::sync::Arc;
 
 use kvm_ioctls::{VcpuExit, VcpuFd};
+use trapline_core::registers::{Mode, Pstate};
 use trapline_core::target::{Arming, Resume, SystemRegister};
 
 use crate::edge;
@@ -63,6 +64,8 @@ pub struct KvmVcpu {
     arming: Arming,
     /// What the kernel has; `None` until we have told it.
     applied: Option<GuestDebug>,
+    /// Whether EL1 uses AArch32, once it is known; it never changes.
+    el1_uses_aarch32: Option<bool>,
     /// Whether it took a debug exception when it last ran, so that it must be on.
     on: bool,
     /// The guest's memory, which must not be unmapped before the vCPU is gone. Dropped last.
@@ -78,6 +81,7 @@ impl KvmVcpu {
             cache: RegisterCache::default(),
             arming: Arming::default(),
             applied: None,
+            el1_uses_aarch32: None,
             on: false,
             _memory: None,
         }
@@ -164,6 +168,37 @@ impl KvmVcpu {
     /// [`Error::ReadRegister`].
     pub fn affinity(&mut self) -> Result<u64, Error> {
         self.read(RegisterId::system(SystemRegister::MPIDR_EL1))
+    }
+
+    /// Whether EL1 of the vCPU uses AArch32 (`KVM_ARM_VCPU_EL1_32BIT`).
+    ///
+    /// # Errors
+    /// [`Error::ReadRegister`] and [`Error::WriteRegister`].
+    pub fn el1_uses_aarch32(&mut self) -> Result<bool, Error> {
+        if let Some(known) = self.el1_uses_aarch32 {
+            return Ok(known);
+        }
+        let pstate = Pstate::from(self.read(RegisterId::PSTATE)?);
+        let answer = match pstate.mode() {
+            Mode::User => self.takes_supervisor_mode(pstate)?,
+            mode => mode.is_aarch32(),
+        };
+        self.el1_uses_aarch32 = Some(answer);
+        Ok(answer)
+    }
+
+    /// AArch32 code at EL0 may be under either kind of EL1; KVM takes a mode of AArch32's EL1 only where
+    /// there is one (Linux, arch/arm64/kvm/guest.c, `set_core_reg`).
+    fn takes_supervisor_mode(&mut self, pstate: Pstate) -> Result<bool, Error> {
+        self.write_back()?;
+        let id = RegisterId::PSTATE;
+        let set = |state: Pstate| self.fd.set(id, &state.into_bits().to_ne_bytes());
+        if set(pstate.with_mode(Mode::Supervisor)).is_err() {
+            return Ok(false);
+        }
+        let value = pstate.into_bits().into();
+        set(pstate).map_err(|errno| Error::WriteRegister { id, value, errno })?;
+        Ok(true)
     }
 
     /// Whether the vCPU is on.

@@ -58,6 +58,7 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize> Debugger<T, CORES, SO
         core: CoreId,
         breakpoints: Slots,
         watchpoints: Slots,
+        set: Instruction,
         exits: &[u64],
     ) -> TargetResult<(), T> {
         let except = Except { breakpoints, watchpoints };
@@ -66,7 +67,7 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize> Debugger<T, CORES, SO
         let free = arming.bank.breakpoints.iter_mut().take(pairs).filter(|pair| !pair.is_enabled());
         let scope = self.target.scope();
         for (pair, &exit) in free.zip(exits) {
-            if let Ok(breakpoint) = Breakpoint::at(exit, Instruction::A64, scope) {
+            if let Ok(breakpoint) = Breakpoint::at(exit, set, scope) {
                 *pair = breakpoint.pair(Default::default());
             }
         }

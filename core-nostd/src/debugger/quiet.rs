@@ -1,8 +1,9 @@
 //! Steps that interrupts do not disturb, through the core's registers.
 
+use crate::breakpoint::Instruction;
 use crate::pool::Slots;
 use crate::registers::{Pstate, Spsr};
-use crate::stepping::{AfterStep, ExceptionRegisters, ExclusiveSequence, QuietStep};
+use crate::stepping::{AfterStep, ExceptionRegisters, ExceptionSources, ExclusiveSequence, QuietStep};
 use crate::target::{CoreId, Register, Resume, SystemRegister, Target, TargetResult};
 
 use super::resume::{Goal, Run, Step};
@@ -25,9 +26,10 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize> Debugger<T, CORES, SO
         let except = self.breakpoints.slots_at(pc);
 
         let pstate = Pstate::from(self.target.read_register(core, Register::Pstate)?);
-        let instruction = if pstate.is_aarch32() { None } else { self.fetch(core, pc) };
+        let set = instruction_set(pstate);
+        let instruction = self.fetch(core, pc, set);
         let sequence = instruction
-            .and_then(|_| ExclusiveSequence::find(pc, |address| self.fetch(core, address)))
+            .and_then(|_| ExclusiveSequence::find_in(set, pc, |address| self.fetch(core, address, set)))
             .filter(|sequence| self.has_room_for(sequence.exits(), except));
 
         let quiet = if self.target.steps_with_interrupts_disabled() {
@@ -44,7 +46,7 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize> Debugger<T, CORES, SO
         };
         let resume = match &sequence {
             Some(sequence) => {
-                self.commit_with_exits(core, except, passed, sequence.exits())?;
+                self.commit_with_exits(core, except, passed, set, sequence.exits())?;
                 Resume::Run
             }
             None => {
@@ -62,33 +64,32 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize> Debugger<T, CORES, SO
         let Some(quiet) = step.quiet else { return Ok(()) };
         let pc = self.target.read_register(core, Register::Pc)?;
         let pstate = Pstate::from(self.target.read_register(core, Register::Pstate)?);
-        let exception = if quiet.needs_exception_registers(pc, pstate) {
-            Some(ExceptionRegisters {
-                elr_el1: self.read_system(core, SystemRegister::ELR_EL1)?,
-                spsr_el1: Spsr::from(self.read_system(core, SystemRegister::SPSR_EL1)?),
+        let sources = ExceptionSources::of(pstate).filter(|_| quiet.needs_exception_registers(pc, pstate));
+        let exception = match sources {
+            Some(sources) => Some(ExceptionRegisters {
+                elr_el1: self.target.read_register(core, sources.return_address)?,
+                spsr_el1: Spsr::from(self.read_system(core, sources.saved_status)?),
                 vbar_el1: self.read_system(core, SystemRegister::VBAR_EL1)?,
-            })
-        } else {
-            None
+            }),
+            None => None,
         };
         let fixups = quiet.end(&AfterStep { pc, pstate, exception });
-        if let Some(pstate) = fixups.pstate {
-            self.target.write_register(core, Register::Pstate, pstate.into_bits())?;
-        }
-        if let Some(spsr) = fixups.spsr_el1 {
-            self.write_system(core, SystemRegister::SPSR_EL1, spsr.into_bits())?;
-        }
-        if let Some((number, value)) = fixups.x {
-            self.target.write_register(core, Register::X(number), value)?;
+        for (register, value) in fixups.writes() {
+            self.target.write_register(core, register, value)?;
         }
         Ok(())
     }
 
-    /// The A64 instruction at a virtual address as the guest wrote it, or `None` where it cannot be read.
-    fn fetch(&mut self, core: CoreId, address: u64) -> Option<u32> {
+    /// The word at a virtual address as the guest wrote it, or `None` where no instruction of the set can
+    /// be read there. The second half is 0 where a page without a successor ends behind a T32 instruction.
+    fn fetch(&mut self, core: CoreId, address: u64, set: Instruction) -> Option<u32> {
         let mut word = [0; 4];
         match self.read_virtual(core, address, &mut word) {
             Ok(4) => Some(u32::from_le_bytes(word)),
+            Ok(2) if set == Instruction::T32 => {
+                let [low, high, ..] = word;
+                Some(u32::from_le_bytes([low, high, 0, 0]))
+            }
             _ => None,
         }
     }
@@ -106,5 +107,14 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize> Debugger<T, CORES, SO
         value: u64,
     ) -> TargetResult<(), T> {
         self.target.write_register(core, Register::System(register), value)
+    }
+}
+
+/// The instruction set that a core in this state executes.
+const fn instruction_set(pstate: Pstate) -> Instruction {
+    match pstate.aarch32() {
+        Some(cpsr) if cpsr.t() => Instruction::T32,
+        Some(_) => Instruction::A32,
+        None => Instruction::A64,
     }
 }

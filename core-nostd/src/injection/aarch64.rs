@@ -295,7 +295,8 @@ mod tests {
     fn features_come_from_their_fields() {
         let all = Features::from_id_registers(1 << 4 | 2 << 8 | 1 << 36, 3 << 20, 1 << 48);
         assert_eq!(all, Features { pan: true, mte: true, nmi: true, ebep: true, ssbs: true });
-        let others = Features::from_id_registers(!(0xf << 4 | 0xf << 8 | 0xf << 36), !(0xf << 20), !(0xf << 48));
+        let others =
+            Features::from_id_registers(!(0xf << 4 | 0xf << 8 | 0xf << 36), !(0xf << 20), !(0xf << 48));
         assert_eq!(others, Features::default());
     }
 }
