@@ -2,7 +2,7 @@
 
 use crate::aarch32::{register, spsr};
 use crate::injection::{Before, Exception, Features, aarch32, enter_el1};
-use crate::registers::{Cpsr, ExceptionLevel, Mode, Pstate, SctlrEl1};
+use crate::registers::{ExceptionLevel, Mode, Pstate, SctlrEl1};
 use crate::stop::{Cause, StopReason};
 use crate::syndrome::Syndrome;
 use crate::target::{CoreId, Event, Refusal, Register, SystemRegister, Target, TargetResult};
@@ -74,7 +74,7 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize> Debugger<T, CORES, SO
         let features = self.exception_features(core)?;
         let before = aarch32::Before {
             pc: self.target.read_register(core, Register::Pc)? as u32,
-            cpsr: Cpsr::from(pstate.into_bits() as u32),
+            cpsr: pstate.aarch32().ok_or(Refusal::Unsupported("the core is not in AArch32 state"))?,
             sctlr: SctlrEl1::from(self.read_system(core, SystemRegister::SCTLR_EL1)?),
             vbar: self.read_system(core, SystemRegister::VBAR_EL1)? as u32,
             long_descriptors: self.read_system(core, SystemRegister::TCR_EL1)? >> 31 & 1 != 0,
@@ -102,7 +102,9 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize> Debugger<T, CORES, SO
         if let Some(spsr) = spsr(Mode::Abort) {
             self.write_system(core, spsr, after.spsr_abt.into_bits().into())?;
         }
-        self.target.write_register(core, Register::Pstate, after.cpsr.into_bits().into())?;
+        // SS and DIT have other places in PSTATE than in CPSR.
+        let pstate = after.cpsr.to_pstate(false);
+        self.target.write_register(core, Register::Pstate, pstate.into_bits())?;
         self.target.write_register(core, Register::Pc, after.pc.into())
     }
 
