@@ -14,6 +14,7 @@ use crate::capability::KvmCapabilities;
 use crate::core_control::CoreControl;
 use crate::error::Error;
 use crate::guest_memory::GuestMemory;
+use crate::host_instructions;
 use crate::register_id::RegisterId;
 use crate::time::VirtualTime;
 use crate::vcpu::{KvmVcpu, PowerState};
@@ -72,6 +73,7 @@ impl KvmTarget {
         let mut capabilities = Capabilities {
             breakpoints: kvm.breakpoints,
             watchpoints: kvm.watchpoints,
+            zeroing_block: host_instructions::zeroing_block(),
             ..Capabilities::default()
         };
         let mut cores = Vec::with_capacity(vcpus.len());

@@ -9,11 +9,12 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use kvm_ioctls::Kvm;
+use trapline_core::address::PhysicalAddress;
 use trapline_core::comparator::Pair;
-use trapline_core::target::Register;
+use trapline_core::target::{Register, SystemRegister};
 use trapline_kvm::machine::{Machine, MachineConfig};
 use trapline_kvm::register_id::RegisterId;
-use trapline_kvm::{KvmVcpu, open};
+use trapline_kvm::{GuestMemory, KvmVcpu, open};
 
 /// Where programs are put and start.
 pub(crate) const CODE: u64 = 0x4000_0000;
@@ -84,4 +85,26 @@ impl Write for Output {
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
     }
+}
+
+/// Switches the first vCPU's MMU on, with RAM and the page tables' own gigabyte mapped to themselves as
+/// Normal write-back memory (DDI 0487, "VMSAv8-64 descriptor formats"): 39-bit addresses, 4 KiB granule,
+/// so that level 1 maps 1 GiB a descriptor. Floating point is on as well.
+pub(crate) fn map_memory(machine: &mut Machine) {
+    const TABLE: u64 = 0x401f_f000;
+    const BLOCK: u64 = 1;
+    const INNER_SHAREABLE: u64 = 3 << 8;
+    const ACCESS_FLAG: u64 = 1 << 10;
+    let descriptor = 0x4000_0000 | ACCESS_FLAG | INNER_SHAREABLE | BLOCK;
+    let memory = machine.memory().clone();
+    GuestMemory::write(&*memory, PhysicalAddress(TABLE + 8), &descriptor.to_le_bytes()).unwrap();
+    let vcpu = &mut machine.vcpus_mut()[0];
+    let mut set = |register, value| vcpu.write(id(Register::System(register)), value).unwrap();
+    set(SystemRegister::MAIR_EL1, 0xff);
+    // T0SZ 25; inner and outer write-back, inner shareable; EPD1; 40 bits of output.
+    set(SystemRegister::TCR_EL1, 25 | 1 << 8 | 1 << 10 | 3 << 12 | 1 << 23 | 2 << 32);
+    set(SystemRegister::TTBR0_EL1, TABLE);
+    set(SystemRegister::CPACR_EL1, 3 << 20);
+    // SCTLR_EL1: M, C, I, and the bits that are RES1 without later extensions.
+    set(SystemRegister::SCTLR_EL1, 0x30d0_1805);
 }

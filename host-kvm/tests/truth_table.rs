@@ -1,0 +1,275 @@
+//! Which accesses trap on real debug hardware, for every kind of watchpoint: exactly the expected ones.
+//!
+//! The oracle is the plain rule: an access traps where it touches a watched byte in a watched direction.
+//! QEMU's emulation (7.2, accel/tcg/cputlb.c) reads the aligned words around an unaligned load and checks an
+//! unaligned store from the start of its page on: there, unaligned accesses are only checked for the traps
+//! that must come, not for those that must not.
+
+#![cfg(target_arch = "aarch64")]
+// On any other host there is no arm64 KVM to test.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test's helpers fail as the test does")]
+
+mod common;
+
+use common::a64::{self, Program};
+use common::{CODE, DATA, breakpoint, id, machine, map_memory, pc};
+use trapline_core::address::AddressRange;
+use trapline_core::comparator::Capabilities;
+use trapline_core::pool::{Owner, PoolError, Slots, WatchpointPool};
+use trapline_core::scope::Scope;
+use trapline_core::target::{Arming, Register, Resume};
+use trapline_core::watchpoint::{Access, Watchpoint};
+use trapline_kvm::machine::Machine;
+use trapline_kvm::{Exit, KvmCapabilities, KvmVcpu, NoDevices};
+
+/// Watched ranges lie around here, an address of no small alignment's but its own 64.
+const BASE: u64 = DATA + 0x1040;
+/// Bytes that a `DC ZVA` of the largest block may write around [`BASE`].
+const LARGEST_BLOCK: u64 = 2048;
+
+const EC_BREAKPOINT: u64 = 0x30;
+const EC_WATCHPOINT: u64 = 0x34;
+const EC_BRK: u64 = 0x3c;
+
+/// One memory access of a program.
+#[derive(Clone, Copy, Debug)]
+struct MemoryAccess {
+    /// Where its instruction is.
+    pc: u64,
+    /// Its bytes.
+    bytes: AddressRange,
+    write: bool,
+    /// Whether its address is a multiple of its register's size.
+    aligned: bool,
+}
+
+/// Forms of access: size of a register and number of registers, and the instructions that load and store
+/// at `[X3]`.
+const FORMS: [(u64, u64, u32, u32); 8] = [
+    (1, 1, 0x3840_0000, 0x3800_0000),                      // LDURB, STURB
+    (2, 1, 0x7840_0000, 0x7800_0000),                      // LDURH, STURH
+    (4, 1, 0xb840_0000, 0xb800_0000),                      // LDUR W, STUR W
+    (8, 1, 0xf840_0000, 0xf800_0000),                      // LDUR X, STUR X
+    (16, 1, 0x3cc0_0000, 0x3c80_0000),                     // LDUR Q, STUR Q
+    (4, 2, 0x2940_0000 | 5 << 10, 0x2900_0000 | 5 << 10),  // LDP W, STP W
+    (8, 2, 0xa940_0000 | 5 << 10, 0xa900_0000 | 5 << 10),  // LDP X, STP X
+    (16, 2, 0xad40_0000 | 5 << 10, 0xad00_0000 | 5 << 10), // LDP Q, STP Q
+];
+
+/// Loads and stores of every form at every offset from -16 to 23 of [`BASE`].
+fn every_access() -> (Program, Vec<MemoryAccess>) {
+    let mut program = Program::at(CODE);
+    let mut accesses = Vec::new();
+    program.load(1, BASE - 16);
+    for offset in 0..40 {
+        program.add(a64::add(3, 1, offset));
+        let address = BASE - 16 + u64::from(offset);
+        for (size, registers, load, store) in FORMS {
+            for (write, instruction) in [(false, load), (true, store)] {
+                let pc = program.add(instruction | 3 << 5 | 4);
+                let bytes = AddressRange::new(address, size * registers).unwrap();
+                accesses.push(MemoryAccess { pc, bytes, write, aligned: address.is_multiple_of(size) });
+            }
+        }
+    }
+    program.add(a64::brk(0));
+    (program, accesses)
+}
+
+/// A machine with its MMU on, since without it memory is Device memory and unaligned accesses fault.
+fn ready(program: &Program) -> Machine {
+    let mut machine = machine(program);
+    map_memory(&mut machine);
+    machine
+}
+
+fn capabilities() -> Capabilities {
+    let kvm = KvmCapabilities::probe(&common::kvm());
+    Capabilities { breakpoints: kvm.breakpoints, watchpoints: kvm.watchpoints, ..Capabilities::default() }
+}
+
+fn armed(pool: &WatchpointPool) -> Arming {
+    let mut arming = Arming { software_breakpoints: true, ..Arming::default() };
+    pool.arm(&mut arming.bank.watchpoints, Slots::NONE);
+    arming
+}
+
+/// What stopped the vCPU: exception class, whether it is a write, FAR.
+fn next_stop(vcpu: &mut KvmVcpu) -> (u64, bool, u64) {
+    match vcpu.run(Resume::Run, &NoDevices).unwrap() {
+        Exit::Debug { syndrome, fault_address } => {
+            (syndrome >> 26 & 0x3f, syndrome & 1 << 6 != 0, fault_address)
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+fn skip(vcpu: &mut KvmVcpu) {
+    let next = pc(vcpu) + 4;
+    vcpu.write(id(Register::Pc), next).unwrap();
+}
+
+/// Whether the host is QEMU's virtual machine, by its device tree.
+fn is_emulated() -> bool {
+    std::fs::read("/sys/firmware/devicetree/base/compatible")
+        .is_ok_and(|names| names.split(|byte| *byte == 0).any(|name| name == b"linux,dummy-virt"))
+}
+
+/// Runs all accesses; exactly those that the oracle says must trap, with the right direction and an
+/// address that leads back to the watchpoint and to a byte that was accessed. Returns how many did.
+fn check(vcpu: &mut KvmVcpu, accesses: &[MemoryAccess], watched: &[Watchpoint]) -> usize {
+    let mut pool: WatchpointPool = WatchpointPool::new(&capabilities());
+    for watchpoint in watched {
+        pool.reserve(*watchpoint, Owner::DEBUGGER).unwrap();
+    }
+    vcpu.arm(&armed(&pool));
+    vcpu.write(id(Register::Pc), CODE).unwrap();
+    let must_trap = |access: &&MemoryAccess| {
+        watched.iter().any(|watchpoint| {
+            watchpoint.range().overlaps(access.bytes) && watchpoint.access().includes(Some(access.write))
+        })
+    };
+    let emulated = is_emulated();
+    let mut expected = accesses.iter().filter(must_trap).peekable();
+    let mut trapped = 0;
+    loop {
+        let (class, write, far) = next_stop(vcpu);
+        let pc = pc(vcpu);
+        if class == EC_BRK {
+            assert_eq!(expected.next().map(|access| access.pc), None, "not trapped with {watched:x?}");
+            return trapped;
+        }
+        assert_eq!(class, EC_WATCHPOINT, "at {pc:#x} with {watched:x?}");
+        let access = accesses.iter().find(|access| access.pc == pc).unwrap();
+        let context = format!("{access:x?} reported at {far:#x} with {watched:x?}");
+        assert_eq!(write, access.write, "{context}");
+        if expected.next_if(|expected| expected.pc == pc).is_some() {
+            trapped += 1;
+            let hit = pool.lookup(far, Some(write), LARGEST_BLOCK);
+            let hit = hit.unwrap_or_else(|| panic!("nobody's: {context}"));
+            assert!(!hit.spurious && hit.watchpoint.range().contains(hit.address), "{context}: {hit:x?}");
+            if access.aligned || !emulated {
+                assert!(access.bytes.contains(hit.address), "{context}: {hit:x?}");
+            }
+        } else {
+            assert!(emulated && !access.aligned, "must not trap: {context}");
+        }
+        skip(vcpu);
+    }
+}
+
+fn watch(offset: u64, length: u64, access: Access) -> Watchpoint {
+    Watchpoint::new(AddressRange::new(BASE + offset, length).unwrap(), access, Scope::EL1_AND_EL0)
+}
+
+const KINDS: [Access; 3] = [Access::Read, Access::Write, Access::ReadWrite];
+
+#[test]
+fn every_offset_and_length_in_a_doubleword_and_across_traps_exactly_its_accesses() {
+    let (program, accesses) = every_access();
+    let mut machine = ready(&program);
+    let vcpu = &mut machine.vcpus_mut()[0];
+    for offset in 0..8 {
+        for length in 1..=8 {
+            for access in KINDS {
+                let trapped = check(vcpu, &accesses, &[watch(offset, length, access)]);
+                assert!(trapped > 0, "{length} bytes at offset {offset}, {access}");
+            }
+        }
+    }
+}
+
+#[test]
+fn longer_ranges_trap_exactly_their_accesses() {
+    let (program, accesses) = every_access();
+    let mut machine = ready(&program);
+    let vcpu = &mut machine.vcpus_mut()[0];
+    for (offset, length) in [(0, 9), (0, 12), (4, 12), (0, 16), (3, 13), (8, 16), (0, 24), (7, 10), (0, 64)] {
+        for access in KINDS {
+            check(vcpu, &accesses, &[watch(offset, length, access)]);
+        }
+    }
+    // From 2 GiB down to RAM's own size: everything traps.
+    let all = AddressRange::new(0, 1 << 31).unwrap();
+    check(vcpu, &accesses, &[Watchpoint::new(all, Access::Write, Scope::EL1_AND_EL0)]);
+}
+
+#[test]
+fn all_pairs_at_once_trap_each_its_own_and_one_more_is_refused() {
+    let (program, accesses) = every_access();
+    let mut machine = ready(&program);
+    let vcpu = &mut machine.vcpus_mut()[0];
+    let pairs = u64::from(capabilities().watchpoints);
+    let watched: Vec<Watchpoint> =
+        (0..pairs).map(|number| watch(5 * number % 24, 1, KINDS[number as usize % 3])).collect();
+    check(vcpu, &accesses, &watched);
+
+    let mut pool: WatchpointPool = WatchpointPool::new(&capabilities());
+    for watchpoint in &watched {
+        pool.reserve(*watchpoint, Owner::DEBUGGER).unwrap();
+    }
+    let refused = pool.reserve(watch(100, 1, Access::Read), Owner::DEBUGGER);
+    assert!(matches!(refused, Err(PoolError::NotEnoughPairs { .. })), "{refused:?}");
+}
+
+#[test]
+fn exclusives_trap_as_loads_and_as_stores() {
+    let mut program = Program::at(CODE);
+    program.load(3, BASE);
+    let load = program.add(0xc85f_7c64); // LDXR X4, [X3]
+    let store = program.add(0xc805_7c64); // STXR W5, X4, [X3]
+    program.add(a64::brk(0));
+    let mut machine = ready(&program);
+    let vcpu = &mut machine.vcpus_mut()[0];
+    let bytes = AddressRange::new(BASE, 8).unwrap();
+    let access = |pc, write| MemoryAccess { pc, bytes, write, aligned: true };
+    check(vcpu, &[access(load, false)], &[watch(2, 1, Access::Read)]);
+    check(vcpu, &[access(store, true)], &[watch(7, 1, Access::Write)]);
+    check(vcpu, &[], &[watch(8, 8, Access::ReadWrite)]);
+}
+
+#[test]
+fn zeroing_a_block_traps_as_a_store_anywhere_in_it() {
+    let mut program = Program::at(CODE);
+    program.load(3, BASE);
+    program.add(0xd53b_00e6); // MRS X6, DCZID_EL0
+    let zero = program.add(0xd50b_7423); // DC ZVA, X3
+    program.add(a64::brk(0));
+    let mut machine = ready(&program);
+    let vcpu = &mut machine.vcpus_mut()[0];
+    check(vcpu, &[], &[]);
+    let size = 4 << (vcpu.read(id(Register::X(6))).unwrap() & 0xf);
+    let bytes = AddressRange::new(BASE & !(size - 1), size).unwrap();
+    let access = MemoryAccess { pc: zero, bytes, write: true, aligned: true };
+    let at =
+        |address, access| Watchpoint::new(AddressRange::new(address, 1).unwrap(), access, Scope::EL1_AND_EL0);
+    for address in [bytes.first(), BASE, BASE + 3, bytes.last()] {
+        check(vcpu, &[access], &[at(address, Access::Write)]);
+        check(vcpu, &[access], &[at(address, Access::Read)]);
+    }
+    check(vcpu, &[access], &[at(bytes.first() - 1, Access::Write)]);
+    check(vcpu, &[access], &[at(bytes.last() + 1, Access::Write)]);
+}
+
+#[test]
+fn all_breakpoint_pairs_at_once_stop_each_at_its_own_instruction() {
+    let mut program = Program::at(CODE);
+    for _ in 0..64 {
+        program.add(a64::NOP);
+    }
+    program.add(a64::brk(0));
+    let mut machine = ready(&program);
+    let vcpu = &mut machine.vcpus_mut()[0];
+    let mut arming = Arming { software_breakpoints: true, ..Arming::default() };
+    let pairs = usize::from(capabilities().breakpoints);
+    let addresses: Vec<u64> = (0..pairs as u64).map(|number| CODE + 12 * number + 4).collect();
+    for (pair, address) in arming.bank.breakpoints.iter_mut().zip(&addresses) {
+        *pair = breakpoint(*address);
+    }
+    vcpu.arm(&arming);
+    for address in addresses {
+        assert_eq!((next_stop(vcpu).0, pc(vcpu)), (EC_BREAKPOINT, address));
+        skip(vcpu);
+    }
+    assert_eq!(next_stop(vcpu).0, EC_BRK);
+}
