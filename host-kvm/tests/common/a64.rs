@@ -44,6 +44,19 @@ impl Program {
         self.add(0x1400_0000 | (offset as u32 & 0x03ff_ffff))
     }
 
+    /// Calls a function within 128 MiB.
+    pub(crate) fn call(&mut self, function: u64) -> u64 {
+        let offset = function.wrapping_sub(self.here()) as i64 / 4;
+        self.add(0x9400_0000 | (offset as u32 & 0x03ff_ffff))
+    }
+
+    /// Fills up with NOPs so that the next instruction is at an address.
+    pub(crate) fn pad_to(&mut self, address: u64) {
+        while self.here() < address {
+            self.add(NOP);
+        }
+    }
+
     /// Branches to an address within 1 MiB where a register is not zero.
     pub(crate) fn branch_if_not_zero(&mut self, register: u32, to: u64) -> u64 {
         let offset = to.wrapping_sub(self.here()) as i64 / 4;
@@ -69,6 +82,7 @@ pub(crate) const SYSTEM_RESET: u32 = 0x8400_0009;
 pub(crate) const CPU_ON: u32 = 0xc400_0003;
 
 pub(crate) const NOP: u32 = 0xd503_201f;
+pub(crate) const RET: u32 = 0xd65f_03c0;
 
 pub(crate) fn movz(register: u32, immediate: u16) -> u32 {
     0xd280_0000 | (u32::from(immediate) << 5) | register
