@@ -54,7 +54,7 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize> Debugger<T, CORES, SO
                 Resume::Step
             }
         };
-        self.core(core)?.run = Run::Stepping(Step { quiet, sequence, goal });
+        self.core(core)?.run = Run::Stepping(Step { quiet, sequence, goal, passes: seen });
         self.target.resume(core, resume)
     }
 

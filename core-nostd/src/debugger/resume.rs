@@ -4,7 +4,7 @@ use crate::pool::{Owner, Slots};
 use crate::stepping::{ExclusiveSequence, QuietStep};
 use crate::target::{CoreId, Refusal, Register, Resume, Target, TargetError, TargetResult};
 
-use super::{Debugger, Outcome};
+use super::{Debugger, Outcome, Seen};
 use crate::stop::StopReason;
 
 /// What a core is to do at the next resume.
@@ -48,6 +48,8 @@ pub(super) struct Step {
     pub(super) sequence: Option<ExclusiveSequence>,
     /// What comes after it.
     pub(super) goal: Goal,
+    /// The reported stop that it passes, if it does.
+    pub(super) passes: Option<Seen>,
 }
 
 /// What comes after a single step.
@@ -230,6 +232,12 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize> Debugger<T, CORES, SO
         let run = core::mem::take(&mut self.core(core)?.run);
         if let Run::Stepping(step) = run {
             self.end_quiet(core, &step)?;
+            // Where the instruction has not been executed, what it was to pass is still to be passed.
+            if let Some(seen) = step.passes
+                && self.target.read_register(core, Register::Pc)? == seen.pc
+            {
+                self.core(core)?.seen = Some(seen);
+            }
         }
         Ok(())
     }

@@ -81,6 +81,31 @@ fn running_on_from_a_hardware_breakpoint_steps_over_it_with_interrupts_quiet() {
 }
 
 #[test]
+fn a_step_over_a_breakpoint_that_a_stop_elsewhere_interrupts_is_made_again() {
+    let mut engine = engine(2);
+    insert(&mut engine, hardware(RAM + 0x10));
+    engine.resume().unwrap();
+    event(&mut engine, 0, RAM + 0x10, breakpoint());
+    engine.resume().unwrap();
+    engine.target_mut().take();
+
+    // Core 1 gets there before core 0 has executed its instruction.
+    assert_eq!(event(&mut engine, 1, RAM + 0x10, breakpoint()), Outcome::Stopped);
+    engine.resume().unwrap();
+    let did = engine.target_mut().take();
+    assert!(did.contains(&Did::Step(0)) && did.contains(&Did::Step(1)), "{did:?}");
+
+    // The next time core 0 has executed it, and goes on.
+    assert_eq!(event(&mut engine, 1, RAM + 0x14, step()), Outcome::Resumed);
+    engine.target_mut().set(0, Register::Pc, RAM + 0x14);
+    assert_eq!(event(&mut engine, 1, RAM + 0x10, breakpoint()), Outcome::Stopped);
+    engine.target_mut().take();
+    engine.resume().unwrap();
+    let did = engine.target_mut().take();
+    assert!(did.contains(&Did::Run(0)) && did.contains(&Did::Step(1)), "{did:?}");
+}
+
+#[test]
 fn running_on_from_a_software_breakpoint_holds_the_other_cores_until_it_is_planted_again() {
     let mut engine = engine(2);
     insert(&mut engine, software(RAM + 0x20));
