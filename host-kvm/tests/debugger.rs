@@ -221,7 +221,7 @@ fn a_storm_of_interrupts_among_hits_loses_none_and_leaves_all_cores_running() {
     let guest = Guest::new(4);
     guest.debugger().interrupt().unwrap();
     guest.insert(guest.software_breakpoint());
-    let mut expected = vec![None; 4];
+    let mut expected = [None; 4];
     for round in 0..300_u64 {
         guest.resume();
         if round % 3 == 0 {
