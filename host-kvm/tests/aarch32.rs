@@ -62,7 +62,7 @@ impl Code {
     }
 
     /// Branches to the T32 instruction that follows.
-    fn to_t32(&mut self, scratch: u32) {
+    fn enter_t32(&mut self, scratch: u32) {
         let after = self.here() + 12;
         self.load(scratch, after as u32 | 1);
         self.a32(0xe12f_ff10 | scratch); // BX
@@ -160,6 +160,22 @@ fn banked_registers_are_where_the_manual_maps_them() {
         assert_eq!(spsr, u64::from(0x6000_0010 | (mode & 0xf) << 24), "{bank:?}");
     }
     assert_eq!(vcpu.read(id(Register::Pstate)).unwrap() & 0x1f, u64::from(SYS), "CPSR.M");
+    assert!(vcpu.el1_uses_aarch32().unwrap());
+}
+
+#[test]
+fn in_user_mode_the_vcpu_still_knows_what_its_el1_uses() {
+    const USER: u64 = 0x2000_0010;
+    let mut aarch64 = common::machine(&common::a64::Program::idle(CODE));
+    let mut aarch32 = banked().machine();
+    for (machine, expected) in [(Some(&mut aarch64), false), (aarch32.as_mut(), true)] {
+        let Some(machine) = machine else { return };
+        let vcpu = &mut machine.vcpus_mut()[0];
+        vcpu.write(id(Register::Pstate), USER).unwrap();
+        assert_eq!(vcpu.el1_uses_aarch32().unwrap(), expected);
+        vcpu.with_fd(|_| ()).unwrap();
+        assert_eq!(vcpu.read(id(Register::Pstate)).unwrap(), USER, "asking changes nothing");
+    }
 }
 
 #[test]
@@ -186,7 +202,7 @@ fn a_banked_register_that_is_written_is_the_guests() {
 fn breakpoints_stop_at_a32_and_at_t32_instructions_of_either_halfword() {
     let mut code = Code::default();
     let in_a32 = code.a32(0xe3a0_1001); // MOV R1, #1
-    code.to_t32(0);
+    code.enter_t32(0);
     let first = code.t32(0x2102); // MOVS R1, #2
     let second = code.t32(0x2103); // MOVS R1, #3
     let third = code.t32(0x2104); // MOVS R1, #4
@@ -215,7 +231,7 @@ fn breakpoints_stop_at_a32_and_at_t32_instructions_of_either_halfword() {
 fn a_step_executes_one_a32_or_t32_instruction() {
     let mut code = Code::default();
     code.a32(0xe3a0_1001); // MOV R1, #1
-    code.to_t32(0);
+    code.enter_t32(0);
     code.t32(0x2102); // MOVS R1, #2
     code.t32(0xf04f); // MOV.W R1, #3
     code.t32(0x0103);
