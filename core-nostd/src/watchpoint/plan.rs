@@ -1,170 +1,12 @@
-//! Watchpoints: any range, as the smallest exact set of comparators.
-//!
-//! One comparator watches either adjacent bytes inside one doubleword (BAS) or an aligned power of two
-//! from 8 bytes to 2 GiB (MASK). [`plan`] splits any other range into the fewest of these; [`cover`] is
-//! the one comparator that watches it and more, for who has no more to spend.
+//! Splitting a range into what comparators can watch.
 
-use core::fmt;
-
-use crate::address::{AddressRange, untag};
-use crate::breakpoint::BreakpointNumber;
+use crate::address::AddressRange;
 use crate::comparator::Pair;
-use crate::registers::{Dbgwcr, Dbgwvr, LoadStoreControl, Uint};
-use crate::scope::Scope;
+
+use super::{Watchpoint, WatchpointError};
 
 /// The most bytes that one comparator watches: 2 GiB, MASK 31.
 pub const MAX_PIECE: u64 = 1 << 31;
-
-/// Which accesses to watch for.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub enum Access {
-    /// Loads.
-    Read,
-    /// Stores.
-    Write,
-    /// Loads and stores.
-    ReadWrite,
-}
-
-impl Access {
-    /// Whether a watchpoint of this kind stops for a store (`true`) or a load (`false`); for an access
-    /// of unknown direction (`None`) it may.
-    #[must_use]
-    pub const fn includes(self, write: Option<bool>) -> bool {
-        match write {
-            None => true,
-            Some(false) => matches!(self, Self::Read | Self::ReadWrite),
-            Some(true) => matches!(self, Self::Write | Self::ReadWrite),
-        }
-    }
-
-    const fn load_store_control(self) -> LoadStoreControl {
-        match self {
-            Self::Read => LoadStoreControl::Load,
-            Self::Write => LoadStoreControl::Store,
-            Self::ReadWrite => LoadStoreControl::LoadStore,
-        }
-    }
-}
-
-impl fmt::Display for Access {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Read => "read",
-            Self::Write => "write",
-            Self::ReadWrite => "read or write",
-        })
-    }
-}
-
-/// A request for a watchpoint.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub struct Watchpoint {
-    /// As asked for: with its tag, if it had one.
-    range: AddressRange,
-    access: Access,
-    scope: Scope,
-    covered: bool,
-    link: Option<BreakpointNumber>,
-}
-
-impl Watchpoint {
-    /// Watches the bytes of `range`, virtual addresses whose tag (bits 63 to 56) is ignored.
-    #[must_use]
-    pub const fn new(range: AddressRange, access: Access, scope: Scope) -> Self {
-        Self { range, access, scope, covered: false, link: None }
-    }
-
-    /// This watchpoint, linked to the breakpoint pair `number`, which must have linking enabled
-    /// ([`crate::breakpoint::Breakpoint::link_target`]): it matches in that pair's context only.
-    #[must_use]
-    pub const fn linked_to(self, number: BreakpointNumber) -> Self {
-        Self { link: Some(number), ..self }
-    }
-
-    /// This watchpoint, as the single comparator of [`cover`] instead of the exact set of [`plan`]:
-    /// hardware will also stop for bytes around the range.
-    #[must_use]
-    pub const fn covered(self) -> Self {
-        Self { covered: true, ..self }
-    }
-
-    /// The bytes asked for.
-    #[must_use]
-    pub const fn range(&self) -> AddressRange {
-        self.range
-    }
-
-    /// The accesses watched for.
-    #[must_use]
-    pub const fn access(&self) -> Access {
-        self.access
-    }
-
-    /// Where it matches.
-    #[must_use]
-    pub const fn scope(&self) -> Scope {
-        self.scope
-    }
-
-    /// The breakpoint pair it is linked to.
-    #[must_use]
-    pub const fn link(&self) -> Option<BreakpointNumber> {
-        self.link
-    }
-
-    /// Whether it may be served by a comparator that watches more than was asked for.
-    #[must_use]
-    pub const fn is_covered(&self) -> bool {
-        self.covered
-    }
-
-    /// The range as comparators see it, without tags.
-    ///
-    /// # Errors
-    /// [`WatchpointError::NotCanonical`] where the range is not contiguous without them.
-    const fn canonical_range(&self) -> Result<AddressRange, WatchpointError> {
-        let (first, length) = (untag(self.range.first()), self.range.len());
-        let error = WatchpointError::NotCanonical { range: self.range };
-        match AddressRange::new(first, length) {
-            Ok(range) if range.last() == untag(self.range.last()) => Ok(range),
-            _ => Err(error),
-        }
-    }
-
-    /// The register values that watch `piece`.
-    const fn pair(&self, piece: AddressRange) -> Pair {
-        let control = Dbgwcr::new().with_e(true).with_lsc(self.access.load_store_control());
-        let length = piece.len();
-        let control = if length <= 8 {
-            // Inside one doubleword, so that the shifts are in range.
-            let bytes = u8::MAX.unbounded_shr(8 - length as u32);
-            control.with_bas(bytes.unbounded_shl(piece.first() as u32 & 7))
-        } else {
-            control.with_bas(u8::MAX).with_mask(Uint::from_bits(length.trailing_zeros() as u8))
-        };
-        let control = match self.link {
-            None => control,
-            Some(number) => control.with_wt(true).with_linked_number(number),
-        };
-        Pair {
-            control: self.scope.in_dbgwcr(control).into_bits(),
-            value: Dbgwvr::from_address(piece.first()).into_bits(),
-        }
-    }
-}
-
-impl fmt::Display for Watchpoint {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} of {} at {}", self.access, self.range, self.scope)?;
-        if let Some(number) = self.link {
-            write!(f, ", linked to breakpoint {number}")?;
-        }
-        if self.covered { f.write_str(", by a wider comparator") } else { Ok(()) }
-    }
-}
 
 /// What one comparator watches, and the register values that make it.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -347,49 +189,13 @@ const fn check(watchpoint: &Watchpoint) -> Result<AddressRange, WatchpointError>
     watchpoint.canonical_range()
 }
 
-/// Why no comparators watch this.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
-#[non_exhaustive]
-pub enum WatchpointError {
-    /// Without their tags the addresses are not a contiguous range: it leads from one half of the address
-    /// space into the other.
-    NotCanonical {
-        /// The range asked for.
-        range: AddressRange,
-    },
-    /// No single comparator reaches from one end of the range to the other.
-    NoCover {
-        /// The range asked for.
-        range: AddressRange,
-    },
-    /// Only breakpoints have this scope.
-    Scope {
-        /// The scope asked for.
-        scope: Scope,
-    },
-}
-
-impl fmt::Display for WatchpointError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::NotCanonical { range } => {
-                write!(f, "{range} leads from one half of the address space into the other; watch each half")
-            }
-            Self::NoCover { range } => write!(
-                f,
-                "no single comparator covers {range}, they end at multiples of 2 GiB; watch less or use more"
-            ),
-            Self::Scope { scope } => write!(f, "a watchpoint cannot match at {scope}; give exception levels"),
-        }
-    }
-}
-
-impl core::error::Error for WatchpointError {}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::comparator::Pair;
+    use crate::registers::Uint;
+    use crate::scope::Scope;
+    use crate::watchpoint::Access;
     use std::string::ToString;
     use std::vec::Vec;
 
