@@ -7,9 +7,11 @@ mod common;
 use common::{State, breakpoint_matches, watchpoint_byte_matches, watchpoint_matches};
 use proptest::prelude::*;
 use trapline_core::address::AddressRange;
-use trapline_core::breakpoint::{Breakpoint, Context, Instruction};
+use trapline_core::breakpoint::{Breakpoint, BreakpointNumber, Context, Instruction};
 use trapline_core::comparator::{Bank, Capabilities, Pair};
-use trapline_core::pool::{BreakpointPool, Owner, PoolError, Slots, WatchpointPool};
+use trapline_core::pool::{
+    BreakpointPool, Owner, PoolError, Slots, WatchpointPool, release_linked, reserve_linked,
+};
 use trapline_core::scope::Scope;
 use trapline_core::watchpoint::{Access, Watchpoint};
 
@@ -164,6 +166,62 @@ fn contexts_take_the_highest_numbered_pairs_and_no_others() {
     // A link target that is there already is what others link to.
     pool.reserve(at(0x2000).linked(Context::Vmid(2)), Owner::DEBUGGER).unwrap();
     assert_eq!(pool.used(), 4);
+}
+
+#[test]
+fn a_link_target_is_what_linked_breakpoints_use_already() {
+    let mut pool = breakpoints();
+    let context = Context::Vmid(2);
+    pool.reserve(at(0x1000).linked(context), Owner::DEBUGGER).unwrap();
+    pool.reserve(Breakpoint::link_target(context), Owner::DEBUGGER).unwrap();
+    assert_eq!(pool.used(), 2);
+    let served: Vec<Breakpoint> =
+        pool.at_pair(pool.number(&Breakpoint::link_target(context)).unwrap()).map(|r| r.breakpoint).collect();
+    assert_eq!(served, [at(0x1000).linked(context), Breakpoint::link_target(context)]);
+    pool.release(&at(0x1000).linked(context), Owner::DEBUGGER).unwrap();
+    assert_eq!(pool.used(), 1);
+    let mut pairs = [Pair::DISABLED; 16];
+    pool.arm(&mut pairs, Slots::NONE);
+    assert_eq!(pairs[5], context.linked_pair());
+}
+
+#[test]
+fn a_watchpoint_in_a_context_takes_pairs_from_both_pools_or_from_none() {
+    let (mut breakpoints, mut watchpoints) = (breakpoints(), watchpoints());
+    let (watchpoint, context) = (watch(0x1006, 4, Access::Write), Context::ContextIdEl1(0x77));
+    let mut reserve = |watchpoint, context| {
+        reserve_linked(&mut breakpoints, &mut watchpoints, watchpoint, context, Owner::DEBUGGER)
+    };
+    assert_eq!(reserve(watchpoint, context), Ok(watchpoint.linked_to(BreakpointNumber::from_bits(5))));
+    let error = reserve(watch(0x2001, 16, Access::Read), Context::Vmid(1));
+    assert_eq!(error, Err(PoolError::NotEnoughPairs { needed: 3, free: 2 }));
+    assert_eq!((breakpoints.used(), watchpoints.used()), (1, 2));
+
+    let mut bank = armed(&watchpoints);
+    breakpoints.arm(&mut bank.breakpoints, Slots::NONE);
+    for (contextidr_el1, inside) in [(0x77, true), (0x78, false)] {
+        let state = State { contextidr_el1, ..State::GUEST_KERNEL };
+        for address in [0x1006, 0x1009] {
+            let hit = (0..16).any(|n| watchpoint_matches(&bank, n, address, 1, true, state, 4));
+            assert_eq!(hit, inside, "{address:#x}");
+        }
+    }
+
+    let mut release =
+        |context| release_linked(&mut breakpoints, &mut watchpoints, watchpoint, context, Owner::DEBUGGER);
+    assert_eq!(release(Context::Vmid(1)), Err(PoolError::NotReserved));
+    assert_eq!(release(context), Ok(()));
+    assert_eq!(release(context), Err(PoolError::NotReserved));
+    assert!(breakpoints.is_empty() && watchpoints.is_empty());
+}
+
+#[test]
+fn a_watchpoint_is_found_by_the_number_of_any_of_its_pairs() {
+    let mut pool = watchpoints();
+    pool.reserve(watch(0x1000, 1, Access::Write), Owner::DEBUGGER).unwrap();
+    pool.reserve(watch(0x2006, 4, Access::Read), Owner::HOST).unwrap();
+    let found = [0, 1, 2, 3, 16, 255].map(|number| pool.at_pair(number).map(|reserved| reserved.owner));
+    assert_eq!(found, [Some(Owner::DEBUGGER), Some(Owner::HOST), Some(Owner::HOST), None, None, None]);
 }
 
 #[test]

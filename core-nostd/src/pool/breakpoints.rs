@@ -5,7 +5,7 @@ use core::fmt;
 use heapless::Vec;
 
 use super::{Holding, Owner, PoolError, Slots};
-use crate::breakpoint::{Breakpoint, BreakpointNumber, Context};
+use crate::breakpoint::{Breakpoint, BreakpointNumber, Context, Matching};
 use crate::comparator::{Capabilities, MAX_PAIRS, Pair};
 
 /// The breakpoint pairs of a core and the requests that they serve, at most `N`.
@@ -151,6 +151,12 @@ impl<const N: usize> BreakpointPool<N> {
         self.iter().find(|reserved| reserved.breakpoint == *breakpoint).map(|reserved| reserved.number)
     }
 
+    /// The requests that the pair `number` serves: one address or context, or all that are linked to the
+    /// context it matches.
+    pub fn at_pair(&self, number: BreakpointNumber) -> impl Iterator<Item = ReservedBreakpoint> {
+        self.iter().filter(move |reserved| reserved.slots.contains(number.get()))
+    }
+
     /// The pairs that can match at `pc`: those to disable for a step over the instruction there, and
     /// none where a breakpoint exception at `pc` is not this pool's.
     #[must_use]
@@ -207,6 +213,11 @@ impl<const N: usize> BreakpointPool<N> {
             return Err(PoolError::NoMismatch);
         }
         let free = self.free_slots();
+        if let (Matching::LinkTarget, Some(context)) = (breakpoint.matching(), breakpoint.context())
+            && let Some(shared) = self.linked_number(context)
+        {
+            return Ok(PairNumbers { own: shared.get(), link: None });
+        }
         let shared_link = breakpoint.link().and_then(|context| self.linked_number(context));
         let needed = if breakpoint.link().is_some() && shared_link.is_none() { 2 } else { 1 };
         if free.len() < needed {

@@ -5,10 +5,12 @@
 //! [`BreakpointPool::arm`] and [`WatchpointPool::arm`] fill a bank's pairs for whoever does.
 
 mod breakpoints;
+mod linked;
 mod slots;
 mod watchpoints;
 
 pub use breakpoints::{BreakpointPool, ReservedBreakpoint};
+pub use linked::{release_linked, reserve_linked};
 pub use slots::Slots;
 pub use watchpoints::{Hit, ReservedWatchpoint, WatchpointPool};
 
@@ -63,11 +65,6 @@ pub enum PoolError {
     },
     /// The request needs FEAT_BWE, which the core does not have.
     NoMismatch,
-    /// The watchpoint is linked to a breakpoint pair that is not there or not context-aware.
-    NoSuchLink {
-        /// The number of the pair.
-        number: u8,
-    },
     /// There is no room for another request, though its pairs could be shared.
     TooManyRequests {
         /// How many requests the pool holds at most.
@@ -101,9 +98,6 @@ impl fmt::Display for PoolError {
                 "this takes a context-aware pair and all {context_aware} of them are in use; remove others first"
             ),
             Self::NoMismatch => f.write_str("this core has no address mismatch and no ranges (FEAT_BWE)"),
-            Self::NoSuchLink { number } => {
-                write!(f, "breakpoint pair {number} is no link target; reserve one first")
-            }
             Self::TooManyRequests { capacity } => {
                 write!(f, "the pool holds {capacity} requests already; remove others first")
             }
