@@ -1,6 +1,8 @@
 //! Comparators as a backend programs them: pairs of a control and a value register, a core's whole
 //! bank of them, and how many there are.
 
+use crate::registers::{Eddfr, IdAa64dfr0El1, IdAa64dfr1El1, IdAa64dfr2El1};
+
 /// One comparator's registers: `DBGBCR<n>_EL1`/`DBGBVR<n>_EL1` or `DBGWCR<n>_EL1`/`DBGWVR<n>_EL1`.
 ///
 /// 64 bits each: the external view of the control register is that wide, and so is KVM's.
@@ -65,4 +67,94 @@ pub struct Capabilities {
     /// Bytes that one `DC ZVA` writes (`DCZID_EL0`): how far the reported address of a watchpoint may lie
     /// from the watched bytes. 0 where it is not known; then the largest block that there is, 2048, counts.
     pub zeroing_block: u16,
+}
+
+impl Capabilities {
+    /// What a core's ID registers say, [`MAX_PAIRS`] of each kind at most: those above are in other banks
+    /// (FEAT_Debugv8p9).
+    ///
+    /// A core that does not know the later registers reads them as 0.
+    #[must_use]
+    pub const fn from_id_registers(dfr0: IdAa64dfr0El1, dfr1: IdAa64dfr1El1, dfr2: IdAa64dfr2El1) -> Self {
+        Self {
+            breakpoints: count(dfr0.brps().get(), dfr1.brps()),
+            context_aware: count(dfr0.ctx_cmps().get(), dfr1.ctx_cmps()),
+            watchpoints: count(dfr0.wrps().get(), dfr1.wrps()),
+            // FEAT_ABLE may come with mismatches as well, but does not say so.
+            mismatch: dfr2.bwe().get() >= 1,
+            zeroing_block: 0,
+        }
+    }
+
+    /// What a core's external registers say: `EDDFR`, and `EDDFR1` and `EDDFR2`, which have the layouts of
+    /// the ID registers.
+    #[must_use]
+    pub const fn from_eddfr(eddfr: Eddfr, eddfr1: IdAa64dfr1El1, eddfr2: IdAa64dfr2El1) -> Self {
+        let dfr0 = IdAa64dfr0El1::new()
+            .with_brps(eddfr.brps())
+            .with_ctx_cmps(eddfr.ctx_cmps())
+            .with_wrps(eddfr.wrps());
+        Self::from_id_registers(dfr0, eddfr1, eddfr2)
+    }
+
+    /// With the block that `DC ZVA` writes as `DCZID_EL0` says: 4 << BS, bits \[3:0\], bytes.
+    #[must_use]
+    pub const fn with_dczid(self, dczid: u64) -> Self {
+        let exponent = dczid & 0xf;
+        // Above 9, 2 KiB, BS is reserved.
+        Self { zeroing_block: 4 << (if exponent > 9 { 9 } else { exponent }), ..self }
+    }
+}
+
+/// The number of comparators in the first bank: a field of the first ID register holds it minus 1, unless a
+/// field of the second does.
+const fn count(field: u8, wide_field: u8) -> u8 {
+    let last = if wide_field == 0 { field } else { wide_field };
+    if last as usize >= MAX_PAIRS { MAX_PAIRS as u8 } else { last + 1 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn id_registers_give_the_counts_plus_one() {
+        // A Cortex-A57, and what QEMU's `max` has.
+        let dfr0 = IdAa64dfr0El1::from_bits(0x1030_5106);
+        let none = (IdAa64dfr1El1::new(), IdAa64dfr2El1::new());
+        let capabilities = Capabilities::from_id_registers(dfr0, none.0, none.1);
+        let expected =
+            Capabilities { breakpoints: 6, context_aware: 2, watchpoints: 4, ..Capabilities::default() };
+        assert_eq!(capabilities, expected);
+        let eddfr = Eddfr::from_bits(0x1030_5106);
+        assert_eq!(Capabilities::from_eddfr(eddfr, none.0, none.1), expected);
+    }
+
+    #[test]
+    fn more_pairs_than_a_bank_has_are_not_counted() {
+        let dfr0 = IdAa64dfr0El1::from_bits(0xf0f0_f00b);
+        for (dfr1, context_aware) in [(0x3f_3f_3f_00, 16), (0x0f_3f_3f_00, 16), (0x03_1f_1f_00, 4)] {
+            let dfr1 = IdAa64dfr1El1::from_bits(dfr1);
+            let capabilities = Capabilities::from_id_registers(dfr0, dfr1, IdAa64dfr2El1::new());
+            assert_eq!((capabilities.breakpoints, capabilities.watchpoints), (16, 16));
+            assert_eq!(capabilities.context_aware, context_aware);
+        }
+    }
+
+    #[test]
+    fn mismatches_are_keyed_on_bwe_alone() {
+        for (able, bwe, mismatch) in [(0, 0, false), (1, 0, false), (0, 1, true), (1, 2, true)] {
+            let dfr1 = IdAa64dfr1El1::from_bits(able << 40);
+            let dfr2 = IdAa64dfr2El1::from_bits(bwe << 4);
+            let capabilities = Capabilities::from_id_registers(IdAa64dfr0El1::new(), dfr1, dfr2);
+            assert_eq!(capabilities.mismatch, mismatch, "ABLE {able}, BWE {bwe}");
+        }
+    }
+
+    #[test]
+    fn the_zeroing_block_is_a_power_of_two_of_words() {
+        for (dczid, bytes) in [(4, 64), (0x14, 64), (0, 4), (9, 2048), (15, 2048)] {
+            assert_eq!(Capabilities::default().with_dczid(dczid).zeroing_block, bytes, "{dczid:#x}");
+        }
+    }
 }
