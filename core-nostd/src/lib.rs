@@ -26,6 +26,7 @@ pub mod aarch32;
 pub mod address;
 pub mod breakpoint;
 pub mod comparator;
+pub mod context;
 pub mod debugger;
 #[cfg(feature = "gdb")]
 pub mod gdb;
