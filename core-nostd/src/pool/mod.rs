@@ -16,6 +16,8 @@ pub use watchpoints::{Hit, ReservedWatchpoint, WatchpointPool};
 
 use core::fmt;
 
+use heapless::Vec;
+
 use crate::watchpoint::WatchpointError;
 
 /// Who reserved a request. Each owner releases its own.
@@ -133,5 +135,15 @@ impl<S> Holding<S> {
         let references = self.references;
         self.references = references.checked_add(1).ok_or(PoolError::TooManyReferences { references })?;
         Ok(())
+    }
+}
+
+/// Takes the element at `index` out, and puts the last one in its place. Unlike `swap_remove` it has no way
+/// to panic: with an index that is out of range it takes the last one out.
+fn take_out<T, const N: usize>(elements: &mut Vec<T, N, u8>, index: usize) {
+    if let Some(last) = elements.pop()
+        && let Some(place) = elements.get_mut(index)
+    {
+        *place = last;
     }
 }

@@ -4,7 +4,7 @@ use core::fmt;
 
 use heapless::Vec;
 
-use super::{Holding, Owner, PoolError, Slots};
+use super::{Holding, Owner, PoolError, Slots, take_out};
 use crate::address::{AddressRange, untag};
 use crate::comparator::{Capabilities, MAX_PAIRS, Pair};
 use crate::watchpoint::{Plan, Watchpoint, plan};
@@ -197,10 +197,8 @@ impl<const N: usize> WatchpointPool<N> {
     }
 
     fn remove(&mut self, index: usize) {
-        if index < self.requests.len() && index < self.holdings.len() {
-            self.requests.swap_remove(index);
-            self.holdings.swap_remove(index);
-        }
+        take_out(&mut self.requests, index);
+        take_out(&mut self.holdings, index);
     }
 
     fn used_slots(&self) -> Slots {

@@ -199,10 +199,8 @@ impl<const N: usize> SoftwareBreakpoints<N> {
     }
 
     fn remove_request(&mut self, index: usize) {
-        if index >= self.requests.len() {
-            return;
-        }
-        let address = self.requests.remove(index).address;
+        let Some(request) = take_out(&mut self.requests, index) else { return };
+        let address = request.address;
         if self.requests.iter().any(|request| request.address == address) {
             return;
         }
@@ -210,7 +208,7 @@ impl<const N: usize> SoftwareBreakpoints<N> {
             && let Some(place) = self.places.get_mut(index)
         {
             match place.state {
-                SiteState::Requested => _ = self.places.remove(index),
+                SiteState::Requested => _ = take_out(&mut self.places, index),
                 SiteState::Planted | SiteState::Unwanted => place.state = SiteState::Unwanted,
             }
         }
@@ -246,7 +244,7 @@ impl<const N: usize> SoftwareBreakpoints<N> {
             && let Some(place) = self.places.get_mut(index)
         {
             match place.state {
-                SiteState::Unwanted => _ = self.places.remove(index),
+                SiteState::Unwanted => _ = take_out(&mut self.places, index),
                 SiteState::Planted | SiteState::Requested => place.state = SiteState::Requested,
             }
         }
@@ -356,6 +354,19 @@ impl<const N: usize> SoftwareBreakpoints<N> {
             .take_while(move |place| range.is_some_and(|range| place.range().overlaps(range)))
             .filter(|place| place.state != SiteState::Requested)
     }
+}
+
+/// Takes the element at `index` out and closes the gap; like `remove`, but without a way to panic.
+fn take_out<T: Copy, const N: usize>(elements: &mut Vec<T, N>, index: usize) -> Option<T> {
+    let mut rest = elements.iter_mut().skip(index);
+    let mut gap = rest.next()?;
+    let taken = *gap;
+    for element in rest {
+        *gap = *element;
+        gap = element;
+    }
+    elements.pop();
+    Some(taken)
 }
 
 /// Copies `source`, the bytes from `from` on, into `target`, the bytes from `to` on, where they share
