@@ -4,7 +4,7 @@ mod common;
 
 use common::{Security, is_reserved, places, state_matches};
 use trapline_core::registers::{Dbgbcr, Dbgwcr, Uint};
-use trapline_core::scope::{ExceptionLevels, Scope, SecurityStates};
+use trapline_core::scope::{ExceptionLevels, Implementation, Scope, SecurityStates};
 
 fn rows() -> impl Iterator<Item = (u64, u64, u64, u64)> {
     (0..64).map(|row| (row >> 5 & 1, row >> 4 & 1, row >> 2 & 3, row & 3))
@@ -86,5 +86,45 @@ fn what_is_asked_for_is_what_matches() {
                 );
             }
         }
+    }
+}
+
+/// "CheckValidStateMatch": the part that depends on what is implemented, and what only the text of "Reserved
+/// DBGWCR<n>_EL1.{SSCE, SSC, HMC, PAC} values" adds, that without Secure state SSC 0b01 is reserved too.
+fn is_reserved_on(core: Implementation, hmc: u64, ssce: u64, ssc: u64, pxc: u64) -> bool {
+    let row = (hmc, ssc, pxc);
+    (ssce == 1 && !core.realms)
+        || ((hmc, ssce) == (0, 0) && ssc >= 0b10 && !core.secure)
+        || ((hmc, ssce) == (0, 0) && ssc == 0b01 && !core.secure)
+        || (!core.aarch32_el1 && (hmc, pxc) == (0, 0b00) && ssc != 0b11)
+        || (!core.el3 && !core.el2 && (hmc != 0 || ssc != 0b00))
+        || (!core.el3 && (ssc == 0b01 || ssc == 0b10) && row != (1, 0b01, 0b00))
+        || (!core.el3 && row == (1, 0b10, 0b00))
+        || (!core.el2 && row == (1, 0b11, 0b00))
+        || (!core.secure_el2
+            && (row == (0, 0b11, 0b00) || row == (1, 0b01, 0b00) || (ssc == 0b11 && pxc & 1 == 1)))
+}
+
+#[test]
+fn what_a_core_lacks_makes_rows_reserved() {
+    for bits in 0..64 {
+        let has = |bit: u32| bits & 1 << bit != 0;
+        let core = Implementation {
+            el2: has(0),
+            el3: has(1),
+            secure: has(2),
+            secure_el2: has(3),
+            realms: has(4),
+            aarch32_el1: has(5),
+        };
+        for (hmc, ssce, ssc, pxc) in rows() {
+            let Some(scope) = scope(hmc, ssce, ssc, pxc) else { continue };
+            let reserved = is_reserved_on(core, hmc, ssce, ssc, pxc);
+            assert_eq!(scope.is_valid_on(core), !reserved, "{scope} on {core:?}");
+        }
+        for scope in [Scope::EL0, Scope::EL1, Scope::EL1_AND_EL0] {
+            assert!(scope.is_valid_on(core), "{scope} on {core:?}");
+        }
+        assert_eq!(Scope::ALL.is_valid_on(core), core.el2 || core.el3);
     }
 }

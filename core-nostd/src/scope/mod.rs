@@ -5,6 +5,12 @@
 
 #![expect(clippy::unusual_byte_groupings, reason = "rows are grouped by field: HMC, SSCE, SSC, PxC")]
 
+mod implementation;
+mod sets;
+
+pub use implementation::Implementation;
+pub use sets::{ExceptionLevels, SecurityStates};
+
 use core::fmt;
 
 use crate::registers::{Dbgbcr, Dbgwcr, Uint};
@@ -13,8 +19,8 @@ use crate::registers::{Dbgbcr, Dbgwcr, Uint};
 /// watchpoint HMC, SSCE, SSC, and PAC encodings" (DDI 0487, "Execution conditions for which a
 /// breakpoint generates Breakpoint exceptions" and the same for watchpoints).
 ///
-/// Some rows need more of the core than others: those with SSCE need FEAT_RME, those that name Secure
-/// state need Secure state. [`Scope::EL0`], [`Scope::EL1`] and [`Scope::EL1_AND_EL0`] work on every core.
+/// Some rows need more of the core than others, see [`Scope::is_valid_on`]. [`Scope::EL0`], [`Scope::EL1`]
+/// and [`Scope::EL1_AND_EL0`] work on every core.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Scope {
     /// HMC\[5\] SSCE\[4\] SSC\[3:2\] PxC\[1:0\].
@@ -144,6 +150,24 @@ impl Scope {
         !self.hmc() && self.privilege().get() == 0 && self.ssc().get() != 0b11
     }
 
+    /// Whether the row is not reserved on a core like this (DDI 0487, "Reserved DBGBCR<n>_EL1.{SSCE, SSC, HMC,
+    /// PMC} values" and the same for watchpoints).
+    #[must_use]
+    pub const fn is_valid_on(self, core: Implementation) -> bool {
+        let (hmc, ssc, privilege) = (self.hmc(), self.ssc().get(), self.privilege().get());
+        let names_one_state = ssc == 0b01 || ssc == 0b10;
+        let non_secure_el2_alone = hmc && ssc == 0b01 && privilege == 0b00;
+        let secure_el2 = !hmc && ssc == 0b11;
+        let el2_without_el3 = ssc == 0b11 && privilege & 0b01 != 0;
+        !(self.ssce() && !core.realms
+            || !core.secure && !hmc && !self.ssce() && ssc != 0b00
+            || !core.aarch32_el1 && self.is_breakpoint_only()
+            || !core.el3 && !core.el2 && (hmc || ssc != 0b00)
+            || !core.el3 && names_one_state && !non_secure_el2_alone
+            || !core.el2 && hmc && ssc == 0b11 && privilege == 0b00
+            || !core.secure_el2 && (secure_el2 || non_secure_el2_alone || el2_without_el3))
+    }
+
     /// The exception levels that it matches at. For [`Scope::is_breakpoint_only`] rows, EL1 and EL0, of
     /// which only the modes named there match.
     #[must_use]
@@ -255,103 +279,6 @@ const fn covers(cells: u16, levels: ExceptionLevels, states: SecurityStates) -> 
         found |= SecurityStates::ROOT.0;
     }
     states.0 & !found == 0
-}
-
-/// A set of exception levels.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub struct ExceptionLevels(u8);
-
-impl ExceptionLevels {
-    /// EL0.
-    pub const EL0: Self = Self(1 << 0);
-    /// EL1.
-    pub const EL1: Self = Self(1 << 1);
-    /// EL2.
-    pub const EL2: Self = Self(1 << 2);
-    /// EL3.
-    pub const EL3: Self = Self(1 << 3);
-
-    /// These levels and `others`.
-    #[must_use]
-    pub const fn union(self, others: Self) -> Self {
-        Self(self.0 | others.0)
-    }
-
-    /// Whether all of `others` are among these.
-    #[must_use]
-    pub const fn contains(self, others: Self) -> bool {
-        self.0 & others.0 == others.0
-    }
-}
-
-/// A set of security states.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub struct SecurityStates(u8);
-
-impl SecurityStates {
-    /// Non-secure state.
-    pub const NON_SECURE: Self = Self(1 << 0);
-    /// Secure state.
-    pub const SECURE: Self = Self(1 << 1);
-    /// Realm state, FEAT_RME.
-    pub const REALM: Self = Self(1 << 2);
-    /// Root state, FEAT_RME: EL3's own.
-    pub const ROOT: Self = Self(1 << 3);
-    /// All states.
-    pub const ALL: Self = Self(0b1111);
-    /// All states that EL2, EL1 and EL0 can be in.
-    const NOT_ROOT: Self = Self(0b0111);
-
-    /// These states and `others`.
-    #[must_use]
-    pub const fn union(self, others: Self) -> Self {
-        Self(self.0 | others.0)
-    }
-
-    /// Whether all of `others` are among these.
-    #[must_use]
-    pub const fn contains(self, others: Self) -> bool {
-        self.0 & others.0 == others.0
-    }
-}
-
-fn write_set(f: &mut fmt::Formatter<'_>, set: u8, names: [&str; 4]) -> fmt::Result {
-    let mut first = true;
-    for (bit, name) in names.iter().enumerate().filter(|(bit, _)| set & 1 << bit != 0) {
-        if !first {
-            let last = u32::from(set) >> (bit + 1) == 0;
-            f.write_str(if last { " and " } else { ", " })?;
-        }
-        first = false;
-        f.write_str(name)?;
-    }
-    if first { f.write_str("none") } else { Ok(()) }
-}
-
-impl fmt::Display for ExceptionLevels {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write_set(f, self.0, ["EL0", "EL1", "EL2", "EL3"])
-    }
-}
-
-impl fmt::Debug for ExceptionLevels {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
-}
-
-impl fmt::Display for SecurityStates {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write_set(f, self.0, ["Non-secure", "Secure", "Realm", "Root"])
-    }
-}
-
-impl fmt::Debug for SecurityStates {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
 }
 
 /// As "EL0 and EL1" or "EL1 in Realm state".
