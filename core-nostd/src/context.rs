@@ -370,6 +370,37 @@ mod tests {
     }
 
     #[test]
+    fn what_others_link_to_is_armed_before_them() {
+        struct Order(Vec<DebugRegister>);
+
+        impl DebugRegisters for Order {
+            type Error = ();
+
+            fn read(&mut self, _: DebugRegister) -> Result<u64, ()> {
+                Ok(0)
+            }
+
+            fn write(&mut self, register: DebugRegister, value: u64) -> Result<(), ()> {
+                let control = matches!(register, DebugRegister::Dbgbcr(_) | DebugRegister::Dbgwcr(_));
+                if control && value & 1 != 0 {
+                    self.0.push(register);
+                }
+                Ok(())
+            }
+
+            fn synchronize(&mut self) -> Result<(), ()> {
+                Ok(())
+            }
+        }
+
+        let mut order = Order(Vec::new());
+        context(0x1000, true).restore(&mut order, &CAPABILITIES).unwrap();
+        let breakpoints = [5, 3, 2, 1, 0].map(DebugRegister::Dbgbcr);
+        let watchpoints = [0, 1, 2, 3].map(DebugRegister::Dbgwcr);
+        assert!(order.0.into_iter().eq(breakpoints.into_iter().chain(watchpoints)));
+    }
+
+    #[test]
     fn a_switch_that_fails_half_way_leaves_debug_exceptions_off() {
         let (first, second) = (context(0x1000, false), context(0x2000, true));
         for writes in 1.. {

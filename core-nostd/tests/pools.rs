@@ -339,6 +339,23 @@ fn what_only_the_wider_comparator_saw_is_spurious() {
     }
 }
 
+#[test]
+fn a_hit_in_the_block_comes_before_a_spurious_one_that_is_nearer() {
+    let mut pool = watchpoints();
+    // Its comparator watches 0x1000 to 0x10ff.
+    let wide = watch(0x1070, 0x20, Access::Write).covered();
+    let in_block = watch(0x10f8, 4, Access::Write);
+    for request in [wide, in_block] {
+        pool.reserve(request, Owner::DEBUGGER).unwrap();
+    }
+    assert!(wide.range().distance(0x10c0) < in_block.range().distance(0x10c0));
+    let hit = pool.lookup(0x10c0, Some(true), BLOCK).unwrap();
+    assert_eq!((hit.watchpoint, hit.spurious, hit.slots), (in_block, false, Slots::first(2)));
+    pool.release(&in_block, Owner::DEBUGGER).unwrap();
+    let hit = pool.lookup(0x10c0, Some(true), BLOCK).unwrap();
+    assert_eq!((hit.watchpoint, hit.spurious, hit.slots), (wide, true, Slots::one(0)));
+}
+
 #[derive(Clone, Debug)]
 enum Change {
     Reserve(u64, u64, usize, u8),

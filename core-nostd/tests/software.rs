@@ -182,6 +182,19 @@ fn aliases_of_one_place_share_it() {
 }
 
 #[test]
+fn what_is_planted_already_keeps_its_original() {
+    let mut table = Table::new(BreakInstruction::Brk);
+    let place = PhysicalAddress(0x1000);
+    table.insert(place, 0x1000, A64, Owner::DEBUGGER).unwrap();
+    table.planted(place, &[1, 2, 3, 4]);
+    table.planted(place, &[5, 6, 7, 8]);
+    table.remove(0x1000, None, Owner::DEBUGGER).unwrap();
+    table.planted(place, &[5, 6, 7, 8]);
+    let site = table.at(place).unwrap();
+    assert_eq!((site.state, site.original), (SiteState::Unwanted, InstructionBytes::new(A64, &[1, 2, 3, 4])));
+}
+
+#[test]
 fn instructions_of_different_sets_cannot_overlap() {
     let mut table = Table::new(BreakInstruction::Brk);
     table.insert(PhysicalAddress(0x1000), 0x1000, A32, Owner::DEBUGGER).unwrap();

@@ -226,13 +226,14 @@ impl<const N: usize> SoftwareBreakpoints<N> {
             .map(|place| self.site(place))
     }
 
-    /// The breakpoint instruction was written at `address`, over `original`.
+    /// The breakpoint instruction of a [`SiteState::Requested`] place was written at `address`, over
+    /// `original`.
     pub fn planted(&mut self, address: PhysicalAddress, original: &[u8]) {
-        if let Some(place) = self.place_mut(address) {
+        if let Some(place) = self.place_mut(address)
+            && place.state == SiteState::Requested
+        {
             place.original = InstructionBytes::new(place.instruction, original);
-            if place.state == SiteState::Requested {
-                place.state = SiteState::Planted;
-            }
+            place.state = SiteState::Planted;
         }
     }
 
@@ -325,7 +326,7 @@ impl<const N: usize> SoftwareBreakpoints<N> {
     /// Takes `bytes`, which were written to `address` but for what [`SoftwareBreakpoints::hide_write`]
     /// hid, as the original bytes wherever a breakpoint instruction is planted.
     pub fn record_write(&mut self, address: PhysicalAddress, bytes: &[u8]) {
-        for place in self.places.iter_mut().filter(|place| place.state != SiteState::Requested) {
+        for place in &mut self.places {
             overlay(address, bytes, place.address, place.original.as_mut_slice());
         }
     }
