@@ -6,8 +6,7 @@
 //! EL2, a probe's memory accesses, or an array in a test.
 
 use crate::comparator::{Bank, Capabilities, MAX_PAIRS};
-use crate::registers::{Dbgbcr, Dbgwcr, MdcrEl2, MdscrEl1, OslarEl1, OslsrEl1};
-use crate::target::SystemRegister;
+use crate::registers::{Dbgbcr, Dbgwcr, MdcrEl2, MdscrEl1, OslarEl1, OslsrEl1, SystemRegister};
 
 /// A debug register of a core.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
