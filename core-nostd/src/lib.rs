@@ -4,10 +4,12 @@
 //! down only:
 //!
 //! 1. **The model**, pure and mostly `const`: [`registers`] are bit layouts and nothing else; [`scope`],
-//!    [`breakpoint`], [`watchpoint`] and [`syndrome`] give them meaning.
+//!    [`breakpoint`], [`watchpoint`] and [`syndrome`] give them meaning, [`m_profile`] is the same for
+//!    Cortex-M.
 //! 2. **The parts of a debugger**: [`pool`] (which comparator serves which request), [`software`]
-//!    (planted instructions), [`injection`] (exceptions that are the guest's own), [`stepping`] (what a
-//!    step must not disturb), [`translation`] (stage 1 walks), [`stop`] (whose stop is it).
+//!    (planted instructions), [`context`] (debug registers, saved and restored), [`injection`]
+//!    (exceptions that are the guest's own), [`stepping`] (what a step must not disturb),
+//!    [`translation`] (stage 1 walks), [`stop`] (whose stop is it).
 //! 3. **The debugger**: [`target`] is what a backend implements, [`debugger`] the engine over it, and
 //!    `gdb` (feature `gdb`) the server over the engine.
 //!

@@ -11,8 +11,10 @@ use trapline_core::breakpoint::{Breakpoint, Instruction};
 use trapline_core::comparator::{Bank, Capabilities, Pair};
 use trapline_core::pool::{BreakpointPool, Owner, PoolError, Slots, WatchpointPool};
 use trapline_core::scope::Scope;
-use trapline_core::software::{COMMENT, Restore, SiteState, SoftwareBreakpoints, break_bytes};
-use trapline_core::target::BreakInstruction;
+use trapline_core::software::{
+    BreakInstruction, COMMENT, Restore, SiteState, SoftwareBreakpoints, break_bytes,
+};
+
 use trapline_core::watchpoint::{Access, MAX_PIECE, Watchpoint, plan};
 
 const CAPABILITIES: Capabilities =

@@ -4,8 +4,9 @@ use proptest::prelude::*;
 use trapline_core::address::PhysicalAddress;
 use trapline_core::breakpoint::Instruction::{self, A32, A64, T32};
 use trapline_core::pool::Owner;
-use trapline_core::software::{InstructionBytes, Restore, SiteState, SoftwareBreakpoints, SoftwareError};
-use trapline_core::target::BreakInstruction;
+use trapline_core::software::{
+    BreakInstruction, InstructionBytes, Restore, SiteState, SoftwareBreakpoints, SoftwareError,
+};
 
 type Table = SoftwareBreakpoints<8>;
 

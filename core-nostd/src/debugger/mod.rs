@@ -2,7 +2,7 @@
 //!
 //! A [`Debugger`] owns a [`Target`] and what is to be trapped on it. It is driven from two sides: a
 //! client (the gdb server, a command line) inserts, removes, resumes and interrupts; the backend hands in
-//! every [`Event`] of a core by [`Debugger::on_event`]. The engine then decides on the spot, on the
+//! every [`crate::target::Event`] of a core by [`Debugger::on_event`]. The engine then decides on the spot, on the
 //! thread or in the exception handler that the event arrived on: step on, run on, give the exception back
 //! to the guest, or stop all cores.
 //!

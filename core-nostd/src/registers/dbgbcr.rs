@@ -4,7 +4,7 @@ use bitfield_struct::bitfield;
 
 use super::Uint;
 
-/// `DBGBCR<n>_EL1`, Debug Breakpoint Control Register (DDI 0487, "DBGBCR<n>_EL1, Debug Breakpoint
+/// `DBGBCR<n>_EL1`, Debug Breakpoint Control Register (DDI 0487, "DBGBCR\<n\>_EL1, Debug Breakpoint
 /// Control Registers").
 ///
 /// The external register, at 0x408 + 16 × n of the debug registers, has the same layout.

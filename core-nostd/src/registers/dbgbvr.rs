@@ -2,7 +2,7 @@
 
 use crate::address::untag;
 
-/// `DBGBVR<n>_EL1`, Debug Breakpoint Value Register (DDI 0487, "DBGBVR<n>_EL1, Debug Breakpoint Value
+/// `DBGBVR<n>_EL1`, Debug Breakpoint Value Register (DDI 0487, "DBGBVR\<n\>_EL1, Debug Breakpoint Value
 /// Registers"). How it is read depends on `DBGBCR<n>_EL1.BT`.
 ///
 /// The external register is at 0x400 + 16 × n of the debug registers.

@@ -4,7 +4,7 @@ use bitfield_struct::bitfield;
 
 use super::Uint;
 
-/// `DBGWCR<n>_EL1`, Debug Watchpoint Control Register (DDI 0487, "DBGWCR<n>_EL1, Debug Watchpoint
+/// `DBGWCR<n>_EL1`, Debug Watchpoint Control Register (DDI 0487, "DBGWCR\<n\>_EL1, Debug Watchpoint
 /// Control Registers").
 ///
 /// The external register, at 0x808 + 16 × n of the debug registers, has the same layout.

@@ -2,7 +2,7 @@
 
 use crate::address::untag;
 
-/// `DBGWVR<n>_EL1`, Debug Watchpoint Value Register (DDI 0487, "DBGWVR<n>_EL1, Debug Watchpoint Value
+/// `DBGWVR<n>_EL1`, Debug Watchpoint Value Register (DDI 0487, "DBGWVR\<n\>_EL1, Debug Watchpoint Value
 /// Registers"): a data address.
 ///
 /// The external register is at 0x800 + 16 × n of the debug registers.

@@ -150,7 +150,7 @@ impl Scope {
         !self.hmc() && self.privilege().get() == 0 && self.ssc().get() != 0b11
     }
 
-    /// Whether the row is not reserved on a core like this (DDI 0487, "Reserved DBGBCR<n>_EL1.{SSCE, SSC, HMC,
+    /// Whether the row is not reserved on a core like this (DDI 0487, "Reserved DBGBCR\<n\>_EL1.{SSCE, SSC, HMC,
     /// PMC} values" and the same for watchpoints).
     #[must_use]
     pub const fn is_valid_on(self, core: Implementation) -> bool {

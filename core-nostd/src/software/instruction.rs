@@ -1,7 +1,6 @@
 //! The instructions that stop a core.
 
 use crate::breakpoint::Instruction;
-use crate::target::BreakInstruction;
 
 /// The comment (immediate) of the breakpoint instructions that this crate plants: "TL".
 ///
@@ -11,6 +10,16 @@ use crate::target::BreakInstruction;
 /// debug trap use 0xf000 to 0xf0ff; Apple's pointer authentication 0xc470 to 0xc473; semihosting
 /// `HLT #0xf000` and T32 `BKPT #0xab`. T32 has room for the low 8 bits, 0x4c, only.
 pub const COMMENT: u16 = 0x544c;
+
+/// Which instruction stops a core when it is planted.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum BreakInstruction {
+    /// `BRK`, a debug exception: for KVM and EL2, which route debug exceptions to themselves.
+    Brk,
+    /// `HLT`, entry to Debug state: for a probe.
+    Hlt,
+}
 
 /// An instruction as it stands in memory, 2 or 4 bytes; of a 4-byte T32 instruction, the first 2.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]

@@ -2,10 +2,10 @@
 //!
 //! [`SoftwareBreakpoints`] is bookkeeping only: it says which bytes belong where, and what to do about
 //! what is found there. Whoever uses it reads and writes memory, at resume and only where
-//! [`SoftwareBreakpoints::pending`] says so.
+//! [`SoftwareBreakpoints::next_pending`] says so.
 
 mod instruction;
 mod table;
 
-pub use instruction::{COMMENT, InstructionBytes, break_bytes};
+pub use instruction::{BreakInstruction, COMMENT, InstructionBytes, break_bytes};
 pub use table::{Restore, Site, SiteState, SoftwareBreakpoint, SoftwareBreakpoints, SoftwareError};

@@ -4,11 +4,10 @@ use core::fmt;
 
 use heapless::Vec;
 
-use super::{COMMENT, InstructionBytes, break_bytes};
+use super::{BreakInstruction, COMMENT, InstructionBytes, break_bytes};
 use crate::address::{AddressRange, PhysicalAddress};
 use crate::breakpoint::Instruction;
 use crate::pool::Owner;
-use crate::target::BreakInstruction;
 
 /// The software breakpoints of a target: at most `N` requests at at most `N` places.
 ///

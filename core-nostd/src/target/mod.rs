@@ -8,6 +8,7 @@
 //! on) and [`TargetError::Lost`] (the target or the way to it is gone).
 
 pub use crate::registers::{Register, SystemRegister};
+pub use crate::software::BreakInstruction;
 
 use core::fmt;
 
@@ -99,16 +100,6 @@ impl Arming {
     pub fn is_disarmed(&self) -> bool {
         !self.software_breakpoints && self.bank.is_disarmed()
     }
-}
-
-/// The instruction that stops a core for this backend when it is planted in A64 code.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub enum BreakInstruction {
-    /// `BRK`, a debug exception: for KVM and EL2, which route debug exceptions to themselves.
-    Brk,
-    /// `HLT`, entry to Debug state: for a probe.
-    Hlt,
 }
 
 /// Programming of the debug hardware.
