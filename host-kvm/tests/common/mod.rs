@@ -87,20 +87,28 @@ impl Write for Output {
     }
 }
 
-/// Switches the first vCPU's MMU on, with RAM and the page tables' own gigabyte mapped to themselves as
-/// Normal write-back memory (DDI 0487, "VMSAv8-64 descriptor formats"): 39-bit addresses, 4 KiB granule,
-/// so that level 1 maps 1 GiB a descriptor. Floating point is on as well.
+/// Switches the first vCPU's MMU on, with every address mapped to itself: the first gigabyte as Device
+/// memory, RAM's as Normal write-back memory (DDI 0487, "VMSAv8-64 descriptor formats"): 39-bit addresses,
+/// 4 KiB granule, so that level 1 maps 1 GiB a descriptor. Floating point is on as well.
 pub(crate) fn map_memory(machine: &mut Machine) {
     const TABLE: u64 = 0x401f_f000;
     const BLOCK: u64 = 1;
     const INNER_SHAREABLE: u64 = 3 << 8;
     const ACCESS_FLAG: u64 = 1 << 10;
-    let descriptor = 0x4000_0000 | ACCESS_FLAG | INNER_SHAREABLE | BLOCK;
+    const DEVICE: u64 = 1 << 2;
+    const NEVER_EXECUTE: u64 = 3 << 53;
     let memory = machine.memory().clone();
-    GuestMemory::write(&*memory, PhysicalAddress(TABLE + 8), &descriptor.to_le_bytes()).unwrap();
+    for (index, descriptor) in [
+        (0, NEVER_EXECUTE | ACCESS_FLAG | DEVICE | BLOCK),
+        (1, 0x4000_0000 | ACCESS_FLAG | INNER_SHAREABLE | BLOCK),
+    ] {
+        let entry = PhysicalAddress(TABLE + 8 * index);
+        GuestMemory::write(&*memory, entry, &descriptor.to_le_bytes()).unwrap();
+    }
     let vcpu = &mut machine.vcpus_mut()[0];
     let mut set = |register, value| vcpu.write(id(Register::System(register)), value).unwrap();
-    set(SystemRegister::MAIR_EL1, 0xff);
+    // Attribute 0: Normal, write-back; attribute 1: Device-nGnRnE.
+    set(SystemRegister::MAIR_EL1, 0x00ff);
     // T0SZ 25; inner and outer write-back, inner shareable; EPD1; 40 bits of output.
     set(SystemRegister::TCR_EL1, 25 | 1 << 8 | 1 << 10 | 3 << 12 | 1 << 23 | 2 << 32);
     set(SystemRegister::TTBR0_EL1, TABLE);
