@@ -3,9 +3,8 @@
 use core::fmt;
 
 use crate::address::PhysicalAddress;
-use crate::registers::{SctlrEl1, Tcr2El1, TcrEl1, Ttbr};
-use crate::target::{CoreId, Memory, Refusal, SystemRegister, Target, TargetError, TargetResult};
-use crate::translation::{Regime, TableMemory, Translation, TranslationError, aarch32, translate};
+use crate::target::{CoreId, Memory, Target, TargetError, TargetResult};
+use crate::translation::{TableMemory, Translation, TranslationError};
 
 use super::Debugger;
 
@@ -57,38 +56,6 @@ impl<E> AccessError<E> {
     }
 }
 
-/// The translation regimes of cores while they are halted.
-#[derive(Debug, Default)]
-pub(super) struct RegimeCache {
-    /// ID registers, which never change.
-    identification: Option<Identification>,
-    /// The regime of the core that was last asked about.
-    current: Option<(CoreId, CoreRegime)>,
-}
-
-impl RegimeCache {
-    /// Forgets what may have changed: cores have run, or registers have been written.
-    pub(super) fn forget(&mut self) {
-        self.current = None;
-    }
-}
-
-/// The translation regime of EL1 and EL0.
-#[derive(Clone, Copy, Debug)]
-enum CoreRegime {
-    AArch64(Regime),
-    AArch32(aarch32::Regime),
-}
-
-/// The ID registers that a regime depends on.
-#[derive(Clone, Copy, Debug)]
-struct Identification {
-    mmfr0: u64,
-    mmfr1: u64,
-    mmfr2: u64,
-    has_tcr2: bool,
-}
-
 /// Tables in the target's physical memory.
 struct Tables<'a, T>(&'a mut T);
 
@@ -107,15 +74,17 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize> Debugger<T, CORES, SO
     /// [`AccessError`].
     pub fn translate(&mut self, core: CoreId, address: u64) -> Result<Translation, AccessError<T::Error>> {
         let regime = self.regime(core)?;
-        let mut tables = Tables(&mut self.target);
-        match &regime {
-            CoreRegime::AArch64(regime) => translate(regime, address, &mut tables),
-            CoreRegime::AArch32(regime) => match u32::try_from(address) {
-                Ok(address) => aarch32::translate(regime, address, &mut tables),
-                Err(_) => Err(TranslationError::OutOfRange { address, level: 1 }),
-            },
-        }
-        .map_err(AccessError::Translation)
+        regime.translate(address, &mut Tables(&mut self.target)).map_err(AccessError::Translation)
+    }
+
+    /// As [`Self::translate`], for the code that a core is about to execute; see [`Self::code_regime`].
+    pub(super) fn translate_code(
+        &mut self,
+        core: CoreId,
+        address: u64,
+    ) -> Result<Translation, AccessError<T::Error>> {
+        let regime = self.code_regime(core, address)?;
+        regime.translate(address, &mut Tables(&mut self.target)).map_err(AccessError::Translation)
     }
 
     /// Reads virtual memory as a halted core sees it, with what stands under planted break instructions.
@@ -130,9 +99,32 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize> Debugger<T, CORES, SO
         address: u64,
         buffer: &mut [u8],
     ) -> Result<usize, AccessError<T::Error>> {
+        self.read_through(Self::translate, core, address, buffer)
+    }
+
+    /// As [`Self::read_virtual`], for the code that a core is about to execute.
+    pub(super) fn read_code(
+        &mut self,
+        core: CoreId,
+        address: u64,
+        buffer: &mut [u8],
+    ) -> Result<usize, AccessError<T::Error>> {
+        self.read_through(Self::translate_code, core, address, buffer)
+    }
+
+    fn read_through(
+        &mut self,
+        translate: impl Fn(&mut Self, CoreId, u64) -> Result<Translation, AccessError<T::Error>>,
+        core: CoreId,
+        address: u64,
+        buffer: &mut [u8],
+    ) -> Result<usize, AccessError<T::Error>> {
         let mut done = 0;
         while let Some(rest) = buffer.get_mut(done..).filter(|rest| !rest.is_empty()) {
-            match self.read_within_page(core, address.wrapping_add(done as u64), rest) {
+            let address = address.wrapping_add(done as u64);
+            let part = translate(self, core, address)
+                .and_then(|translation| self.read_within_page(&translation, address, rest));
+            match part {
                 Ok(count) => done += count,
                 Err(error) if done == 0 => return Err(error),
                 Err(error) => match error.into_lost() {
@@ -201,96 +193,18 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize> Debugger<T, CORES, SO
         Ok(())
     }
 
-    /// Reads the part of `buffer` that lies in the page of `address`, and says how long it is.
+    /// Reads the part of `buffer` that lies in the page of `address`, and says how long that part is.
     fn read_within_page(
         &mut self,
-        core: CoreId,
+        translation: &Translation,
         address: u64,
         buffer: &mut [u8],
     ) -> Result<usize, AccessError<T::Error>> {
-        let translation = self.translate(core, address)?;
-        let count = within(&translation, address, buffer.len());
+        let count = within(translation, address, buffer.len());
         let part = buffer.get_mut(..count).unwrap_or_default();
         self.target.read_memory(translation.physical, part)?;
         self.software.mask_read(translation.physical, part);
         Ok(count)
-    }
-
-    fn regime(&mut self, core: CoreId) -> TargetResult<CoreRegime, T> {
-        if let Some((known, regime)) = self.regimes.current
-            && known == core
-        {
-            return Ok(regime);
-        }
-        let regime = if self.target.el1_uses_aarch32(core)? {
-            CoreRegime::AArch32(self.regime_aarch32(core)?)
-        } else {
-            CoreRegime::AArch64(self.regime_aarch64(core)?)
-        };
-        self.regimes.current = Some((core, regime));
-        Ok(regime)
-    }
-
-    fn regime_aarch32(&mut self, core: CoreId) -> TargetResult<aarch32::Regime, T> {
-        Ok(aarch32::Regime {
-            sctlr: SctlrEl1::from(self.read_system(core, SystemRegister::SCTLR_EL1)?),
-            ttbcr: self.read_system(core, SystemRegister::TCR_EL1)?,
-            ttbr0: self.read_system(core, SystemRegister::TTBR0_EL1)?,
-            ttbr1: self.read_system(core, SystemRegister::TTBR1_EL1)?,
-            dacr: self.read_system(core, SystemRegister::DACR32_EL2)? as u32,
-        })
-    }
-
-    fn regime_aarch64(&mut self, core: CoreId) -> TargetResult<Regime, T> {
-        let identification = self.identification(core)?;
-        let tcr2_el1 = match identification.has_tcr2 {
-            true => Tcr2El1::from(self.read_system(core, SystemRegister::TCR2_EL1)?),
-            false => Tcr2El1::default(),
-        };
-        let mut regime = Regime {
-            sctlr_el1: SctlrEl1::from(self.read_system(core, SystemRegister::SCTLR_EL1)?),
-            tcr_el1: TcrEl1::from(self.read_system(core, SystemRegister::TCR_EL1)?),
-            tcr2_el1,
-            ttbr0_el1: Ttbr::from(self.read_system(core, SystemRegister::TTBR0_EL1)?),
-            ttbr1_el1: Ttbr::from(self.read_system(core, SystemRegister::TTBR1_EL1)?),
-            pir_el1: 0,
-            pire0_el1: 0,
-            id_aa64mmfr0_el1: identification.mmfr0,
-            id_aa64mmfr1_el1: identification.mmfr1,
-            id_aa64mmfr2_el1: identification.mmfr2,
-        };
-        if tcr2_el1.pie() {
-            regime.pir_el1 = self.read_system(core, SystemRegister::PIR_EL1)?;
-            regime.pire0_el1 = self.read_system(core, SystemRegister::PIRE0_EL1)?;
-        }
-        Ok(regime)
-    }
-
-    fn identification(&mut self, core: CoreId) -> TargetResult<Identification, T> {
-        if let Some(identification) = self.regimes.identification {
-            return Ok(identification);
-        }
-        let identification = Identification {
-            mmfr0: self.read_identification(core, SystemRegister::ID_AA64MMFR0_EL1)?,
-            mmfr1: self.read_identification(core, SystemRegister::ID_AA64MMFR1_EL1)?,
-            mmfr2: self.read_identification(core, SystemRegister::ID_AA64MMFR2_EL1)?,
-            // TCRX, bits [3:0].
-            has_tcr2: self.read_identification(core, SystemRegister::ID_AA64MMFR3_EL1)? & 0xf != 0,
-        };
-        self.regimes.identification = Some(identification);
-        Ok(identification)
-    }
-
-    /// Reads an ID register; one that the target does not have reads as zero, "not implemented".
-    pub(super) fn read_identification(
-        &mut self,
-        core: CoreId,
-        register: SystemRegister,
-    ) -> TargetResult<u64, T> {
-        match self.read_system(core, register) {
-            Err(TargetError::Refused(Refusal::NoSuchRegister(_))) => Ok(0),
-            result => result,
-        }
     }
 }
 

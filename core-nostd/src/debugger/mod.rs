@@ -2,9 +2,9 @@
 //!
 //! A [`Debugger`] owns a [`Target`] and what is to be trapped on it. It is driven from two sides: a
 //! client (the gdb server, a command line) inserts, removes, resumes and interrupts; the backend hands in
-//! every [`crate::target::Event`] of a core by [`Debugger::on_event`]. The engine then decides on the spot, on the
-//! thread or in the exception handler that the event arrived on: step on, run on, give the exception back
-//! to the guest, or stop all cores.
+//! every [`crate::target::Event`] of a core by [`Debugger::on_event`]. The engine then decides on the spot,
+//! on the thread or in the exception handler that the event arrived on: step on, run on, give the exception
+//! back to the guest, or stop all cores.
 //!
 //! Changes are lazy: [`Debugger::insert`] plans and reserves, and the hardware and the target's memory
 //! are touched at the next resume, only where something changed.
@@ -15,6 +15,7 @@
 //! | `arming` | from what is reserved to what stands in the comparators |
 //! | `planting` | break instructions into and out of memory |
 //! | `memory` | virtual memory through the guest's own tables |
+//! | `regime` | the registers that rule these tables |
 //! | `resume` | actions, and stepping over what is armed |
 //! | `quiet` | steps that interrupts do not disturb |
 //! | `event` | from an event to a verdict |
@@ -26,6 +27,7 @@ mod injection;
 mod memory;
 mod planting;
 mod quiet;
+mod regime;
 mod request;
 mod resume;
 
@@ -46,7 +48,7 @@ use crate::stop::{Stop, StopReason};
 use crate::target::{CoreId, CoreState, Refusal, Register, SystemRegister, Target, TargetResult};
 
 use arming::Committed;
-use memory::RegimeCache;
+use regime::{CoreRegime, RegimeCache};
 use resume::Run;
 
 /// The debugger of one target with at most `CORES` cores and `SOFTWARE` software breakpoints.
@@ -77,6 +79,8 @@ struct Core {
     action: Option<Action>,
     /// What stands in its comparators.
     committed: Committed,
+    /// The translation regime when code was last looked up.
+    regime: Option<CoreRegime>,
     /// The stop that the client has been told of and that must not fire again when the core runs on.
     seen: Option<Seen>,
 }
@@ -193,6 +197,7 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize> Debugger<T, CORES, SO
     pub fn write_register(&mut self, core: CoreId, register: Register, value: u64) -> TargetResult<(), T> {
         // The write may change how addresses are translated.
         self.regimes.forget();
+        self.core(core)?.regime = None;
         self.target.write_register(core, register, value)
     }
 

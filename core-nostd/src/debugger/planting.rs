@@ -32,7 +32,7 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize> Debugger<T, CORES, SO
         if self.software.is_empty() {
             return false;
         }
-        let Ok(translation) = self.translate(core, address) else { return false };
+        let Ok(translation) = self.translate_code(core, address) else { return false };
         self.software.at(translation.physical).is_some_and(|site| site.state != SiteState::Requested)
     }
 

@@ -61,9 +61,9 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize> Debugger<T, CORES, SO
     /// Puts right what a quiet step left in the registers of a core, which has halted during it or at
     /// its end.
     pub(super) fn end_quiet(&mut self, core: CoreId, step: &Step) -> TargetResult<(), T> {
-        let Some(quiet) = step.quiet else { return Ok(()) };
-        let pc = self.target.read_register(core, Register::Pc)?;
+        let Some(quiet) = step.quiet.filter(QuietStep::masks_anything) else { return Ok(()) };
         let pstate = Pstate::from(self.target.read_register(core, Register::Pstate)?);
+        let pc = if quiet.needs_pc(pstate) { self.target.read_register(core, Register::Pc)? } else { 0 };
         let sources = ExceptionSources::of(pstate).filter(|_| quiet.needs_exception_registers(pc, pstate));
         let exception = match sources {
             Some(sources) => Some(ExceptionRegisters {
@@ -84,7 +84,7 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize> Debugger<T, CORES, SO
     /// be read there. The second half is 0 where a page without a successor ends behind a T32 instruction.
     fn fetch(&mut self, core: CoreId, address: u64, set: Instruction) -> Option<u32> {
         let mut word = [0; 4];
-        match self.read_virtual(core, address, &mut word) {
+        match self.read_code(core, address, &mut word) {
             Ok(4) => Some(u32::from_le_bytes(word)),
             Ok(2) if set == Instruction::T32 => {
                 let [low, high, ..] = word;

@@ -198,10 +198,10 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize> Debugger<T, CORES, SO
     /// Goes on after a completed step.
     pub(super) fn after_step(&mut self, core: CoreId, goal: Goal) -> TargetResult<Outcome, T> {
         let was_alone = self.alone.take_if(|alone| *alone == core).is_some();
-        let pc = self.target.read_register(core, Register::Pc)?;
         match goal {
             Goal::Report => return self.stop_all(core, StopReason::Step, Slots::NONE),
             Goal::Range { start, end } => {
+                let pc = self.target.read_register(core, Register::Pc)?;
                 if !(start..end).contains(&pc) {
                     return self.stop_all(core, StopReason::Step, Slots::NONE);
                 }

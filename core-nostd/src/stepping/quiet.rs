@@ -83,22 +83,44 @@ impl QuietStep {
         matches!(self.effect, Effect::Wait)
     }
 
+    /// Whether the step added masks at all. If not there is nothing to put right, and [`QuietStep::end`]
+    /// need not be asked.
+    #[must_use]
+    pub const fn masks_anything(&self) -> bool {
+        self.added != 0
+    }
+
+    /// Whether [`QuietStep::end`] needs the PC of a core that now has this PSTATE. Otherwise any will do:
+    /// it is not read for nothing.
+    #[must_use]
+    pub const fn needs_pc(&self, pstate: Pstate) -> bool {
+        let ordinary = matches!(self.effect, Effect::Ordinary | Effect::Wait | Effect::ErrorBarrier);
+        self.added != 0 && (!ordinary || Self::may_be_at_vector(pstate))
+    }
+
     /// Whether the core, now with this PC and PSTATE, may have taken an exception to EL1, so that
     /// [`QuietStep::end`] needs [`ExceptionRegisters`]. They are not read for nothing.
     #[must_use]
     pub const fn needs_exception_registers(&self, pc: u64, pstate: Pstate) -> bool {
-        if self.added == 0 {
+        if self.added == 0 || !Self::may_be_at_vector(pstate) {
             return false;
         }
         if pstate.is_aarch32() {
-            // Eight vectors of 4 bytes, but for reset and Hyp Call; all of them mask I.
-            return ExceptionSources::of(pstate).is_some()
-                && pstate.i()
-                && pc & 0x3 == 0
-                && !matches!(pc & 0x1f, 0x00 | 0x14);
+            // Eight vectors of 4 bytes, but for reset and Hyp Call.
+            return pc & 0x3 == 0 && !matches!(pc & 0x1f, 0x00 | 0x14);
         }
-        // An exception masks D, A, I and F, and the vectors are 0x80 bytes apart.
-        matches!(pstate.mode(), Mode::El1h) && pstate.daif() == Pstate::DAIF && pc.trailing_zeros() >= 7
+        // The vectors are 0x80 bytes apart.
+        pc.trailing_zeros() >= 7
+    }
+
+    /// Whether an exception to EL1 leaves a PSTATE like this one: it masks D, A, I and F, or at least I
+    /// where EL1 uses AArch32.
+    const fn may_be_at_vector(pstate: Pstate) -> bool {
+        if pstate.is_aarch32() {
+            ExceptionSources::of(pstate).is_some() && pstate.i()
+        } else {
+            matches!(pstate.mode(), Mode::El1h) && pstate.daif() == Pstate::DAIF
+        }
     }
 
     /// What is to be put right after the step, or after a stop that came before the instruction was
