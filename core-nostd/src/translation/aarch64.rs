@@ -283,7 +283,11 @@ impl Format {
     }
 
     const fn start_level(&self) -> i8 {
-        3 - ((self.input_bits - 1 - self.granule_bits) / self.stride()) as i8
+        // The stride is never 0; saying so here leaves no division that could panic.
+        match (self.input_bits - 1 - self.granule_bits).checked_div(self.stride()) {
+            Some(levels_above) => 3 - levels_above as i8,
+            None => 3,
+        }
     }
 
     /// log2 of what one entry of a level maps.
