@@ -152,10 +152,11 @@ macro_rules! modes {
         /// state or the mode of AArch32 state.
         #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
         #[cfg_attr(feature = "defmt", derive(defmt::Format))]
+        #[repr(u8)]
         pub enum Mode {
-            $($(#[$doc])* $name,)*
+            $($(#[$doc])* $name = $bits,)*
             /// An encoding without a meaning; only its bits \[4:0\] count.
-            Reserved(u8),
+            Reserved(u8) = 0x20,
         }
 
         impl Mode {

@@ -8,11 +8,12 @@ macro_rules! classes {
         /// among them).
         #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
         #[cfg_attr(feature = "defmt", derive(defmt::Format))]
+        #[repr(u8)]
         #[non_exhaustive]
         pub enum ExceptionClass {
-            $($(#[$doc])* $name,)*
+            $($(#[$doc])* $name = $bits,)*
             /// A class that has no meaning yet; bits \[5:0\] count.
-            Reserved(u8),
+            Reserved(u8) = 0x40,
         }
 
         impl ExceptionClass {
@@ -35,14 +36,12 @@ macro_rules! classes {
             }
         }
 
-        impl fmt::Display for ExceptionClass {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                match self {
-                    $(Self::$name => f.write_str($text),)*
-                    Self::Reserved(bits) => write!(f, "exception of reserved class {bits:#04x}"),
-                }
-            }
-        }
+        /// Names by EC; empty where it has no meaning.
+        const NAMES: [&str; 64] = {
+            let mut names = [""; 64];
+            $(names[$bits] = $text;)*
+            names
+        };
     };
 }
 
@@ -147,6 +146,15 @@ classes! {
     Profiling = 0x3d, "profiling exception";
 }
 
+impl fmt::Display for ExceptionClass {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self, NAMES.get(usize::from(self.into_bits()))) {
+            (Self::Reserved(bits), _) => write!(f, "exception of reserved class {bits:#04x}"),
+            (_, name) => f.write_str(name.unwrap_or(&"")),
+        }
+    }
+}
+
 impl ExceptionClass {
     /// Whether it is a debug exception, which `MDCR_EL2.TDE` routes to EL2.
     #[must_use]
@@ -165,31 +173,22 @@ impl ExceptionClass {
         )
     }
 
-    /// The class of the same exception when it comes from the level that takes it: the abort and debug
-    /// classes have two encodings, all others are the same.
+    /// The class of the same exception when it comes from the level that takes it.
     #[must_use]
     pub const fn from_same_level(self) -> Self {
-        match self {
-            Self::InstructionAbortLower => Self::InstructionAbortSame,
-            Self::DataAbortLower => Self::DataAbortSame,
-            Self::BreakpointLower => Self::BreakpointSame,
-            Self::SoftwareStepLower => Self::SoftwareStepSame,
-            Self::WatchpointLower => Self::WatchpointSame,
-            other => other,
-        }
+        if self.depends_on_level() { Self::from_bits(self.into_bits() | 1) } else { self }
     }
 
     /// The class of the same exception when it comes from below the level that takes it.
     #[must_use]
     pub const fn from_lower_level(self) -> Self {
-        match self {
-            Self::InstructionAbortSame => Self::InstructionAbortLower,
-            Self::DataAbortSame => Self::DataAbortLower,
-            Self::BreakpointSame => Self::BreakpointLower,
-            Self::SoftwareStepSame => Self::SoftwareStepLower,
-            Self::WatchpointSame => Self::WatchpointLower,
-            other => other,
-        }
+        if self.depends_on_level() { Self::from_bits(self.into_bits() & !1) } else { self }
+    }
+
+    /// Whether it is an abort or debug class that has two encodings: an even one for exceptions from a
+    /// lower level, and the odd one above it for those from the same level.
+    const fn depends_on_level(self) -> bool {
+        matches!(self.into_bits() & !1, 0x20 | 0x24 | 0x30 | 0x32 | 0x34)
     }
 }
 
