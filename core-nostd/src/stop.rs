@@ -62,7 +62,7 @@ impl Cause {
             ExceptionClass::SoftwareStepLower | ExceptionClass::SoftwareStepSame => Self::Step,
             ExceptionClass::WatchpointLower | ExceptionClass::WatchpointSame => {
                 let write = match syndrome.details {
-                    Details::Watchpoint(details) => Some(details.write),
+                    Details::Watchpoint(details) => Some(details.wnr()),
                     _ => None,
                 };
                 Self::Watchpoint { address: untag(fault_address), write }

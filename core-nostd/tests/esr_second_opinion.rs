@@ -25,7 +25,7 @@ fn is_decoded(class: u64, field: &FieldInfo, siblings: &[FieldInfo]) -> bool {
         "RES0" | "VECITR" => false,
         "COND" => valid("CV"),
         "RN" => valid("RV"),
-        "IFSC" | "DFSC" => matches!(class, 0x20 | 0x21 | 0x24 | 0x25 | 0x2f),
+        "IFSC" => matches!(class, 0x20 | 0x21),
         // Only an asynchronous SError has a type; the other decoder shows the bits for all.
         "AET" | "EA" => class != 0x2f || siblings.iter().any(|s| s.name == "DFSC" && s.value == 0b010001),
         _ => true,

@@ -63,7 +63,7 @@ fn defect_14_a_step_of_the_guests_own_can_be_given_back() {
     let after = enter_el1(&before(0x0), &step);
     let syndrome = Syndrome::decode(after.esr_el1);
     assert_eq!(syndrome.class, ExceptionClass::SoftwareStepLower);
-    assert!(matches!(syndrome.details, Details::SoftwareStep(step) if step.valid && step.exclusive));
+    assert!(matches!(syndrome.details, Details::SoftwareStep(step) if step.exclusive()));
     assert_eq!(after.far_el1, None);
     // The step is done: it is not done once more in the handler.
     assert!(!enter_el1(&before(1 << 21), &step).pstate.ss());
@@ -74,7 +74,7 @@ fn defect_14_a_step_of_the_guests_own_can_be_given_back() {
 fn defect_15_bkpt_is_known_and_can_be_given_to_either_kind_of_el1() {
     let syndrome = Syndrome::decode(0xe000_00ab);
     assert_eq!(syndrome.class, ExceptionClass::Bkpt);
-    assert_eq!(syndrome.details, Details::BreakInstruction { comment: 0xab });
+    assert_eq!(syndrome.details, Details::BreakInstruction(0xab));
 
     // A 32-bit application of a 64-bit kernel: the class and the 16-bit IL stay.
     let after = enter_el1(&before(0x6000_0030), &Exception { syndrome: 0xe000_00ab, fault_address: None });

@@ -37,8 +37,8 @@ impl DebugException {
             (ExceptionClass::VectorCatch, _) => Some(Self::VectorCatch),
             (_, Details::Watchpoint(watchpoint)) => Some(Self::Watchpoint {
                 address: fault_address as u32,
-                write: watchpoint.write,
-                cache_maintenance: watchpoint.cache_maintenance,
+                write: watchpoint.wnr(),
+                cache_maintenance: watchpoint.cm(),
             }),
             _ => None,
         }

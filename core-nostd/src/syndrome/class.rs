@@ -149,7 +149,7 @@ classes! {
 impl fmt::Display for ExceptionClass {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (self, NAMES.get(usize::from(self.into_bits()))) {
-            (Self::Reserved(bits), _) => write!(f, "exception of reserved class {bits:#04x}"),
+            (Self::Reserved(bits), _) => write!(f, "exception of reserved class {bits:#x}"),
             (_, name) => f.write_str(name.unwrap_or(&"")),
         }
     }

@@ -3,17 +3,16 @@
 use core::fmt;
 
 use super::abort::{DataAbort, GranuleProtection, InstructionAbort, SystemError};
-use super::bits::{bit, field};
 use super::class::ExceptionClass;
 use super::debug::{SoftwareStep, Watchpoint};
 use super::exception::{
-    AuthenticationFailure, ExceptionReturn, FloatingPoint, GuardedControlStack, MemoryCopySet,
-    OtherInstruction, SmeTrap,
+    AuthenticationFailure, ExceptionReturn, FloatingPoint, GuardedControlStack, MemoryCopySet, SmeTrap,
 };
 use super::trap::{
-    CoprocessorAccess, CoprocessorLoadStore, CoprocessorPairAccess, SystemRegisterAccess,
-    SystemRegisterPairAccess, Wait, X, condition,
+    Conditional, CoprocessorAccess, CoprocessorLoadStore, CoprocessorPairAccess, SystemRegisterAccess,
+    SystemRegisterPairAccess, Wait,
 };
+use super::words::{X, word};
 use crate::registers::{BranchType, Esr};
 
 /// What ISS says, by exception class.
@@ -34,40 +33,24 @@ pub enum Details {
     /// `LDC` or `STC`.
     CoprocessorLoadStore(CoprocessorLoadStore),
     /// SIMD or floating point.
-    FpAccess {
-        /// COND, where CV makes it valid.
-        condition: Option<u8>,
-    },
-    /// `LD64B`, `ST64B*` and others.
-    OtherInstruction(OtherInstruction),
-    /// An invalid branch target.
-    BranchTarget {
-        /// BTYPE, bits \[1:0\]: what the branch was.
-        btype: BranchType,
-    },
-    /// `SVC`, `HVC` or `SMC`, but for the AArch32 `SMC`.
-    Call {
-        /// imm16, bits \[15:0\].
-        immediate: u16,
-    },
+    FpAccess(Conditional),
+    /// An instruction of [`ExceptionClass::OtherInstruction`] by its ISS: 0 `ST64BV`, 1 `ST64BV0`,
+    /// 2 `LD64B` or `ST64B`.
+    OtherInstruction(u32),
+    /// BTYPE, bits \[1:0\]: what the branch to an invalid target was.
+    BranchTarget(BranchType),
+    /// imm16, bits \[15:0\], of `SVC`, `HVC` or `SMC`, but for the AArch32 `SMC`.
+    Call(u16),
     /// AArch32 `SMC`.
-    Smc32 {
-        /// COND, where CV makes it valid.
-        condition: Option<u8>,
-        /// CCKNOWNPASS, bit \[19\], is clear: the condition was known to pass.
-        passed: bool,
-    },
+    Smc32(Conditional),
     /// `MSR`, `MRS` or a system instruction.
     SystemRegister(SystemRegisterAccess),
     /// `MSRR`, `MRRS` or `SYSP`.
     SystemRegisterPair(SystemRegisterPairAccess),
     /// `ERET`.
     ExceptionReturn(ExceptionReturn),
-    /// `TSTART`.
-    Tstart {
-        /// Rd, bits \[9:5\].
-        rd: u8,
-    },
+    /// Rd, bits \[9:5\], of `TSTART`.
+    Tstart(u8),
     /// Pointer authentication failure.
     AuthenticationFailure(AuthenticationFailure),
     /// SME.
@@ -90,11 +73,8 @@ pub enum Details {
     SoftwareStep(SoftwareStep),
     /// Watchpoint.
     Watchpoint(Watchpoint),
-    /// `BRK` or `BKPT`.
-    BreakInstruction {
-        /// Comment, bits \[15:0\]: the immediate of the instruction.
-        comment: u16,
-    },
+    /// Comment, bits \[15:0\]: the immediate of a `BRK` or `BKPT`.
+    BreakInstruction(u16),
     /// The ISS of a class without a meaning, or with one that is not Arm's, bits \[24:0\].
     Raw(u32),
 }
@@ -113,39 +93,43 @@ impl Details {
             | Class::BreakpointLower
             | Class::BreakpointSame
             | Class::VectorCatch => Self::None,
-            Class::WaitFor => Self::Wait(Wait::decode(iss)),
-            Class::Cp15 | Class::Cp14 | Class::Cp10 => Self::Coprocessor(CoprocessorAccess::decode(iss)),
-            Class::Cp15Pair | Class::Cp14Pair => Self::CoprocessorPair(CoprocessorPairAccess::decode(iss)),
-            Class::Cp14LoadStore => Self::CoprocessorLoadStore(CoprocessorLoadStore::decode(iss)),
-            Class::FpAccess => Self::FpAccess { condition: condition(iss) },
-            Class::OtherInstruction => Self::OtherInstruction(OtherInstruction::decode(iss)),
-            Class::BranchTarget => Self::BranchTarget { btype: BranchType::from_bits(field(iss, 0, 2)) },
+            Class::WaitFor => Self::Wait(Wait::from_bits(iss)),
+            Class::Cp15 | Class::Cp14 | Class::Cp10 => Self::Coprocessor(CoprocessorAccess::from_bits(iss)),
+            Class::Cp15Pair | Class::Cp14Pair => Self::CoprocessorPair(CoprocessorPairAccess::from_bits(iss)),
+            Class::Cp14LoadStore => Self::CoprocessorLoadStore(CoprocessorLoadStore::from_bits(iss)),
+            Class::FpAccess => Self::FpAccess(Conditional::from_bits(iss)),
+            Class::OtherInstruction => Self::OtherInstruction(iss),
+            Class::BranchTarget => Self::BranchTarget(BranchType::from_bits(iss as u8)),
             Class::Svc32 | Class::Hvc32 | Class::Svc64 | Class::Hvc64 | Class::Smc64 => {
-                Self::Call { immediate: iss as u16 }
+                Self::Call(iss as u16)
             }
-            Class::Smc32 => Self::Smc32 { condition: condition(iss), passed: !bit(iss, 19) },
-            Class::SystemRegister => Self::SystemRegister(SystemRegisterAccess::decode(iss)),
-            Class::SystemRegister128 => Self::SystemRegisterPair(SystemRegisterPairAccess::decode(iss)),
-            Class::Eret => Self::ExceptionReturn(ExceptionReturn::decode(iss)),
-            Class::Tstart => Self::Tstart { rd: field(iss, 5, 5) },
+            Class::Smc32 => Self::Smc32(Conditional::from_bits(iss)),
+            Class::SystemRegister => Self::SystemRegister(SystemRegisterAccess::from_bits(iss)),
+            Class::SystemRegister128 => {
+                Self::SystemRegisterPair(SystemRegisterPairAccess(SystemRegisterAccess::from_bits(iss)))
+            }
+            Class::Eret => Self::ExceptionReturn(ExceptionReturn::from_bits(iss)),
+            Class::Tstart => Self::Tstart((iss >> 5 & 0x1f) as u8),
             Class::PointerAuthenticationFailure => {
-                Self::AuthenticationFailure(AuthenticationFailure::decode(iss))
+                Self::AuthenticationFailure(AuthenticationFailure::from_bits(iss))
             }
-            Class::Sme => Self::Sme(SmeTrap::decode(iss)),
-            Class::GranuleProtection => Self::GranuleProtection(GranuleProtection::decode(iss)),
+            Class::Sme => Self::Sme(SmeTrap::from_bits(iss as u8)),
+            Class::GranuleProtection => Self::GranuleProtection(GranuleProtection::from_bits(iss)),
             Class::InstructionAbortLower | Class::InstructionAbortSame => {
-                Self::InstructionAbort(InstructionAbort::decode(iss))
+                Self::InstructionAbort(InstructionAbort::from_bits(iss))
             }
-            Class::DataAbortLower | Class::DataAbortSame => Self::DataAbort(DataAbort::decode(esr)),
-            Class::MemoryCopySet => Self::MemoryCopySet(MemoryCopySet::decode(iss)),
-            Class::Fp32 | Class::Fp64 => Self::FloatingPoint(FloatingPoint::decode(iss)),
-            Class::GuardedControlStack => Self::GuardedControlStack(GuardedControlStack::decode(iss)),
-            Class::SError => Self::SystemError(SystemError::decode(iss)),
+            Class::DataAbortLower | Class::DataAbortSame => {
+                Self::DataAbort(DataAbort::from_bits(esr.into_bits()))
+            }
+            Class::MemoryCopySet => Self::MemoryCopySet(MemoryCopySet::from_bits(iss)),
+            Class::Fp32 | Class::Fp64 => Self::FloatingPoint(FloatingPoint::from_bits(iss)),
+            Class::GuardedControlStack => Self::GuardedControlStack(GuardedControlStack::from_bits(iss)),
+            Class::SError => Self::SystemError(SystemError::from_bits(iss)),
             Class::SoftwareStepLower | Class::SoftwareStepSame => {
-                Self::SoftwareStep(SoftwareStep::decode(iss))
+                Self::SoftwareStep(SoftwareStep::from_bits(iss))
             }
-            Class::WatchpointLower | Class::WatchpointSame => Self::Watchpoint(Watchpoint::decode(iss)),
-            Class::Brk | Class::Bkpt => Self::BreakInstruction { comment: iss as u16 },
+            Class::WatchpointLower | Class::WatchpointSame => Self::Watchpoint(Watchpoint::from_bits(iss)),
+            Class::Brk | Class::Bkpt => Self::BreakInstruction(iss as u16),
             Class::ImplementationDefined | Class::Profiling | Class::Reserved(_) => Self::Raw(iss),
         }
     }
@@ -155,23 +139,23 @@ impl Details {
 impl fmt::Display for Details {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::None | Self::FpAccess { .. } | Self::Smc32 { .. } => Ok(()),
+            Self::None | Self::FpAccess(_) | Self::Smc32(_) => Ok(()),
             Self::Wait(wait) => wait.fmt(f),
             Self::Coprocessor(access) => access.fmt(f),
             Self::CoprocessorPair(access) => access.fmt(f),
             Self::CoprocessorLoadStore(access) => access.fmt(f),
-            Self::OtherInstruction(instruction) => instruction.fmt(f),
-            Self::BranchTarget { btype } => f.write_str(match btype {
-                BranchType::Unchecked => "",
-                BranchType::Veneer => " after BR X16 or BR X17",
-                BranchType::Call => " after BLR",
-                BranchType::Jump => " after BR",
-            }),
-            Self::Call { immediate } => write!(f, " #{immediate:#x}"),
+            Self::OtherInstruction(iss @ 0..=2) => {
+                f.write_str(word(&[": ST64BV", ": ST64BV0", ": LD64B or ST64B"], *iss as u8))
+            }
+            Self::BranchTarget(btype) => {
+                let branches = ["", " after BR X16 or BR X17", " after BLR", " after BR"];
+                f.write_str(word(&branches, btype.into_bits()))
+            }
+            Self::Call(immediate) | Self::BreakInstruction(immediate) => write!(f, " #{immediate:#x}"),
             Self::SystemRegister(access) => access.fmt(f),
             Self::SystemRegisterPair(access) => access.fmt(f),
             Self::ExceptionReturn(instruction) => instruction.fmt(f),
-            Self::Tstart { rd } => write!(f, " {}", X(*rd)),
+            Self::Tstart(rd) => write!(f, " {}", X(*rd)),
             Self::AuthenticationFailure(failure) => failure.fmt(f),
             Self::Sme(trap) => trap.fmt(f),
             Self::GranuleProtection(check) => check.fmt(f),
@@ -183,8 +167,7 @@ impl fmt::Display for Details {
             Self::SystemError(error) => error.fmt(f),
             Self::SoftwareStep(step) => step.fmt(f),
             Self::Watchpoint(watchpoint) => watchpoint.fmt(f),
-            Self::BreakInstruction { comment } => write!(f, " #{comment:#x}"),
-            Self::Raw(iss) => write!(f, ", ISS {iss:#x}"),
+            Self::OtherInstruction(iss) | Self::Raw(iss) => write!(f, ", ISS {iss:#x}"),
         }
     }
 }

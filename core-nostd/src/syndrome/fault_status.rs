@@ -106,29 +106,28 @@ impl FaultStatus {
 
 impl fmt::Display for FaultStatus {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::AddressSize { level } => write!(f, "address size fault, level {level}"),
-            Self::Translation { level } => write!(f, "translation fault, level {level}"),
-            Self::AccessFlag { level } => write!(f, "access flag fault, level {level}"),
-            Self::Permission { level } => write!(f, "permission fault, level {level}"),
-            Self::External => f.write_str("external abort"),
-            Self::ExternalOnWalk { level } => write!(f, "external abort on a table walk, level {level}"),
-            Self::TagCheck => f.write_str("tag check fault"),
-            Self::Parity => f.write_str("parity or ECC error"),
-            Self::ParityOnWalk { level } => write!(f, "parity or ECC error on a table walk, level {level}"),
-            Self::Alignment => f.write_str("alignment fault"),
-            Self::GranuleProtection => f.write_str("granule protection fault"),
-            Self::GranuleProtectionOnWalk { level } => {
-                write!(f, "granule protection fault on a table walk, level {level}")
-            }
-            Self::TlbConflict => f.write_str("TLB conflict"),
-            Self::UnsupportedAtomicUpdate => f.write_str("unsupported atomic hardware update"),
-            Self::Lockdown => f.write_str("lockdown (implementation defined)"),
+        let (words, level) = match *self {
+            Self::AddressSize { level } => ("address size fault", level),
+            Self::Translation { level } => ("translation fault", level),
+            Self::AccessFlag { level } => ("access flag fault", level),
+            Self::Permission { level } => ("permission fault", level),
+            Self::ExternalOnWalk { level } => ("external abort on a table walk", level),
+            Self::ParityOnWalk { level } => ("parity or ECC error on a table walk", level),
+            Self::GranuleProtectionOnWalk { level } => ("granule protection fault on a table walk", level),
+            Self::External => return f.write_str("external abort"),
+            Self::TagCheck => return f.write_str("tag check fault"),
+            Self::Parity => return f.write_str("parity or ECC error"),
+            Self::Alignment => return f.write_str("alignment fault"),
+            Self::GranuleProtection => return f.write_str("granule protection fault"),
+            Self::TlbConflict => return f.write_str("TLB conflict"),
+            Self::UnsupportedAtomicUpdate => return f.write_str("unsupported atomic hardware update"),
+            Self::Lockdown => return f.write_str("lockdown (implementation defined)"),
             Self::UnsupportedExclusive => {
-                f.write_str("unsupported exclusive or atomic access (implementation defined)")
+                return f.write_str("unsupported exclusive or atomic access (implementation defined)");
             }
-            Self::Reserved(bits) => write!(f, "reserved fault status {bits:#04x}"),
-        }
+            Self::Reserved(bits) => return write!(f, "reserved fault status {bits:#x}"),
+        };
+        write!(f, "{words}, level {level}")
     }
 }
 

@@ -2,28 +2,26 @@
 //! number.
 
 mod abort;
-mod bits;
 mod class;
 mod debug;
 mod details;
 mod exception;
 mod fault_status;
 mod trap;
+mod words;
 
 pub use abort::{
-    AccessSyndrome, AsynchronousErrorType, DataAbort, GranuleProtection, InstructionAbort,
-    SynchronousErrorType, SystemError,
+    AsynchronousErrorType, DataAbort, GranuleProtection, InstructionAbort, SynchronousErrorType, SystemError,
 };
 pub use class::ExceptionClass;
 pub use debug::{SoftwareStep, Watchpoint};
 pub use details::Details;
 pub use exception::{
-    AuthenticationFailure, ExceptionReturn, FloatingPoint, GcsInstruction, GuardedControlStack,
-    MemoryCopySet, OtherInstruction, SmeTrap,
+    AuthenticationFailure, ExceptionReturn, FloatingPoint, GuardedControlStack, MemoryCopySet, SmeTrap,
 };
 pub use fault_status::FaultStatus;
 pub use trap::{
-    CoprocessorAccess, CoprocessorLoadStore, CoprocessorPairAccess, SystemRegisterAccess,
+    Conditional, CoprocessorAccess, CoprocessorLoadStore, CoprocessorPairAccess, SystemRegisterAccess,
     SystemRegisterPairAccess, Wait, WaitInstruction,
 };
 
