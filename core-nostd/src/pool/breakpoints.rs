@@ -2,9 +2,8 @@
 
 use core::fmt;
 
-use heapless::Vec;
-
-use super::{Holding, Owner, PoolError, Slots, take_out};
+use super::ledger::{Claim, Holding, Ledger};
+use super::{Owner, PoolError, Slots};
 use crate::breakpoint::{Breakpoint, BreakpointNumber, Context, Matching};
 use crate::comparator::{Capabilities, MAX_PAIRS, Pair};
 
@@ -15,9 +14,7 @@ use crate::comparator::{Capabilities, MAX_PAIRS, Pair};
 /// all breakpoints linked to the same context share, and another pair for its address.
 #[derive(Clone)]
 pub struct BreakpointPool<const N: usize = MAX_PAIRS> {
-    requests: Vec<Breakpoint, N, u8>,
-    /// By the same index as `requests`.
-    holdings: Vec<Holding<PairNumbers>, N, u8>,
+    ledger: Ledger<Breakpoint, PairNumbers, N>,
     pairs: u8,
     context_aware: u8,
     mismatch: bool,
@@ -68,13 +65,7 @@ impl<const N: usize> BreakpointPool<N> {
         };
         let context_aware =
             if capabilities.context_aware > pairs { pairs } else { capabilities.context_aware };
-        Self {
-            requests: Vec::new(),
-            holdings: Vec::new(),
-            pairs,
-            context_aware,
-            mismatch: capabilities.mismatch,
-        }
+        Self { ledger: Ledger::new(), pairs, context_aware, mismatch: capabilities.mismatch }
     }
 
     /// Reserves the pairs for `breakpoint`, or one more reference where `owner` has it already.
@@ -82,17 +73,12 @@ impl<const N: usize> BreakpointPool<N> {
     /// # Errors
     /// [`PoolError`]; the pool is as it was.
     pub fn reserve(&mut self, breakpoint: Breakpoint, owner: Owner) -> Result<(), PoolError> {
-        if let Some(holding) = self.position(&breakpoint, owner).and_then(|i| self.holdings.get_mut(i)) {
-            return holding.add_reference();
-        }
-        let shared = self.requests.iter().position(|request| *request == breakpoint);
-        let slots = match shared.and_then(|i| self.holdings.get(i)) {
-            Some(holding) => holding.slots,
-            None => self.allocate(&breakpoint)?,
+        let pairs = match self.ledger.claim(&breakpoint, owner)? {
+            Claim::Counted => return Ok(()),
+            Claim::Shared(pairs) => pairs,
+            Claim::New => self.allocate(&breakpoint)?,
         };
-        let full = PoolError::TooManyRequests { capacity: N as u8 };
-        self.holdings.push(Holding { owner, references: 1, slots }).map_err(|_| full)?;
-        self.requests.push(breakpoint).map_err(|_| full)
+        self.ledger.add(breakpoint, owner, pairs)
     }
 
     /// Gives back one reference to exactly this request; with the last one, its pairs.
@@ -100,26 +86,18 @@ impl<const N: usize> BreakpointPool<N> {
     /// # Errors
     /// [`PoolError::NotReserved`].
     pub fn release(&mut self, breakpoint: &Breakpoint, owner: Owner) -> Result<(), PoolError> {
-        let index = self.position(breakpoint, owner).ok_or(PoolError::NotReserved)?;
-        let holding = self.holdings.get_mut(index).ok_or(PoolError::NotReserved)?;
-        holding.references -= 1;
-        if holding.references == 0 {
-            self.remove(index);
-        }
-        Ok(())
+        self.ledger.release(breakpoint, owner)
     }
 
     /// Gives back all that `owner` reserved.
     pub fn release_owner(&mut self, owner: Owner) {
-        while let Some(index) = self.holdings.iter().position(|holding| holding.owner == owner) {
-            self.remove(index);
-        }
+        self.ledger.release_owner(owner);
     }
 
     /// Whether nothing is reserved.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.requests.is_empty()
+        self.ledger.is_empty()
     }
 
     /// How many pairs are in use.
@@ -136,7 +114,7 @@ impl<const N: usize> BreakpointPool<N> {
 
     /// The requests, in no particular order.
     pub fn iter(&self) -> impl Iterator<Item = ReservedBreakpoint> {
-        self.requests.iter().zip(&self.holdings).map(|(breakpoint, holding)| ReservedBreakpoint {
+        self.ledger.iter().map(|(breakpoint, holding)| ReservedBreakpoint {
             breakpoint: *breakpoint,
             owner: holding.owner,
             references: holding.references,
@@ -176,8 +154,8 @@ impl<const N: usize> BreakpointPool<N> {
                 *place = pair;
             }
         };
-        for (breakpoint, holding) in self.requests.iter().zip(&self.holdings) {
-            let PairNumbers { own, link } = holding.slots;
+        for (breakpoint, Holding { slots: PairNumbers { own, link }, .. }) in self.ledger.iter() {
+            let (own, link) = (*own, *link);
             set(own, breakpoint.pair(link.unwrap_or_default()));
             if let (Some(link), Some(context)) = (link, breakpoint.link()) {
                 set(link.get(), context.linked_pair());
@@ -185,20 +163,8 @@ impl<const N: usize> BreakpointPool<N> {
         }
     }
 
-    fn position(&self, breakpoint: &Breakpoint, owner: Owner) -> Option<usize> {
-        self.requests
-            .iter()
-            .zip(&self.holdings)
-            .position(|(request, holding)| request == breakpoint && holding.owner == owner)
-    }
-
-    fn remove(&mut self, index: usize) {
-        take_out(&mut self.requests, index);
-        take_out(&mut self.holdings, index);
-    }
-
     fn used_slots(&self) -> Slots {
-        self.holdings.iter().fold(Slots::NONE, |slots, holding| slots | holding.slots.slots())
+        self.ledger.iter().fold(Slots::NONE, |slots, (_, holding)| slots | holding.slots.slots())
     }
 
     fn free_slots(&self) -> Slots {
@@ -240,7 +206,7 @@ impl<const N: usize> BreakpointPool<N> {
 
     /// The pair that matches `context` with linking enabled.
     fn linked_number(&self, context: Context) -> Option<BreakpointNumber> {
-        self.requests.iter().zip(&self.holdings).find_map(|(request, holding)| {
+        self.ledger.iter().find_map(|(request, holding)| {
             if request.link() == Some(context) {
                 holding.slots.link
             } else if *request == Breakpoint::link_target(context) {

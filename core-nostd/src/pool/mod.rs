@@ -5,6 +5,7 @@
 //! [`BreakpointPool::arm`] and [`WatchpointPool::arm`] fill a bank's pairs for whoever does.
 
 mod breakpoints;
+mod ledger;
 mod linked;
 mod slots;
 mod watchpoints;
@@ -15,8 +16,6 @@ pub use slots::Slots;
 pub use watchpoints::{Hit, ReservedWatchpoint, WatchpointPool};
 
 use core::fmt;
-
-use heapless::Vec;
 
 use crate::watchpoint::WatchpointError;
 
@@ -118,32 +117,5 @@ impl core::error::Error for PoolError {
             Self::Watchpoint(error) => Some(error),
             _ => None,
         }
-    }
-}
-
-/// Who holds a request, how often, and what serves it: apart from the request itself, so that neither
-/// is padded to the other's alignment.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-struct Holding<S> {
-    references: u16,
-    slots: S,
-    owner: Owner,
-}
-
-impl<S> Holding<S> {
-    fn add_reference(&mut self) -> Result<(), PoolError> {
-        let references = self.references;
-        self.references = references.checked_add(1).ok_or(PoolError::TooManyReferences { references })?;
-        Ok(())
-    }
-}
-
-/// Takes the element at `index` out, and puts the last one in its place. Unlike `swap_remove` it has no way
-/// to panic: with an index that is out of range it takes the last one out.
-fn take_out<T, const N: usize>(elements: &mut Vec<T, N, u8>, index: usize) {
-    if let Some(last) = elements.pop()
-        && let Some(place) = elements.get_mut(index)
-    {
-        *place = last;
     }
 }

@@ -2,9 +2,8 @@
 
 use core::fmt;
 
-use heapless::Vec;
-
-use super::{Holding, Owner, PoolError, Slots, take_out};
+use super::ledger::{Claim, Ledger};
+use super::{Owner, PoolError, Slots};
 use crate::address::{AddressRange, untag};
 use crate::comparator::{Capabilities, MAX_PAIRS, Pair};
 use crate::watchpoint::{Plan, Watchpoint, plan};
@@ -18,9 +17,8 @@ const WIDEST_ACCESS: u64 = 64;
 /// A request takes as many pairs as [`plan`] says, all or none.
 #[derive(Clone)]
 pub struct WatchpointPool<const N: usize = MAX_PAIRS> {
-    requests: Vec<Watchpoint, N, u8>,
-    /// By the same index as `requests`. The n-th lowest slot holds the n-th piece of the plan.
-    holdings: Vec<Holding<Slots>, N, u8>,
+    /// The n-th lowest slot of a request holds the n-th piece of its plan.
+    ledger: Ledger<Watchpoint, Slots, N>,
     pairs: u8,
 }
 
@@ -68,7 +66,7 @@ impl<const N: usize> WatchpointPool<N> {
         } else {
             capabilities.watchpoints
         };
-        Self { requests: Vec::new(), holdings: Vec::new(), pairs }
+        Self { ledger: Ledger::new(), pairs }
     }
 
     /// Reserves the pairs for `watchpoint`, or one more reference where `owner` has it already.
@@ -76,17 +74,12 @@ impl<const N: usize> WatchpointPool<N> {
     /// # Errors
     /// [`PoolError`]; the pool is as it was.
     pub fn reserve(&mut self, watchpoint: Watchpoint, owner: Owner) -> Result<(), PoolError> {
-        if let Some(holding) = self.position(&watchpoint, owner).and_then(|i| self.holdings.get_mut(i)) {
-            return holding.add_reference();
-        }
-        let shared = self.requests.iter().position(|request| *request == watchpoint);
-        let slots = match shared.and_then(|i| self.holdings.get(i)) {
-            Some(holding) => holding.slots,
-            None => self.allocate(&plan(&watchpoint)?)?,
+        let slots = match self.ledger.claim(&watchpoint, owner)? {
+            Claim::Counted => return Ok(()),
+            Claim::Shared(slots) => slots,
+            Claim::New => self.allocate(&plan(&watchpoint)?)?,
         };
-        let full = PoolError::TooManyRequests { capacity: N as u8 };
-        self.holdings.push(Holding { owner, references: 1, slots }).map_err(|_| full)?;
-        self.requests.push(watchpoint).map_err(|_| full)
+        self.ledger.add(watchpoint, owner, slots)
     }
 
     /// Gives back one reference to exactly this request, address, length and kind; with the last one,
@@ -95,26 +88,18 @@ impl<const N: usize> WatchpointPool<N> {
     /// # Errors
     /// [`PoolError::NotReserved`].
     pub fn release(&mut self, watchpoint: &Watchpoint, owner: Owner) -> Result<(), PoolError> {
-        let index = self.position(watchpoint, owner).ok_or(PoolError::NotReserved)?;
-        let holding = self.holdings.get_mut(index).ok_or(PoolError::NotReserved)?;
-        holding.references -= 1;
-        if holding.references == 0 {
-            self.remove(index);
-        }
-        Ok(())
+        self.ledger.release(watchpoint, owner)
     }
 
     /// Gives back all that `owner` reserved.
     pub fn release_owner(&mut self, owner: Owner) {
-        while let Some(index) = self.holdings.iter().position(|holding| holding.owner == owner) {
-            self.remove(index);
-        }
+        self.ledger.release_owner(owner);
     }
 
     /// Whether nothing is reserved.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.requests.is_empty()
+        self.ledger.is_empty()
     }
 
     /// How many pairs are in use.
@@ -131,7 +116,7 @@ impl<const N: usize> WatchpointPool<N> {
 
     /// The requests, in no particular order.
     pub fn iter(&self) -> impl Iterator<Item = ReservedWatchpoint> {
-        self.requests.iter().zip(&self.holdings).map(|(watchpoint, holding)| ReservedWatchpoint {
+        self.ledger.iter().map(|(watchpoint, holding)| ReservedWatchpoint {
             watchpoint: *watchpoint,
             owner: holding.owner,
             references: holding.references,
@@ -189,20 +174,8 @@ impl<const N: usize> WatchpointPool<N> {
         }
     }
 
-    fn position(&self, watchpoint: &Watchpoint, owner: Owner) -> Option<usize> {
-        self.requests
-            .iter()
-            .zip(&self.holdings)
-            .position(|(request, holding)| request == watchpoint && holding.owner == owner)
-    }
-
-    fn remove(&mut self, index: usize) {
-        take_out(&mut self.requests, index);
-        take_out(&mut self.holdings, index);
-    }
-
     fn used_slots(&self) -> Slots {
-        self.holdings.iter().fold(Slots::NONE, |slots, holding| slots | holding.slots)
+        self.ledger.iter().fold(Slots::NONE, |slots, (_, holding)| slots | holding.slots)
     }
 
     fn free_slots(&self) -> Slots {
