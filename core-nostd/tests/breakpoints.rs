@@ -4,7 +4,7 @@
 
 mod common;
 
-use common::{State, breakpoint_matches};
+use common::{State, check_breakpoint};
 use trapline_core::address::AddressRange;
 use trapline_core::breakpoint::{Breakpoint, Context, Instruction};
 use trapline_core::comparator::{Bank, Capabilities};
@@ -27,7 +27,7 @@ fn armed(requests: &[Breakpoint]) -> Bank {
 }
 
 fn stops(bank: &Bank, pc: u64, state: State) -> bool {
-    (0..16).any(|n| breakpoint_matches(bank, n, pc, state, CONTEXT_AWARE))
+    check_breakpoint(bank, pc, state, CONTEXT_AWARE)
 }
 
 #[test]

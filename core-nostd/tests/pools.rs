@@ -4,7 +4,7 @@
 
 mod common;
 
-use common::{State, breakpoint_matches, watchpoint_byte_matches, watchpoint_matches};
+use common::{State, breakpoint_matches, check_breakpoint, watchpoint_byte_matches, watchpoint_matches};
 use proptest::prelude::*;
 use trapline_core::address::AddressRange;
 use trapline_core::breakpoint::{Breakpoint, BreakpointNumber, Context, Instruction};
@@ -236,6 +236,30 @@ fn ranges_need_a_core_that_has_them() {
 }
 
 #[test]
+fn a_mismatch_stands_alone_among_address_breakpoints() {
+    let capabilities = Capabilities { mismatch: true, ..CAPABILITIES };
+    let range = |first| AddressRange::new(first, 0x1000).unwrap();
+    let outside = |first| Breakpoint::outside(range(first), Scope::EL1_AND_EL0).unwrap();
+    let inside = Breakpoint::inside(range(0x1000), Scope::EL1_AND_EL0).unwrap();
+    let mut pool: BreakpointPool = BreakpointPool::new(&capabilities);
+    let context = Breakpoint::in_context(Context::Vmid(1), Scope::EL1);
+    for request in [outside(0x1000), context, Breakpoint::link_target(Context::Vmid(2))] {
+        pool.reserve(request, Owner::DEBUGGER).unwrap();
+    }
+    for request in [at(0x1000), inside, outside(0x2000), outside(0x1000).linked(Context::Vmid(1))] {
+        let error = pool.reserve(request, Owner::DEBUGGER);
+        assert_eq!(error, Err(PoolError::MismatchNotAlone { others: 1 }), "{request}");
+    }
+    pool.reserve(outside(0x1000), Owner::HOST).unwrap();
+    pool.release_owner(Owner::DEBUGGER);
+    pool.release_owner(Owner::HOST);
+    pool.reserve(at(0x1000), Owner::DEBUGGER).unwrap();
+    pool.reserve(inside, Owner::DEBUGGER).unwrap();
+    let error = pool.reserve(outside(0x1000), Owner::DEBUGGER);
+    assert_eq!(error, Err(PoolError::MismatchNotAlone { others: 2 }));
+}
+
+#[test]
 fn slots_at_a_pc_are_those_that_match_there() {
     let mut pool = breakpoints();
     for request in [at(0x1000), at(0x1004), at(0x1000).linked(Context::ContextId(0))] {
@@ -421,6 +445,45 @@ proptest! {
             prop_assert_eq!(bank.watchpoints.iter().filter(|pair| pair.is_enabled()).count(), usize::from(pool.used()));
             prop_assert!(bank.watchpoints[7..].iter().all(|pair| !pair.is_enabled()));
             prop_assert_eq!(pool.is_empty(), model.is_empty());
+        }
+    }
+
+    /// Breakpoints in the same bank do not disturb each other: the core stops where one of the requests that
+    /// were taken says so, and nowhere else.
+    #[test]
+    fn whatever_breakpoints_are_reserved_stop_and_nothing_else(
+        requests in prop::collection::vec((0..9u8, 0..6u64, any::<bool>()), 1..12),
+    ) {
+        let capabilities = Capabilities { mismatch: true, ..CAPABILITIES };
+        let state = State { contextidr_el1: 1, vmid: 1, ..State::GUEST_KERNEL };
+        let mut pool: BreakpointPool = BreakpointPool::new(&capabilities);
+        let mut taken: Vec<(Breakpoint, bool)> = Vec::new();
+        for (kind, place, right) in requests {
+            let context = if place % 2 == 0 {
+                Context::Vmid(right.into())
+            } else {
+                Context::ContextIdEl1(right.into())
+            };
+            let (address, range) = (0x1000 + 4 * place, AddressRange::new(0x1000 + 8 * place, 8).unwrap());
+            let request = match kind {
+                0..3 => at(address),
+                3 | 4 => at(address).linked(context),
+                5 => Breakpoint::inside(range, Scope::EL1).unwrap(),
+                6 => Breakpoint::outside(range, Scope::EL1).unwrap(),
+                7 => Breakpoint::in_context(context, Scope::EL0),
+                _ => Breakpoint::link_target(context),
+            };
+            // At EL1, what is in scope of EL0 only does not stop.
+            let stops = kind < 3 || (3..5).contains(&kind) && right || kind == 5 || kind == 6;
+            if pool.reserve(request, Owner::DEBUGGER).is_ok() {
+                taken.push((request, stops));
+            }
+        }
+        let mut bank = Bank::default();
+        pool.arm(&mut bank.breakpoints, Slots::NONE);
+        for pc in (0xff0..0x1050).step_by(4) {
+            let wanted = taken.iter().any(|(request, stops)| *stops && request.can_match(pc));
+            prop_assert_eq!(check_breakpoint(&bank, pc, state, 4), wanted, "{:#x} {:?}", pc, taken);
         }
     }
 

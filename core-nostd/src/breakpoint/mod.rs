@@ -113,8 +113,9 @@ impl Breakpoint {
     /// Matches every instruction outside `range`: where a core leaves a function, or a step over a range
     /// ends. Needs FEAT_BWE, which has no mismatch of a single instruction.
     ///
-    /// Where other breakpoints are enabled too, hardware stops for an instruction that one of them
-    /// matches, or that none of the mismatches excludes.
+    /// In hardware, mismatches and other address breakpoints narrow each other: with both enabled, it stops
+    /// only where one of these matches and none of those excludes (DDI 0487, "AArch64.CheckBreakpoint"). So
+    /// a pool takes a mismatch only without other address breakpoints beside it, and the reverse.
     ///
     /// # Errors
     /// [`BreakpointError::Range`] where the range is not an aligned power of two from 8 bytes to 2 GiB.
@@ -179,6 +180,12 @@ impl Breakpoint {
     #[must_use]
     pub const fn needs_bwe(&self) -> bool {
         matches!(self.matching, Matching::Inside(_) | Matching::Outside(_))
+    }
+
+    /// Whether it matches all but some addresses.
+    #[must_use]
+    pub const fn is_mismatch(&self) -> bool {
+        matches!(self.matching, Matching::Outside(_))
     }
 
     /// The context that a second pair has to match, for this one to link to.
@@ -431,7 +438,8 @@ mod tests {
             ),
             (
                 Breakpoint::inside(AddressRange::new(0x1000, 24).unwrap(), Scope::EL0).unwrap_err(),
-                "a breakpoint cannot match 0x1000..=0x1017; give an aligned power of two from 8 bytes to 2 GiB",
+                "a breakpoint cannot match 0x1000..=0x1017; give an aligned power of two from 8 bytes to 2 \
+                 GiB",
             ),
         ] {
             assert_eq!(error.to_string(), text);

@@ -184,8 +184,8 @@ mod tests {
     use super::*;
     use std::vec::Vec;
 
-    /// Whether comparators n, n + 1, … with these registers match an access: byte ranges of DATAVSIZE bytes, or
-    /// from the lower neighbour's address to the limit's.
+    /// Whether comparators n, n + 1, … with these registers match an access: byte ranges of DATAVSIZE bytes,
+    /// or from the lower neighbour's address to the limit's.
     fn matches(comparators: &[Comparator], address: u64, size: u64, write: bool) -> bool {
         comparators.iter().enumerate().any(|(n, comparator)| {
             let function = comparator.function;

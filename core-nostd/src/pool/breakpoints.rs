@@ -176,6 +176,10 @@ impl<const N: usize> BreakpointPool<N> {
         if breakpoint.needs_bwe() && !self.mismatch {
             return Err(PoolError::NoMismatch);
         }
+        let others = self.in_the_way_of(breakpoint);
+        if others > 0 {
+            return Err(PoolError::MismatchNotAlone { others });
+        }
         let free = self.free_slots();
         if let (Matching::LinkTarget, Some(context)) = (breakpoint.matching(), breakpoint.context())
             && let Some(shared) = self.linked_number(context)
@@ -202,6 +206,18 @@ impl<const N: usize> BreakpointPool<N> {
             free.without(taken).lowest().ok_or(no_pair)?
         };
         Ok(PairNumbers { own, link })
+    }
+
+    /// How many address breakpoints there are that a mismatch would narrow, or mismatches that would narrow
+    /// an address breakpoint.
+    fn in_the_way_of(&self, breakpoint: &Breakpoint) -> u8 {
+        if breakpoint.address().is_none() {
+            return 0;
+        }
+        let in_the_way = |request: &Breakpoint| {
+            request.address().is_some() && (request.is_mismatch() || breakpoint.is_mismatch())
+        };
+        self.ledger.iter().filter(|(request, _)| in_the_way(request)).count() as u8
     }
 
     /// The pair that matches `context` with linking enabled.

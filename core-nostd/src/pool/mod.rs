@@ -66,6 +66,12 @@ pub enum PoolError {
     },
     /// The request needs FEAT_BWE, which the core does not have.
     NoMismatch,
+    /// A mismatch and other address breakpoints would narrow each other, so that none would stop where it
+    /// was asked to.
+    MismatchNotAlone {
+        /// How many requests are in the way.
+        others: u8,
+    },
     /// There is no room for another request, though its pairs could be shared.
     TooManyRequests {
         /// How many requests the pool holds at most.
@@ -96,9 +102,13 @@ impl fmt::Display for PoolError {
             }
             Self::NoContextAwarePair { context_aware } => write!(
                 f,
-                "this takes a context-aware pair and all {context_aware} of them are in use; remove others first"
+                "this takes a context-aware pair and all {context_aware} are in use; remove others first"
             ),
             Self::NoMismatch => f.write_str("this core has no address mismatch and no ranges (FEAT_BWE)"),
+            Self::MismatchNotAlone { others } => write!(
+                f,
+                "a mismatch and other address breakpoints narrow each other; remove the {others} others first"
+            ),
             Self::TooManyRequests { capacity } => {
                 write!(f, "the pool holds {capacity} requests already; remove others first")
             }

@@ -22,8 +22,8 @@ impl Implementation {
     /// What `ID_AA64PFR0_EL1` says (DDI 0487, "ID_AA64PFR0_EL1, AArch64 Processor Feature Register 0"): EL1
     /// in bits \[7:4\], EL2 in \[11:8\], EL3 in \[15:12\], SEL2 in \[39:36\] and RME in \[55:52\].
     ///
-    /// Secure state is taken to come with EL3. A core without EL3 may be in Secure state all the time, which no
-    /// ID register says.
+    /// Secure state is taken to come with EL3. A core without EL3 may be in Secure state all the time, which
+    /// no ID register says.
     #[must_use]
     pub const fn from_id_aa64pfr0(id_aa64pfr0: u64) -> Self {
         let el3 = field(id_aa64pfr0, 12) != 0;

@@ -150,8 +150,8 @@ impl Scope {
         !self.hmc() && self.privilege().get() == 0 && self.ssc().get() != 0b11
     }
 
-    /// Whether the row is not reserved on a core like this (DDI 0487, "Reserved DBGBCR\<n\>_EL1.{SSCE, SSC, HMC,
-    /// PMC} values" and the same for watchpoints).
+    /// Whether the row is not reserved on a core like this (DDI 0487, "Reserved DBGBCR\<n\>_EL1.{SSCE, SSC,
+    /// HMC, PMC} values" and the same for watchpoints).
     #[must_use]
     pub const fn is_valid_on(self, core: Implementation) -> bool {
         let (hmc, ssc, privilege) = (self.hmc(), self.ssc().get(), self.privilege().get());

@@ -96,9 +96,40 @@ fn assert_sign_extended(value: u64) {
     assert!(top == 0 || top == 0xffff, "RESS is not the sign of VA: {value:#x}");
 }
 
-/// "AArch64.BreakpointMatch" of breakpoint `n` for the instruction at `pc`. `context_aware` is the number
-/// of the first context-aware breakpoint.
+/// "AArch64.CheckBreakpoint": whether the core stops for the instruction at `pc`. `context_aware` is the
+/// number of the first context-aware breakpoint.
+pub(crate) fn check_breakpoint(bank: &Bank, pc: u64, state: State, context_aware: usize) -> bool {
+    let (mut match_active, mut mismatch_active) = (false, false);
+    let (mut matched, mut mismatched, mut context) = (false, true, false);
+    for n in 0..bank.breakpoints.len() {
+        if !is_active(bank, n, state, context_aware) {
+            continue;
+        }
+        let value = value_matches(bank.breakpoints[n], n, pc, state, context_aware);
+        match bits(bank.breakpoints[n].control, 23, 20) {
+            0b0000 | 0b0001 => (match_active, matched) = (true, matched || value),
+            0b0100 | 0b0101 => (mismatch_active, mismatched) = (true, mismatched && value),
+            _ => context |= value,
+        }
+    }
+    let address = match (match_active, mismatch_active) {
+        (true, true) => matched && mismatched,
+        (true, false) => matched,
+        (false, true) => mismatched,
+        (false, false) => false,
+    };
+    address || context
+}
+
+/// "AArch64.BreakpointMatch" of breakpoint `n` alone.
 pub(crate) fn breakpoint_matches(bank: &Bank, n: usize, pc: u64, state: State, context_aware: usize) -> bool {
+    is_active(bank, n, state, context_aware)
+        && value_matches(bank.breakpoints[n], n, pc, state, context_aware)
+}
+
+/// Whether breakpoint `n` is enabled, does not wait for others to link to it, and is in its scope and in the
+/// context that it is linked to.
+fn is_active(bank: &Bank, n: usize, state: State, context_aware: usize) -> bool {
     let Pair { control, .. } = bank.breakpoints[n];
     let bt = bits(control, 23, 20);
     let linking_enabled = bt & 0b0011 == 0b0011 || bt & 0b1001 == 0b1001;
@@ -109,7 +140,6 @@ pub(crate) fn breakpoint_matches(bank: &Bank, n: usize, pc: u64, state: State, c
     let link = bits(control, 31, 30) << 4 | bits(control, 19, 16);
     state_matches(control, true, state.el, state.security)
         && (!linked || link_matches(bank, link as usize, state, context_aware))
-        && value_matches(bank.breakpoints[n], n, pc, state, context_aware)
 }
 
 fn link_matches(bank: &Bank, n: usize, state: State, context_aware: usize) -> bool {
