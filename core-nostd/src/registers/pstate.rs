@@ -178,9 +178,9 @@ macro_rules! modes {
                 }
             }
 
-            /// The Exception level of the mode. AArch32 modes other than User, Monitor and Hyp are taken
-            /// for EL1's, as they are outside Secure state with EL3 using AArch32; a reserved encoding
-            /// has bits \[3:2\], or is EL1 in AArch32.
+            /// The Exception level of the mode. AArch32 modes but for User, Hyp and Monitor count as EL1's,
+            /// which is where they are unless EL3 uses AArch32. A reserved encoding of AArch64 state has
+            /// its level in bits \[3:2\], one of AArch32 state counts as EL1's.
             #[must_use]
             pub const fn exception_level(self) -> ExceptionLevel {
                 match self {
