@@ -2,6 +2,7 @@
 
 use std::{
     fs,
+    io::{IsTerminal as _, stderr},
     path::{Path, PathBuf},
     process::{Command, Stdio},
 };
@@ -68,10 +69,13 @@ pub(crate) fn cargo() -> Command {
     command
 }
 
-/// Builds one program with cargo, which shows its own progress; answers the file of it.
+/// Builds one program with cargo, which shows its own progress on a terminal; answers the file of it.
 pub(crate) fn build(arguments: &[&str]) -> Result<PathBuf> {
     let mut command = cargo();
-    command.args(["build", "--quiet", "--message-format=json-render-diagnostics"]).args(arguments);
+    command.args(["build", "--message-format=json-render-diagnostics"]).args(arguments);
+    if !stderr().is_terminal() {
+        command.arg("--quiet");
+    }
     let output = command.stderr(Stdio::inherit()).output().context("cannot run cargo")?;
     if !output.status.success() {
         bail!("cargo build {} failed", arguments.join(" "));

@@ -102,6 +102,7 @@ pub(crate) fn run(options: Options) -> Result<ExitCode> {
     requirements.extend(host.requirements());
     Setup::new(options.no_install).ensure(&requirements)?;
 
+    eprintln!("building …");
     let tool = build::tool()?;
     let firmware = if guest.kernel.is_none() { Some(build::firmware()?) } else { None };
     let symbols = guest.symbols.clone().or_else(|| firmware.clone());
