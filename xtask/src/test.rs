@@ -14,13 +14,9 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::{
     host::{Host, HostOptions, tether},
-    setup::{Requirement, Setup},
+    setup::{BARE_METAL_TARGET, CORTEX_M_TARGET, HOST_TARGET, Requirement, Setup, TargetBuild},
     workspace,
 };
-
-const HOST_TARGET: &str = "--target=aarch64-unknown-linux-musl";
-const BARE_METAL_TARGET: &str = "--target=aarch64-unknown-none";
-const CORTEX_M_TARGET: &str = "--target=thumbv7em-none-eabihf";
 
 /// Checks everything: formatting, lints, tests here and on a real KVM, bare-metal builds, documentation,
 /// and the scripted gdb session.
@@ -43,8 +39,12 @@ pub(crate) struct Options {
 struct Step {
     name: String,
     program: OsString,
-    arguments: Vec<&'static str>,
-    environment: Vec<(&'static str, String)>,
+    arguments: Vec<String>,
+    /// Arguments that come after all others.
+    last: &'static [&'static str],
+    environment: Vec<(String, OsString)>,
+    /// Why it cannot be done here.
+    skipped: Option<&'static str>,
 }
 
 /// A host for the KVM tests: its kernel and processor.
@@ -81,82 +81,95 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
     }
     Setup::new(options.no_install).ensure(&requirements)?;
 
-    let steps = steps(kinds)?;
-    let (mut passed, mut failed) = (0, 0);
-    for step in &steps {
-        if step.run(options.verbose)? {
+    let (mut passed, mut failed, mut skipped) = (0, 0, 0);
+    for step in steps(kinds)? {
+        if let Some(reason) = step.skipped {
+            println!("skipped          {}: {reason}", step.name);
+            skipped += 1;
+        } else if step.run(options.verbose)? {
             passed += 1;
         } else {
             failed += 1;
         }
     }
-    println!("{passed} passed, {failed} failed");
+    let skipped = if skipped > 0 { format!(", {skipped} skipped") } else { String::new() };
+    println!("{passed} passed, {failed} failed{skipped}");
     Ok(if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 /// All steps, the quickest to fail first.
 fn steps(kinds: &[Kind]) -> Result<Vec<Step>> {
     let mut steps = vec![
-        cargo("formatting", ["fmt", "--all", "--check"]),
-        clippy("lints", &["--workspace", "--all-targets"]),
-        clippy("lints, KVM host", &["-ptrapline-kvm", "-ptrapline-probe", "--all-targets", HOST_TARGET]),
-        clippy("lints, bare metal", &["-ptrapline-core", "-ptrapline-firmware", BARE_METAL_TARGET]),
-        clippy("lints, Cortex-M", &["-ptrapline-core", "--features=gdb,defmt", CORTEX_M_TARGET]),
-        cargo("unit tests and examples in the documentation", ["test", "--workspace"]),
+        cargo("formatting", &["fmt", "--all", "--check"]),
+        lints("lints", &["--workspace", "--all-targets"]),
+        lints("lints, KVM host", &["-ptrapline-kvm", "-ptrapline-probe", "--all-targets"]).on(HOST_TARGET)?,
+        lints("lints, bare metal", &["-ptrapline-core", "-ptrapline-firmware"]).on(BARE_METAL_TARGET)?,
+        lints("lints, Cortex-M", &["-ptrapline-core", "--features=gdb,defmt"]).on(CORTEX_M_TARGET)?,
+        cargo("unit tests and examples in the documentation", &["test", "--workspace"]),
     ];
-    for (name, target) in [("aarch64-unknown-none", BARE_METAL_TARGET), ("thumbv7em", CORTEX_M_TARGET)] {
+    for target in [BARE_METAL_TARGET, CORTEX_M_TARGET] {
         for features in ["--no-default-features", "--features=gdb", "--features=gdb,defmt"] {
-            let name = format!("core for {name}, {}", features.trim_start_matches("--"));
-            steps.push(cargo(name, ["build", "--package=trapline-core", target, features]));
+            let name = format!("core for {target}, {}", features.trim_start_matches('-'));
+            steps.push(cargo(name, &["build", "--package=trapline-core", features]).on(target)?);
         }
     }
     steps.push(documentation("documentation", &["--workspace", "--exclude=trapline-firmware"]));
-    steps.push(documentation("documentation, KVM host", &["-ptrapline-kvm", HOST_TARGET]));
-    steps.push(documentation("documentation, bare metal", &["-ptrapline-firmware", BARE_METAL_TARGET]));
+    steps.push(documentation("documentation, KVM host", &["-ptrapline-kvm"]).on(HOST_TARGET)?);
+    steps.push(documentation("documentation, bare metal", &["-ptrapline-firmware"]).on(BARE_METAL_TARGET)?);
 
-    let kvm = ["test", "--package=trapline-kvm", HOST_TARGET];
+    let kvm = |name: String| cargo(name, &["test", "--package=trapline-kvm"]).on(HOST_TARGET);
     if kinds.is_empty() {
-        steps.push(cargo("tests on KVM", kvm));
+        steps.push(kvm("tests on KVM".to_owned())?);
     }
     for kind in kinds {
-        let mut step = cargo(format!("tests on KVM, {}", kind.name), kvm);
-        step.environment.push(("TRAPLINE_HOST_CPU", kind.cpu.to_owned()));
-        step.environment.push(("TRAPLINE_HOST_KERNEL", kind.kernel.to_owned()));
+        let mut step = kvm(format!("tests on KVM, {}", kind.name))?;
+        step.environment.push(("TRAPLINE_HOST_CPU".to_owned(), kind.cpu.into()));
+        step.environment.push(("TRAPLINE_HOST_KERNEL".to_owned(), kind.kernel.into()));
         steps.push(step);
     }
-    steps.push(Step {
-        name: "scripted gdb session".to_owned(),
-        program: std::env::current_exe().context("cannot find this program's own file")?.into(),
-        arguments: vec!["run-guest", "--demo"],
-        environment: Vec::new(),
-    });
+    let this = std::env::current_exe().context("cannot find this program's own file")?;
+    let session = cargo("scripted gdb session", &["run-guest", "--demo"]);
+    steps.push(Step { program: this.into(), ..session });
     Ok(steps)
 }
 
-fn cargo<const N: usize>(name: impl Into<String>, arguments: [&'static str; N]) -> Step {
+fn cargo(name: impl Into<String>, arguments: &[&str]) -> Step {
     Step {
         name: name.into(),
         program: workspace::cargo().get_program().to_owned(),
-        arguments: arguments.to_vec(),
+        arguments: arguments.iter().map(|&argument| argument.to_owned()).collect(),
+        last: &[],
         environment: Vec::new(),
+        skipped: None,
     }
 }
 
-fn clippy(name: &str, arguments: &[&'static str]) -> Step {
-    let mut step = cargo(name, ["clippy"]);
-    step.arguments.extend(arguments);
-    step.arguments.extend(["--", "-D", "warnings"]);
+fn lints(name: &str, arguments: &[&str]) -> Step {
+    let mut step = cargo(name, &["clippy"]);
+    step.arguments.extend(arguments.iter().map(|&argument| argument.to_owned()));
+    step.last = &["--", "-D", "warnings"];
     step
 }
 
-fn documentation(name: &str, arguments: &[&'static str]) -> Step {
-    let mut step = cargo(name, ["doc", "--no-deps"]);
-    step.arguments.extend(arguments);
-    step.environment.push(("RUSTDOCFLAGS", "-D warnings".to_owned()));
+fn documentation(name: &str, arguments: &[&str]) -> Step {
+    let mut step = cargo(name, &["doc", "--no-deps"]);
+    step.arguments.extend(arguments.iter().map(|&argument| argument.to_owned()));
+    step.environment.push(("RUSTDOCFLAGS".to_owned(), "-D warnings".into()));
     step
 }
 
 impl Step {
+    /// The same for another target.
+    fn on(mut self, target: &str) -> Result<Self> {
+        let build = TargetBuild::of(target)?;
+        if !build.own && self.arguments.first().is_some_and(|command| command == "clippy") {
+            self.skipped = Some("the toolchain in use has no such target");
+        }
+        self.arguments.extend(build.options);
+        self.environment.extend(build.environment);
+        Ok(self)
+    }
+
     /// Carries it out; true when it passed.
     fn run(&self, verbose: bool) -> Result<bool> {
         let begun = Instant::now();
@@ -180,7 +193,7 @@ impl Step {
     fn status(&self, said: &File) -> Result<bool> {
         // Were it not tethered, a step would outlive this command when that is killed.
         let mut command = tether::to_self(OsStr::new(&self.program));
-        command.args(&self.arguments).current_dir(workspace::root());
+        command.args(&self.arguments).args(self.last).current_dir(workspace::root());
         command.envs(self.environment.iter().map(|(name, value)| (name, value)));
         command.stdin(Stdio::null()).stdout(said.try_clone()?).stderr(said.try_clone()?);
         Ok(command.status().context("cannot start a step")?.success())

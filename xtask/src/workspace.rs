@@ -9,6 +9,8 @@ use std::{
 
 use anyhow::{Context as _, Result, bail};
 
+use crate::setup::TargetBuild;
+
 /// The root of the workspace.
 pub(crate) fn root() -> &'static Path {
     let xtask = Path::new(env!("CARGO_MANIFEST_DIR"));
@@ -45,9 +47,11 @@ pub(crate) fn find_program(name: &str) -> Option<PathBuf> {
         .find(|file| file.is_file() && rustix::fs::access(file, rustix::fs::Access::EXEC_OK).is_ok())
 }
 
-/// Runs a command without showing what it says; answers its output, or fails with its last words.
+/// Runs a command without showing what it says; answers its output, or fails with what it says is wrong.
 pub(crate) fn quiet(command: &mut Command) -> Result<Vec<u8>> {
-    let name = format!("{command:?}").replace('"', "");
+    let words = [command.get_program()].into_iter().chain(command.get_args());
+    let words = words.map(|word| word.to_string_lossy()).filter(|word| !word.starts_with('-'));
+    let name = words.collect::<Vec<_>>().join(" ");
     let output =
         command.output().with_context(|| format!("cannot run {}", command.get_program().display()))?;
     if output.status.success() {
@@ -69,10 +73,13 @@ pub(crate) fn cargo() -> Command {
     command
 }
 
-/// Builds one program with cargo, which shows its own progress on a terminal; answers the file of it.
-pub(crate) fn build(arguments: &[&str]) -> Result<PathBuf> {
+/// Builds one program for a target with cargo, which shows its own progress on a terminal; answers the file
+/// of it.
+pub(crate) fn build(target: &str, arguments: &[&str]) -> Result<PathBuf> {
+    let TargetBuild { options, environment, .. } = TargetBuild::of(target)?;
     let mut command = cargo();
     command.args(["build", "--message-format=json-render-diagnostics"]).args(arguments);
+    command.args(options).envs(environment);
     if !stderr().is_terminal() {
         command.arg("--quiet");
     }

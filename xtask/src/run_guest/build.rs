@@ -8,23 +8,21 @@ use std::{
 
 use anyhow::Result;
 
-use crate::workspace;
+use crate::{
+    setup::{BARE_METAL_TARGET, HOST_TARGET},
+    workspace,
+};
 
 /// Builds `trapline` for the host: without the part for boards, and optimised, for an emulated processor
 /// is slow enough.
 pub(crate) fn tool() -> Result<PathBuf> {
-    workspace::build(&[
-        "--release",
-        "--package=trapline-probe",
-        "--no-default-features",
-        "--features=kvm",
-        "--target=aarch64-unknown-linux-musl",
-    ])
+    let package = ["--release", "--package=trapline-probe", "--no-default-features", "--features=kvm"];
+    workspace::build(HOST_TARGET, &package)
 }
 
 /// Builds the demonstration firmware, for debugging.
 pub(crate) fn firmware() -> Result<PathBuf> {
-    workspace::build(&["--package=trapline-firmware", "--target=aarch64-unknown-none"])
+    workspace::build(BARE_METAL_TARGET, &["--package=trapline-firmware"])
 }
 
 /// Whether a file may have symbols.

@@ -5,7 +5,7 @@ use std::{
     process::{Command, Stdio},
 };
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Result, bail};
 
 use super::progress::{Step, retry};
 use crate::workspace;
@@ -18,7 +18,6 @@ pub(crate) fn by_hand(packages: &[&str]) -> String {
 
 /// Installs packages.
 pub(crate) fn install(packages: &[&str]) -> Result<()> {
-    let by_hand = by_hand(packages);
     if workspace::find_program("apt-get").is_none() {
         bail!("there is no apt-get here: install {} with this system's own means", packages.join(" "));
     }
@@ -26,17 +25,15 @@ pub(crate) fn install(packages: &[&str]) -> Result<()> {
     let fetch = || {
         let update = Step::new("updating the package lists");
         // One source of many that fails need not be the one that matters.
-        let updated = workspace::quiet(&mut apt_get(&["update"])?);
-        update.done();
+        let updated = update.end(workspace::quiet(&mut apt_get(&["update"])?));
         let install = Step::new(format!("installing {names}"));
-        let mut arguments = vec!["install", "--yes", "--no-install-recommends"];
+        // What the user has installed stays.
+        let mut arguments = vec!["install", "--yes", "--no-remove", "--no-install-recommends"];
         arguments.extend(packages);
-        workspace::quiet(&mut apt_get(&arguments)?).or_else(|error| updated.and(Err(error)))?;
-        install.done();
-        Ok(())
+        let installed = install.end(workspace::quiet(&mut apt_get(&arguments)?));
+        installed.or_else(|error| updated.and(Err(error))).map(drop)
     };
     retry(&format!("installing {names}"), fetch)
-        .with_context(|| format!("cannot install {names}; by hand: {by_hand}"))
 }
 
 /// apt-get with the rights that it needs.

@@ -8,7 +8,7 @@ use std::{
     process::Command,
 };
 
-use anyhow::{Context as _, Result, anyhow};
+use anyhow::{Context as _, Result, anyhow, bail};
 
 use super::progress::{Step, retry};
 use crate::workspace;
@@ -34,6 +34,11 @@ pub(crate) struct Package {
 impl Archive {
     /// Opens the archive: with the system's sources where they have `probe`, else with Debian's own.
     pub(crate) fn open(probe: &str) -> Result<Self> {
+        for program in ["apt-get", "apt-cache", "dpkg"] {
+            if workspace::find_program(program).is_none() {
+                bail!("there is no {program} here, and it comes from Debian's archive");
+            }
+        }
         let directory = workspace::cache().join("apt");
         for name in ["lists/partial", "cache/archives/partial"] {
             fs::create_dir_all(directory.join(name))
@@ -41,13 +46,14 @@ impl Archive {
         }
         let mut archive = Self { directory, sources: None };
         let step = Step::new("reading Debian's package lists for arm64");
-        let first = archive.update();
-        if archive.package(probe).is_err() {
+        let mut found = archive.update().and_then(|()| archive.package(probe));
+        if found.is_err() {
             archive.sources = Some(archive.write_sources()?);
-            let second = retry("reading Debian's package lists", || archive.update());
-            archive.package(probe).or_else(|error| first.and(second).and(Err(error)))?;
+            found = retry("reading Debian's package lists", || {
+                archive.update().and_then(|()| archive.package(probe))
+            });
         }
-        step.done();
+        step.end(found)?;
         Ok(archive)
     }
 
@@ -89,16 +95,15 @@ impl Archive {
             client.current_dir(&downloads).args(["download", &package.name]);
             workspace::quiet(&mut client).map(drop)
         };
-        step.follow(downloads.path(), || retry(&format!("fetching {}", package.name), download))?;
-        step.done();
+        let fetched =
+            step.follow(downloads.path(), || retry(&format!("fetching {}", package.name), download));
+        step.end(fetched)?;
 
         let step = Step::new(format!("unpacking {}", package.name));
         let mut files = fs::read_dir(&downloads)?.filter_map(|entry| entry.ok().map(|entry| entry.path()));
         let file = files.find(|file| file.extension().is_some_and(|extension| extension == "deb"));
         let file = file.ok_or_else(|| anyhow!("apt-get download {} brought no package", package.name))?;
-        workspace::quiet(Command::new("dpkg").arg("-x").arg(&file).arg(into))?;
-        step.done();
-        Ok(())
+        step.end(workspace::quiet(Command::new("dpkg").arg("-x").arg(&file).arg(into))).map(drop)
     }
 
     fn write_sources(&self) -> Result<PathBuf> {

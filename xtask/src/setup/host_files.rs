@@ -3,6 +3,7 @@
 use std::{
     fmt, fs,
     path::{Path, PathBuf},
+    process::Command,
     str::FromStr,
 };
 
@@ -110,36 +111,40 @@ impl HostFiles {
         })
     }
 
-    /// What to do by hand when they cannot be fetched.
+    /// What to do by hand when they cannot be fetched: packages that were put into [`packages`] are used.
     pub(crate) fn by_hand(kernel: &KernelChoice) -> String {
-        let option = match kernel {
-            KernelChoice::Version(version) => format!(" --host-kernel {version}"),
-            KernelChoice::Release | KernelChoice::File(_) => String::new(),
+        let meta = match kernel {
+            KernelChoice::Version(version) => format!("linux-image-{version}-arm64"),
+            KernelChoice::Release | KernelChoice::File(_) => META_PACKAGE.to_owned(),
         };
-        format!("cargo xtask in-host{option} PROGRAM, with access to Debian's archive")
+        let image = format!("$(apt-cache depends {meta}:arm64 | grep -o 'linux-image-[0-9].*')");
+        let packages = packages();
+        let directory = packages.display();
+        format!(
+            "dpkg --add-architecture arm64 && apt-get update, as root; then mkdir -p {directory} && cd \
+             {directory} && apt-get download {BUSYBOX_PACKAGE}:arm64 {image}"
+        )
     }
 
     /// Fetches what is missing of them.
     pub(crate) fn fetch(kernel: &KernelChoice) -> Result<()> {
-        for program in ["apt-get", "apt-cache", "dpkg"] {
-            if workspace::find_program(program).is_none() {
-                bail!("{program} is missing: the files of the emulated host come from Debian's archive");
-            }
-        }
-        let archive = Archive::open(BUSYBOX_PACKAGE).context("cannot read Debian's archive")?;
+        let mut archive = None;
         if !busybox().is_file() {
-            fetch_into(&archive, BUSYBOX_PACKAGE, &directory().join("busybox"), |unpacked, to| {
-                let file = to.join("busybox");
-                fs::rename(unpacked.join("bin/busybox"), &file)
-                    .or_else(|_| fs::rename(unpacked.join("usr/bin/busybox"), &file))
-                    .context("the package has no busybox")
-            })?;
+            let source = Source {
+                beginning: format!("{BUSYBOX_PACKAGE}_"),
+                name: &|_| Ok(BUSYBOX_PACKAGE.to_owned()),
+            };
+            source.fetch(&mut archive, &directory().join("busybox"), keep_of_busybox)?;
         }
         let Some(directory) = kernel.directory().filter(|directory| !directory.is_dir()) else {
             return Ok(());
         };
-        let package = resolve(&archive, kernel)?;
-        fetch_into(&archive, &package, &directory, keep_of_kernel)
+        let beginning = match kernel {
+            KernelChoice::Version(version) => format!("linux-image-{version}."),
+            KernelChoice::Release | KernelChoice::File(_) => "linux-image-".to_owned(),
+        };
+        let source = Source { beginning, name: &|archive| resolve(archive, kernel) };
+        source.fetch(&mut archive, &directory, keep_of_kernel)
     }
 }
 
@@ -157,25 +162,58 @@ fn busybox() -> PathBuf {
     directory().join("busybox/busybox")
 }
 
-/// Fetches a package, and keeps in `directory` what `keep` takes from it; all or nothing.
-fn fetch_into(
-    archive: &Archive,
-    package: &str,
-    directory: &Path,
-    keep: impl FnOnce(&Path, &Path) -> Result<()>,
-) -> Result<()> {
-    let work = || -> Result<()> {
-        let parent = directory.parent().context("no directory to keep it in")?;
+/// Where packages that were fetched by hand are looked for.
+fn packages() -> PathBuf {
+    workspace::cache().join("packages")
+}
+
+/// Where a package comes from.
+struct Source<'a> {
+    /// How the name of its file begins, when it was fetched by hand.
+    beginning: String,
+    /// Its name in the archive.
+    name: &'a dyn Fn(&Archive) -> Result<String>,
+}
+
+impl Source<'_> {
+    /// Fetches the package, and keeps in `directory` what `keep` takes of it; all or nothing.
+    fn fetch(
+        &self,
+        archive: &mut Option<Archive>,
+        directory: &Path,
+        keep: impl FnOnce(&Path, &Path) -> Result<()>,
+    ) -> Result<()> {
+        let parent = directory.parent().context("there is no directory to keep it in")?;
         fs::create_dir_all(parent)?;
         let (unpacked, kept) = (tempfile::tempdir_in(parent)?, tempfile::tempdir_in(parent)?);
-        archive.unpack(&archive.package(package)?, unpacked.path())?;
+        if let Some(file) = self.by_hand() {
+            workspace::quiet(Command::new("dpkg").arg("-x").arg(file).arg(unpacked.path()))?;
+        } else {
+            let archive = match archive {
+                Some(archive) => archive,
+                None => archive.insert(Archive::open(BUSYBOX_PACKAGE)?),
+            };
+            let package = archive.package(&(self.name)(archive)?)?;
+            archive.unpack(&package, unpacked.path())?;
+        }
         keep(unpacked.path(), kept.path())?;
-        fs::rename(kept.keep(), directory)?;
-        Ok(())
-    };
-    work().with_context(|| {
-        format!("cannot fetch {package} for arm64; try again when `apt-get update` works on this machine")
-    })
+        fs::rename(kept.keep(), directory).with_context(|| format!("cannot keep {}", directory.display()))
+    }
+
+    fn by_hand(&self) -> Option<PathBuf> {
+        let names = fs::read_dir(packages()).ok()?.filter_map(Result::ok);
+        let fits = |name: &str| name.starts_with(&self.beginning) && name.ends_with("_arm64.deb");
+        names
+            .map(|entry| entry.path())
+            .find(|path| path.file_name().and_then(|name| name.to_str()).is_some_and(fits))
+    }
+}
+
+/// Keeps of the unpacked package the one program.
+fn keep_of_busybox(unpacked: &Path, to: &Path) -> Result<()> {
+    let file = ["bin/busybox", "usr/bin/busybox"].map(|name| unpacked.join(name));
+    let file = file.iter().find(|file| file.is_file()).context("the package has no busybox")?;
+    fs::rename(file, to.join("busybox")).context("cannot keep busybox")
 }
 
 /// The package that has the kernel.

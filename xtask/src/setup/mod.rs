@@ -2,6 +2,7 @@
 
 mod apt;
 mod archive;
+mod debian_rust;
 mod host_files;
 mod modules;
 mod progress;
@@ -9,10 +10,20 @@ mod rust;
 
 use std::{fmt::Write as _, fs::File, path::Path};
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, anyhow};
 
-pub(crate) use self::host_files::{HostFiles, KernelChoice};
+pub(crate) use self::{
+    host_files::{HostFiles, KernelChoice},
+    rust::TargetBuild,
+};
 use crate::{host::EMULATOR, workspace};
+
+/// The target of programs for the KVM host.
+pub(crate) const HOST_TARGET: &str = "aarch64-unknown-linux-musl";
+/// The target of bare-metal programs, the firmware among them.
+pub(crate) const BARE_METAL_TARGET: &str = "aarch64-unknown-none";
+/// The target of programs for Cortex-M.
+pub(crate) const CORTEX_M_TARGET: &str = "thumbv7em-none-eabihf";
 
 /// One thing that a command needs.
 #[derive(Clone, PartialEq, Eq)]
@@ -43,12 +54,12 @@ impl Requirement {
     /// The debugger.
     pub(crate) const GDB: Self = Self::Program { program: "gdb-multiarch", package: "gdb-multiarch" };
     /// Standard library of programs for the host.
-    pub(crate) const HOST_TARGET: Self = Self::RustTarget("aarch64-unknown-linux-musl");
+    pub(crate) const HOST_TARGET: Self = Self::RustTarget(HOST_TARGET);
     /// Core library of bare-metal programs.
-    pub(crate) const BARE_METAL_TARGET: Self = Self::RustTarget("aarch64-unknown-none");
+    pub(crate) const BARE_METAL_TARGET: Self = Self::RustTarget(BARE_METAL_TARGET);
 
     /// Core library of Cortex-M programs.
-    pub(crate) const CORTEX_M_TARGET: Self = Self::RustTarget("thumbv7em-none-eabihf");
+    pub(crate) const CORTEX_M_TARGET: Self = Self::RustTarget(CORTEX_M_TARGET);
 
     fn is_met(&self) -> Result<bool> {
         Ok(match self {
@@ -66,6 +77,10 @@ impl Requirement {
             Self::RustComponent { component, .. } => format!("Rust component {component}"),
             Self::HostFiles(kernel) => format!("files of the emulated arm64 host ({})", kernel.description()),
         }
+    }
+
+    fn failed(&self, error: &anyhow::Error) -> anyhow::Error {
+        anyhow!("cannot get the {}: {error:#}\n  by hand: {}", self.name(), self.by_hand())
     }
 
     /// The command that does it by hand.
@@ -115,22 +130,25 @@ impl Setup {
             .collect();
         packages.dedup();
         if !packages.is_empty() {
-            apt::install(&packages)?;
+            apt::install(&packages).map_err(|error| {
+                anyhow!(
+                    "cannot install {}: {error:#}\n  by hand: {}",
+                    packages.join(" "),
+                    apt::by_hand(&packages)
+                )
+            })?;
         }
         for requirement in &missing {
             match requirement {
-                Requirement::Program { .. } => {}
-                Requirement::RustTarget(target) => rust::add("target", target)?,
-                Requirement::RustComponent { component, .. } => rust::add("component", component)?,
-                Requirement::HostFiles(kernel) => HostFiles::fetch(kernel)?,
+                Requirement::Program { .. } => Ok(()),
+                Requirement::RustTarget(target) => rust::add_target(target),
+                Requirement::RustComponent { component, .. } => rust::add_component(component),
+                Requirement::HostFiles(kernel) => HostFiles::fetch(kernel),
             }
+            .map_err(|error| requirement.failed(&error))?;
         }
         if let Some(requirement) = missing.iter().find(|requirement| !requirement.is_met().unwrap_or(false)) {
-            bail!(
-                "{} is still missing after it was installed; by hand: {}",
-                requirement.name(),
-                requirement.by_hand()
-            );
+            return Err(requirement.failed(&anyhow!("it is missing still")));
         }
         Ok(())
     }

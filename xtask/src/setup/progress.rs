@@ -63,10 +63,13 @@ impl Step {
         })
     }
 
-    /// Says that it is done.
-    pub(crate) fn done(self) {
+    /// Says that it is done, where it is; what went wrong otherwise is said elsewhere.
+    pub(crate) fn end<T>(self, outcome: Result<T>) -> Result<T> {
         self.bar.finish_and_clear();
-        eprintln!("{}: done in {:.1} s", self.text, self.begun.elapsed().as_secs_f64());
+        if outcome.is_ok() {
+            eprintln!("{}: done in {:.1} s", self.text, self.begun.elapsed().as_secs_f64());
+        }
+        outcome
     }
 }
 
