@@ -77,7 +77,9 @@ pub(crate) fn target_build(target: &str) -> Result<TargetBuild> {
             std::env::current_exe().context("cannot find this program's own file")?.into_os_string();
         runner.push(" in-host");
         set(&variable(LINUX_TARGET, "LINKER"), "aarch64-linux-gnu-gcc".into());
-        set(&variable(LINUX_TARGET, "RUSTFLAGS"), "-Ctarget-feature=+crt-static".into());
+        for flags in ["RUSTFLAGS", "RUSTDOCFLAGS"] {
+            set(&variable(LINUX_TARGET, flags), "-Ctarget-feature=+crt-static".into());
+        }
         set(&variable(LINUX_TARGET, "RUNNER"), runner);
         build.options.push(format!("--target={LINUX_TARGET}"));
     } else {

@@ -202,7 +202,12 @@ impl Source<'_> {
 
     fn by_hand(&self) -> Option<PathBuf> {
         let names = fs::read_dir(packages()).ok()?.filter_map(Result::ok);
-        let fits = |name: &str| name.starts_with(&self.beginning) && name.ends_with("_arm64.deb");
+        let fits = |name: &str| {
+            // A package whose name goes on without a version only depends on others.
+            let rest = name.strip_prefix(&self.beginning);
+            rest.is_some_and(|rest| rest.starts_with(|first: char| first.is_ascii_digit()))
+                && name.ends_with("_arm64.deb")
+        };
         names
             .map(|entry| entry.path())
             .find(|path| path.file_name().and_then(|name| name.to_str()).is_some_and(fits))
