@@ -26,6 +26,7 @@ extern crate std;
 
 pub mod aarch32;
 pub mod address;
+pub mod agent;
 pub mod breakpoint;
 pub mod comparator;
 pub mod context;
