@@ -325,6 +325,34 @@ fn a_guest_that_steps_into_its_own_power_off_is_an_exit_with_its_state_kept() {
 }
 
 #[test]
+fn a_guest_that_steps_into_its_own_reset_is_an_exit() {
+    let mut program = Program::at(CODE);
+    program.load(0, a64::SYSTEM_RESET.into());
+    program.add(a64::hvc(0));
+    let mut machine = machine(&program);
+    let vcpu = &mut machine.vcpus_mut()[0];
+    for _ in 0..4 {
+        assert_eq!(debug_exit(vcpu, Resume::Step).0, EC_STEP);
+    }
+    assert_eq!(vcpu.run(Resume::Step, &NoDevices).unwrap(), Exit::System(SystemEvent::Reset));
+}
+
+#[test]
+fn a_vcpu_that_was_never_initialised_is_a_typed_error_at_every_turn() {
+    let vm = kvm().create_vm().unwrap();
+    let mut vcpu = KvmVcpu::new(vm.create_vcpu(0).unwrap());
+    let refused = vcpu.read(id(Register::Pc)).unwrap_err();
+    assert!(matches!(refused, Error::ReadRegister { .. }), "{refused}");
+    let refused = vcpu.registers().unwrap_err();
+    assert!(matches!(refused, Error::Ioctl { operation: "KVM_GET_REG_LIST", .. }), "{refused}");
+    let refused = vcpu.run(Resume::Run, &NoDevices).unwrap_err();
+    assert!(matches!(refused, Error::Ioctl { operation: "KVM_RUN", .. }), "{refused}");
+    vcpu.write(id(Register::X(0)), 1).unwrap();
+    let refused = vcpu.run(Resume::Run, &NoDevices).unwrap_err();
+    assert!(matches!(refused, Error::WriteRegister { value: 1, .. }), "{refused}");
+}
+
+#[test]
 fn an_access_that_kvm_cannot_decode_is_an_exit() {
     let mut program = Program::at(CODE);
     program.load(0, 0x0a00_0000);
