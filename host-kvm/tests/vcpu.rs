@@ -205,6 +205,8 @@ fn a_step_executes_one_instruction() {
     for expected in [CODE + 4, CODE + 8, back, CODE, CODE + 4] {
         let (class, _, _) = debug_exit(vcpu, Resume::Step);
         assert_eq!((class, pc(vcpu)), (EC_STEP, expected));
+        // PSTATE as a vCPU is reset to: EL1h, DAIF. KVM's own use of PSTATE.SS does not show.
+        assert_eq!(vcpu.read(id(Register::Pstate)).unwrap(), 0x3c5);
     }
     assert_eq!((x(vcpu, 0), x(vcpu, 1), x(vcpu, 2)), (0x11, 0x11, 0x11));
 }
