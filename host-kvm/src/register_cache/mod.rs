@@ -4,8 +4,12 @@
 //! if it was changed: a stop costs what is looked at. Registers whose values KVM checks are written at
 //! once, so that a refusal reaches whoever asked for it.
 
+mod slots;
+
 use crate::error::Errno;
 use crate::register_id::{CoreRegister, RegisterId, RegisterKind, SpsrBank, SveRegister};
+
+use slots::Slots;
 
 /// `KVM_GET_ONE_REG` and `KVM_SET_ONE_REG`.
 pub trait OneRegister {
@@ -176,7 +180,7 @@ impl RegisterCache {
     /// Whether everything that was changed has been written back.
     #[must_use]
     pub fn is_clean(&self) -> bool {
-        self.core.dirty == 0 && self.vectors.dirty == 0
+        self.core.is_clean() && self.vectors.is_clean()
     }
 
     fn set_vector(&mut self, kvm: &impl OneRegister, number: u8, value: u128) -> Result<(), Errno> {
@@ -288,51 +292,6 @@ fn vector_at(slot: usize) -> RegisterId {
 /// The identifier of a register whose number is known to be in range.
 fn identifier(register: CoreRegister) -> RegisterId {
     RegisterId::core(register).unwrap_or(RegisterId::from_raw(0))
-}
-
-/// Up to 64 values, each of which may be known, and if known may have been changed.
-#[derive(Clone, Debug)]
-struct Slots<T, const N: usize> {
-    values: [T; N],
-    valid: u64,
-    dirty: u64,
-}
-
-impl<T: Copy, const N: usize> Slots<T, N> {
-    fn new(zero: T) -> Self {
-        const { assert!(N <= 64) };
-        Self { values: [zero; N], valid: 0, dirty: 0 }
-    }
-
-    fn get(&self, slot: usize) -> Option<T> {
-        (self.valid & (1 << slot) != 0).then(|| self.values[slot])
-    }
-
-    /// Keeps what KVM has.
-    fn fill(&mut self, slot: usize, value: T) {
-        self.values[slot] = value;
-        self.valid |= 1 << slot;
-        self.dirty &= !(1 << slot);
-    }
-
-    /// Keeps what KVM is to have.
-    fn change(&mut self, slot: usize, value: T) {
-        self.fill(slot, value);
-        self.dirty |= 1 << slot;
-    }
-
-    fn next_dirty(&self) -> Option<(usize, T)> {
-        let slot = self.dirty.trailing_zeros() as usize;
-        self.values.get(slot).map(|value| (slot, *value))
-    }
-
-    fn clean(&mut self, slot: usize) {
-        self.dirty &= !(1 << slot);
-    }
-
-    fn clear(&mut self) {
-        (self.valid, self.dirty) = (0, 0);
-    }
 }
 
 #[cfg(test)]
