@@ -24,6 +24,8 @@ pub enum Cause {
         address: u64,
         /// Whether the access was a write; `None` where the hardware does not say.
         write: Option<bool>,
+        /// The number of the pair that matched; `None` where the hardware does not say.
+        pair: Option<u8>,
     },
     /// A single step was completed.
     Step,
@@ -46,7 +48,7 @@ impl Cause {
             Event::DebugState(entry) => match entry {
                 DebugStateEntry::Breakpoint => Self::Breakpoint,
                 DebugStateEntry::Watchpoint { address } => {
-                    Self::Watchpoint { address: untag(address), write: None }
+                    Self::Watchpoint { address: untag(address), write: None, pair: None }
                 }
                 DebugStateEntry::Step => Self::Step,
                 DebugStateEntry::HaltInstruction => Self::BreakInstruction,
@@ -61,11 +63,11 @@ impl Cause {
             ExceptionClass::BreakpointLower | ExceptionClass::BreakpointSame => Self::Breakpoint,
             ExceptionClass::SoftwareStepLower | ExceptionClass::SoftwareStepSame => Self::Step,
             ExceptionClass::WatchpointLower | ExceptionClass::WatchpointSame => {
-                let write = match syndrome.details {
-                    Details::Watchpoint(details) => Some(details.wnr()),
-                    _ => None,
+                let (write, pair) = match syndrome.details {
+                    Details::Watchpoint(details) => (Some(details.wnr()), details.number()),
+                    _ => (None, None),
                 };
-                Self::Watchpoint { address: untag(fault_address), write }
+                Self::Watchpoint { address: untag(fault_address), write, pair }
             }
             ExceptionClass::Brk | ExceptionClass::Bkpt => Self::BreakInstruction,
             _ => Self::Other,

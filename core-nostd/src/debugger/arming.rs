@@ -1,11 +1,11 @@
 //! From what is reserved to what stands in comparators and memory.
 
-use crate::breakpoint::{Breakpoint, Instruction};
 use crate::comparator::{Bank, MAX_PAIRS};
 use crate::pool::Slots;
 use crate::target::{Arming, CoreId, Target, TargetResult};
 
 use super::Debugger;
+use super::exclusive::Passage;
 
 /// What stands in a core's comparators.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -51,33 +51,19 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize> Debugger<T, CORES, SO
         Ok(())
     }
 
-    /// Like [`Self::commit`], with breakpoints on `exits` in pairs that are free for now.
-    /// [`Self::has_room_for`] says whether they are.
-    pub(super) fn commit_with_exits(
+    /// Like [`Self::commit`], with breakpoints on the exits of a passage in pairs that are free for now.
+    pub(super) fn commit_passage(
         &mut self,
         core: CoreId,
         breakpoints: Slots,
         watchpoints: Slots,
-        set: Instruction,
-        exits: &[u64],
+        passage: &Passage,
     ) -> TargetResult<(), T> {
         let except = Except { breakpoints, watchpoints };
         let mut arming = self.arming(except, self.any_planted());
-        let pairs = usize::from(self.target.capabilities().breakpoints);
-        let free = arming.bank.breakpoints.iter_mut().take(pairs).filter(|pair| !pair.is_enabled());
-        let scope = self.target.scope();
-        for (pair, &exit) in free.zip(exits) {
-            if let Ok(breakpoint) = Breakpoint::at(exit, set, scope) {
-                *pair = breakpoint.pair(Default::default());
-            }
-        }
+        passage.arm(&mut arming.bank, self.target.capabilities().breakpoints);
         self.core(core)?.committed = Committed::Other;
         self.target.commit(core, &arming)
-    }
-
-    /// Whether that many breakpoint pairs are free when `except` is off.
-    pub(super) fn has_room_for(&self, exits: &[u64], except: Slots) -> bool {
-        exits.len() <= usize::from(self.breakpoints.free()) + usize::from(except.len())
     }
 
     fn arming(&self, except: Except, software_breakpoints: bool) -> Arming {

@@ -4,7 +4,7 @@ use crate::pool::Slots;
 use crate::stop::{Cause, Stop, StopReason};
 use crate::target::{CoreId, Event, Register, Target, TargetResult};
 
-use super::resume::{Goal, Run, Step};
+use super::resume::{Goal, Run};
 use super::{Debugger, Seen};
 
 /// What the engine made of an event.
@@ -29,20 +29,20 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize> Debugger<T, CORES, SO
     pub fn on_event(&mut self, core: CoreId, event: Event) -> TargetResult<Outcome, T> {
         let run = core::mem::take(&mut self.core(core)?.run);
         self.regimes.forget();
-        let goal = match run {
+        let (goal, step) = match run {
             Run::Halted => return Ok(Outcome::Stopped),
-            Run::Free => Goal::Continue,
+            Run::Free => (Goal::Continue, None),
             Run::Stepping(step) => {
                 self.end_quiet(core, &step)?;
-                step.goal
+                (step.goal, Some(step))
             }
         };
         match Cause::of(&event) {
-            Cause::Step if matches!(run, Run::Stepping(_)) => self.after_step(core, goal),
+            Cause::Step if step.is_some() => self.after_step(core, goal),
             Cause::Breakpoint => {
                 let pc = self.target.read_register(core, Register::Pc)?;
-                if matches!(run, Run::Stepping(Step { sequence: Some(sequence), .. }) if sequence.exits().contains(&pc))
-                {
+                let passage = step.and_then(|step| step.passage);
+                if passage.is_some_and(|passage| passage.ends_at(pc)) {
                     self.after_step(core, goal)
                 } else if self.breakpoints.slots_at(pc).is_empty() {
                     self.give_back(core, event, goal)
@@ -50,9 +50,10 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize> Debugger<T, CORES, SO
                     self.stop_all(core, StopReason::Breakpoint, Slots::NONE)
                 }
             }
-            Cause::Watchpoint { address, write } => {
+            Cause::Watchpoint { address, write, pair } => {
                 let block = u64::from(self.target.capabilities().zeroing_block);
-                match self.watchpoints.lookup(address, write, block) {
+                let named = pair.and_then(|pair| self.watchpoints.hit_of_pair(pair, address, block));
+                match named.or_else(|| self.watchpoints.lookup(address, write, block)) {
                     Some(hit) if hit.spurious => self.pass(core, hit.slots, goal),
                     Some(hit) => {
                         let reason =

@@ -18,11 +18,13 @@
 //! | `regime` | the registers that rule these tables |
 //! | `resume` | actions, and stepping over what is armed |
 //! | `quiet` | steps that interrupts do not disturb |
+//! | `exclusive` | a load exclusive and its store exclusive as one step |
 //! | `event` | from an event to a verdict |
 //! | `injection` | giving an exception back to the guest |
 
 mod arming;
 mod event;
+mod exclusive;
 mod injection;
 mod memory;
 mod planting;

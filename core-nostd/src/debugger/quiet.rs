@@ -3,7 +3,7 @@
 use crate::breakpoint::Instruction;
 use crate::pool::Slots;
 use crate::registers::{Pstate, Spsr};
-use crate::stepping::{AfterStep, ExceptionRegisters, ExceptionSources, ExclusiveSequence, QuietStep};
+use crate::stepping::{AfterStep, ExceptionRegisters, ExceptionSources, QuietStep};
 use crate::target::{CoreId, Register, Resume, SystemRegister, Target, TargetResult};
 
 use super::resume::{Goal, Run, Step};
@@ -11,11 +11,8 @@ use super::{Debugger, Seen};
 
 impl<T: Target, const CORES: usize, const SOFTWARE: usize> Debugger<T, CORES, SOFTWARE> {
     /// Executes one instruction with interrupts quiet, and with those comparators off that would keep
-    /// the core from executing it.
-    ///
-    /// A load exclusive is executed together with all up to its store exclusive, with comparators on the
-    /// exits: the exception at the end of a step would clear the exclusive monitor, and the store would
-    /// fail for ever. Where there are too few free comparators for that, it is stepped like any other.
+    /// the core from executing it. A load exclusive is executed together with all up to its store
+    /// exclusive, where there are enough comparators for that.
     pub(super) fn begin_step(&mut self, core: CoreId, goal: Goal) -> TargetResult<(), T> {
         let pc = self.target.read_register(core, Register::Pc)?;
         let seen = self.core(core)?.seen.take();
@@ -28,15 +25,16 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize> Debugger<T, CORES, SO
         let pstate = Pstate::from(self.target.read_register(core, Register::Pstate)?);
         let set = instruction_set(pstate);
         let instruction = self.fetch(core, pc, set);
-        let sequence = instruction
-            .and_then(|_| ExclusiveSequence::find_in(set, pc, |address| self.fetch(core, address, set)))
-            .filter(|sequence| self.has_room_for(sequence.exits(), except));
+        let passage = match instruction {
+            Some(_) => self.passage(core, pc, pstate, set, except)?,
+            None => None,
+        };
 
         let quiet = if self.target.steps_with_interrupts_disabled() {
             None
         } else {
-            let (quiet, run_with) = match &sequence {
-                Some(sequence) => QuietStep::begin_run(sequence.first(), sequence.last(), pstate),
+            let (quiet, run_with) = match &passage {
+                Some(passage) => QuietStep::begin_run(passage.first, passage.last, pstate),
                 None => QuietStep::begin(pc, instruction, pstate),
             };
             if run_with != pstate {
@@ -44,9 +42,9 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize> Debugger<T, CORES, SO
             }
             Some(quiet)
         };
-        let resume = match &sequence {
-            Some(sequence) => {
-                self.commit_with_exits(core, except, passed, set, sequence.exits())?;
+        let resume = match &passage {
+            Some(passage) => {
+                self.commit_passage(core, except, passed, passage)?;
                 Resume::Run
             }
             None => {
@@ -54,7 +52,7 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize> Debugger<T, CORES, SO
                 Resume::Step
             }
         };
-        self.core(core)?.run = Run::Stepping(Step { quiet, sequence, goal, passes: seen });
+        self.core(core)?.run = Run::Stepping(Step { quiet, passage, goal, passes: seen });
         self.target.resume(core, resume)
     }
 
@@ -82,7 +80,7 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize> Debugger<T, CORES, SO
 
     /// The word at a virtual address as the guest wrote it, or `None` where no instruction of the set can
     /// be read there. The second half is 0 where a page without a successor ends behind a T32 instruction.
-    fn fetch(&mut self, core: CoreId, address: u64, set: Instruction) -> Option<u32> {
+    pub(super) fn fetch(&mut self, core: CoreId, address: u64, set: Instruction) -> Option<u32> {
         let mut word = [0; 4];
         match self.read_code(core, address, &mut word) {
             Ok(4) => Some(u32::from_le_bytes(word)),

@@ -1,9 +1,10 @@
 //! Running on: actions, steps, and stepping over what is armed.
 
 use crate::pool::{Owner, Slots};
-use crate::stepping::{ExclusiveSequence, QuietStep};
+use crate::stepping::QuietStep;
 use crate::target::{CoreId, Refusal, Register, Resume, Target, TargetError, TargetResult};
 
+use super::exclusive::Passage;
 use super::{Debugger, Outcome, Seen};
 use crate::stop::StopReason;
 
@@ -28,7 +29,8 @@ pub enum Action {
 }
 
 /// What a core is doing for the engine.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
+#[expect(clippy::large_enum_variant, reason = "there is no allocator to keep the step elsewhere")]
 pub(super) enum Run {
     /// Nothing: it is halted.
     #[default]
@@ -40,12 +42,12 @@ pub(super) enum Run {
 }
 
 /// A single step under way, or a run through an exclusive sequence.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Step {
     /// What to put right afterwards; `None` where the target keeps interrupts off by itself.
     pub(super) quiet: Option<QuietStep>,
     /// A load exclusive and what follows up to its store exclusive, executed as one.
-    pub(super) sequence: Option<ExclusiveSequence>,
+    pub(super) passage: Option<Passage>,
     /// What comes after it.
     pub(super) goal: Goal,
     /// The reported stop that it passes, if it does.
@@ -118,7 +120,7 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize> Debugger<T, CORES, SO
     pub(super) fn start_all(&mut self) -> TargetResult<(), T> {
         if let Some((core, goal)) = self.first_at_planted()? {
             let pc = self.target.read_register(core, Register::Pc)?;
-            let physical = self.translate(core, pc).ok().map(|translation| translation.physical);
+            let physical = self.translate_code(core, pc).ok().map(|translation| translation.physical);
             self.plant(physical)?;
             self.alone = Some(core);
             return self.begin_step(core, goal);

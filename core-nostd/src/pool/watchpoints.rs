@@ -159,6 +159,14 @@ impl<const N: usize> WatchpointPool<N> {
         nearest.map(|hit| Hit { slots, ..hit })
     }
 
+    /// Which request the pair `number` was hit for, where the syndrome names the pair: as [`Self::lookup`],
+    /// without a guess.
+    #[must_use]
+    pub fn hit_of_pair(&self, number: u8, far: u64, block: u64) -> Option<Hit> {
+        let reserved = self.at_pair(number)?;
+        Some(Hit { slots: reserved.slots, ..Hit::new(reserved.watchpoint, untag(far), block) })
+    }
+
     /// Fills `pairs` with what the hardware is to hold, all that are unused or in `except` disabled.
     pub fn arm(&self, pairs: &mut [Pair; MAX_PAIRS], except: Slots) {
         *pairs = [Pair::DISABLED; MAX_PAIRS];

@@ -253,7 +253,8 @@ fn an_exclusive_sequence_is_stepped_as_one() {
     }
     engine.set_action(CoreId(0), Action::Step).unwrap();
     engine.resume().unwrap();
-    assert_eq!(engine.target_mut().take(), [Did::Pstate(0, QUIET), Did::Commit(0, 1, 0), Did::Run(0)]);
+    // One comparator for the exit, one for the vector of a fault.
+    assert_eq!(engine.target_mut().take(), [Did::Pstate(0, QUIET), Did::Commit(0, 0b11, 0), Did::Run(0)]);
     assert_eq!(event(&mut engine, 0, RAM + 12, breakpoint()), Outcome::Stopped);
     let stop = engine.stop().unwrap();
     assert_eq!((stop.reason, stop.pc), (StopReason::Step, RAM + 12));
@@ -262,6 +263,26 @@ fn an_exclusive_sequence_is_stepped_as_one() {
     engine.target_mut().take();
     engine.resume().unwrap();
     assert_eq!(engine.target_mut().take(), [Did::Commit(0, 0, 0), Did::Run(0)]);
+}
+
+#[test]
+fn an_exclusive_sequence_that_faults_ends_its_step_at_the_vector() {
+    let mut engine = engine(1);
+    for (index, word) in [0x885f_7c20_u32, 0x8802_7c20].into_iter().enumerate() {
+        engine.target_mut().set_word(RAM + 4 * index as u64, word);
+    }
+    engine.set_action(CoreId(0), Action::Step).unwrap();
+    engine.resume().unwrap();
+    // The load aborts: the core is at its vector, with the masks of the step in SPSR_EL1.
+    let system = Register::System;
+    let target = engine.target_mut();
+    target.set(0, Register::Pstate, 0x3c5);
+    target.set(0, system(SystemRegister::SPSR_EL1), QUIET);
+    target.set(0, system(SystemRegister::ELR_EL1), RAM);
+    assert_eq!(event(&mut engine, 0, RAM + 0x8200, breakpoint()), Outcome::Stopped);
+    let stop = engine.stop().unwrap();
+    assert_eq!((stop.reason, stop.pc), (StopReason::Step, RAM + 0x8200));
+    assert_eq!(engine.target_mut().get(0, system(SystemRegister::SPSR_EL1)), OPEN);
 }
 
 #[test]
