@@ -17,6 +17,8 @@ mod guest_debug;
 mod guest_memory;
 mod host_cpu;
 mod host_instructions;
+#[cfg(feature = "kernel-image")]
+pub mod kernel_image;
 mod kick;
 #[cfg(feature = "machine")]
 pub mod machine;
