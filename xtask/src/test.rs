@@ -5,6 +5,7 @@ use std::{
     fs::File,
     io::{Read as _, Seek as _, Write as _, stderr},
     process::{ExitCode, Stdio},
+    thread,
     time::{Duration, Instant},
 };
 
@@ -17,6 +18,11 @@ use crate::{
     setup::{BARE_METAL_TARGET, CORTEX_M_TARGET, HOST_TARGET, Requirement, Setup, TargetBuild},
     workspace,
 };
+
+/// How long a step may take: far longer than any does, for one that never ends.
+const LIMIT: Duration = Duration::from_secs(15 * 60);
+/// How often a step is asked whether it has ended.
+const POLL: Duration = Duration::from_millis(20);
 
 /// Checks everything: formatting, lints, tests here and on a real KVM, bare-metal builds, documentation,
 /// and the scripted gdb session.
@@ -196,7 +202,21 @@ impl Step {
         command.args(&self.arguments).args(self.last).current_dir(workspace::root());
         command.envs(self.environment.iter().map(|(name, value)| (name, value)));
         command.stdin(Stdio::null()).stdout(said.try_clone()?).stderr(said.try_clone()?);
-        Ok(command.status().context("cannot start a step")?.success())
+        let mut child = command.spawn().context("cannot start a step")?;
+        let deadline = Instant::now() + LIMIT;
+        loop {
+            if let Some(status) = child.try_wait()? {
+                return Ok(status.success());
+            }
+            if Instant::now() > deadline {
+                // What it has started is tethered to it, and ends as well.
+                child.kill()?;
+                child.wait()?;
+                writeln!(&*said, "ended here, for it took longer than {} min", LIMIT.as_secs() / 60)?;
+                return Ok(false);
+            }
+            thread::sleep(POLL);
+        }
     }
 }
 
