@@ -7,7 +7,7 @@ use clap::Args;
 
 use crate::{
     environment,
-    host::{self, Event, Host, HostOptions, Input, MappedFile, Output, PortForward, Program},
+    host::{self, Event, Host, HostOptions, Input, MappedFile, Output, PortForward, Program, Stream},
     setup::Setup,
 };
 
@@ -34,6 +34,9 @@ pub(crate) struct Options {
     /// Map a file in; it keeps its absolute path when DST is left out
     #[arg(long, value_name = "SRC[=DST]")]
     file: Vec<MappedFile>,
+    /// Carry a file out while it is written; it keeps its absolute path when DST is left out
+    #[arg(long, value_name = "SRC[=DST]")]
+    output: Vec<Stream>,
     /// The program, and its arguments
     #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true, value_name = "BINARY ARGS")]
     command: Vec<OsString>,
@@ -41,7 +44,7 @@ pub(crate) struct Options {
 
 /// Carries the command out.
 pub(crate) fn run(options: Options) -> Result<ExitCode> {
-    let Options { host, no_install, forward, mut file, mut command } = options;
+    let Options { host, no_install, forward, mut file, output, mut command } = options;
     if let Some(name) = command.first_mut() {
         let binary = PathBuf::from(&*name);
         let binary = binary.canonicalize().with_context(|| format!("cannot read {}", binary.display()))?;
@@ -60,7 +63,7 @@ pub(crate) fn run(options: Options) -> Result<ExitCode> {
         forwards: forward,
         input: Input::Inherit,
         output: Output::Inherit,
-        streams: Vec::new(),
+        streams: output,
         memory: 0,
     })?;
     for forward in running.forwards().iter().filter(|forward| forward.chosen) {

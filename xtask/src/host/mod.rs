@@ -15,15 +15,13 @@ mod supervisor;
 pub(crate) mod tether;
 mod watch;
 
-use std::{ffi::OsString, net::Ipv4Addr, path::PathBuf, sync::mpsc::Receiver, time::Duration};
-
 use anyhow::{Result, anyhow};
 
 use self::supervisor::Stopper;
 pub(crate) use self::{
     emulated::EMULATOR,
     image::{check_kernel, check_program},
-    options::{HostOptions, MappedFile, PortForward},
+    options::{HostOptions, MappedFile, PortForward, Stream},
 };
 use crate::setup::Requirement;
 
@@ -73,14 +71,6 @@ pub(crate) enum Output {
     Watched,
     /// Only line by line, as [`Event::Line`], both in one.
     Lines,
-}
-
-/// A file that the program writes, copied out byte by byte as it is written.
-pub(crate) struct Stream {
-    /// The path inside the host.
-    pub(crate) inside: PathBuf,
-    /// The file on this machine, created or truncated.
-    pub(crate) outside: PathBuf,
 }
 
 /// What happens while a program runs.

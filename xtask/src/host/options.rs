@@ -156,3 +156,21 @@ impl FromStr for MappedFile {
         Ok(Self { source: absolute(source)?, destination: absolute(destination)? })
     }
 }
+
+/// A file that the program writes, copied out byte by byte as it is written.
+#[derive(Clone)]
+pub(crate) struct Stream {
+    /// The absolute path inside the host.
+    pub(crate) inside: PathBuf,
+    /// The file on this machine, created or emptied.
+    pub(crate) outside: PathBuf,
+}
+
+impl FromStr for Stream {
+    type Err = anyhow::Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let (inside, outside) = text.split_once('=').unwrap_or((text, text));
+        Ok(Self { inside: absolute(inside)?, outside: absolute(outside)? })
+    }
+}

@@ -80,7 +80,7 @@ impl Requirement {
     }
 
     fn failed(&self, error: &anyhow::Error) -> anyhow::Error {
-        anyhow!("cannot get the {}: {error:#}\n  by hand: {}", self.name(), self.by_hand())
+        anyhow!("cannot get {}: {error:#}\n  by hand: {}", self.name(), self.by_hand())
     }
 
     /// The command that does it by hand.
