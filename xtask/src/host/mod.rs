@@ -15,6 +15,8 @@ mod supervisor;
 pub(crate) mod tether;
 mod watch;
 
+use std::{ffi::OsString, net::Ipv4Addr, sync::mpsc::Receiver, time::Duration};
+
 use anyhow::{Result, anyhow};
 
 use self::supervisor::Stopper;
