@@ -26,7 +26,9 @@ fn defect_16_what_the_kernel_refuses_is_an_error_with_its_number() {
     // S3_7_C15_C15_7 exists nowhere.
     let nowhere = RegisterId::system(SystemRegister::new(3, 7, 15, 15, 7).unwrap());
     match vcpu.read(nowhere) {
-        Err(Error::ReadRegister { id, errno }) => assert_eq!((id, errno.errno()), (nowhere, libc::ENOENT)),
+        Err(Error::ReadRegister { id, errno }) => {
+            assert_eq!((id, errno.errno()), (nowhere, libc::ENOENT));
+        }
         other => panic!("{other:?}"),
     }
     // A mode that no Exception level has.
