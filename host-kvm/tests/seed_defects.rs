@@ -36,7 +36,7 @@ fn defect_16_what_the_kernel_refuses_is_an_error_with_its_number() {
     let refused = vcpu.write(pstate, 0b1110).and_then(|()| vcpu.write_back());
     match refused {
         Err(Error::WriteRegister { id, errno, .. }) => {
-            assert_eq!((id, errno.errno()), (pstate, libc::EINVAL))
+            assert_eq!((id, errno.errno()), (pstate, libc::EINVAL));
         }
         other => panic!("{other:?}"),
     }
