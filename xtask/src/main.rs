@@ -1,5 +1,6 @@
 //! The project's own commands: `cargo xtask COMMAND`. Parsing and dispatch only; one file a command.
 
+mod core_image;
 mod demo;
 mod environment;
 mod host;
@@ -27,6 +28,7 @@ struct CommandLine {
 enum Command {
     RunGuest(run_guest::Options),
     Test(test::Options),
+    CoreImage(core_image::Options),
     Demo(demo::Options),
     InHost(in_host::Options),
     #[command(hide = true)]
@@ -36,6 +38,7 @@ enum Command {
 fn main() -> ExitCode {
     let (outcome, failed) = match CommandLine::parse_from(run_guest::arranged(std::env::args_os())).command {
         Command::RunGuest(options) => (run_guest::run(options), FAILED),
+        Command::CoreImage(options) => (core_image::run(&options), FAILED),
         Command::Demo(options) => (demo::command(options), FAILED),
         Command::InHost(options) => (in_host::run(options), in_host::FAILED),
         Command::Test(options) => (test::run(&options), FAILED),

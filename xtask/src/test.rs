@@ -119,6 +119,7 @@ fn steps(kinds: &[Kind]) -> Result<Vec<Step>> {
             steps.push(cargo(name, &["build", "--package=trapline-core", features]).on(target)?);
         }
     }
+    steps.push(own("no panic in the core, and its size", &["core-image"])?);
     steps.push(documentation("documentation", &["--workspace", "--exclude=trapline-firmware"]));
     steps.push(documentation("documentation, KVM host", &["-ptrapline-kvm"]).on(HOST_TARGET)?);
     steps.push(documentation("documentation, bare metal", &["-ptrapline-firmware"]).on(BARE_METAL_TARGET)?);
@@ -133,10 +134,14 @@ fn steps(kinds: &[Kind]) -> Result<Vec<Step>> {
         step.environment.push(("TRAPLINE_HOST_KERNEL".to_owned(), kind.kernel.into()));
         steps.push(step);
     }
-    let this = std::env::current_exe().context("cannot find this program's own file")?;
-    let session = cargo("scripted gdb session", &["run-guest", "--demo"]);
-    steps.push(Step { program: this.into(), ..session });
+    steps.push(own("scripted gdb session", &["run-guest", "--demo"])?);
     Ok(steps)
+}
+
+/// Another command of this program.
+fn own(name: &str, arguments: &[&str]) -> Result<Step> {
+    let this = std::env::current_exe().context("cannot find this program's own file")?;
+    Ok(Step { program: this.into(), ..cargo(name, arguments) })
 }
 
 fn cargo(name: impl Into<String>, arguments: &[&str]) -> Step {

@@ -164,7 +164,9 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize> Debugger<T, CORES, SO
         for part in bytes.chunks(CHUNK) {
             let mut chunk = [0; CHUNK];
             let chunk = chunk.get_mut(..part.len()).unwrap_or_default();
-            chunk.copy_from_slice(part);
+            for (to, from) in chunk.iter_mut().zip(part) {
+                *to = *from;
+            }
             self.software.hide_write(address, chunk);
             self.target.write_memory(address, chunk)?;
             self.software.record_write(address, part);

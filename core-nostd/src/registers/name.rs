@@ -131,21 +131,23 @@ impl SystemRegister {
     }
 
     fn parse_generic(name: &str) -> Option<Self> {
-        let mut parts = name.split('_');
-        let mut operand = |letter: Option<u8>| -> Option<u8> {
+        let mut parts = name.as_bytes().split(|byte| *byte == b'_');
+        let mut operand = |letter: &[u8]| -> Option<u8> {
             let part = parts.next()?;
-            match letter {
-                None => part.parse().ok(),
-                Some(letter) if part.as_bytes().first()?.eq_ignore_ascii_case(&letter) => {
-                    part.get(1..)?.parse().ok()
-                }
-                Some(_) => None,
-            }
+            let (first, digits) = part.split_at_checked(letter.len())?;
+            if first.eq_ignore_ascii_case(letter) { decimal(digits) } else { None }
         };
-        let (op0, op1) = (operand(Some(b's'))?, operand(None)?);
-        let (crn, crm, op2) = (operand(Some(b'c'))?, operand(Some(b'c'))?, operand(None)?);
+        let (op0, op1) = (operand(b"s")?, operand(b"")?);
+        let (crn, crm, op2) = (operand(b"c")?, operand(b"c")?, operand(b"")?);
         parts.next().is_none().then(|| Self::new(op0, op1, crn, crm, op2))?
     }
+}
+
+/// The value of decimal digits.
+fn decimal(digits: &[u8]) -> Option<u8> {
+    let digit = |byte: &u8| byte.is_ascii_digit().then(|| byte - b'0');
+    let (first, rest) = digits.split_first()?;
+    rest.iter().try_fold(digit(first)?, |value, byte| value.checked_mul(10)?.checked_add(digit(byte)?))
 }
 
 impl fmt::Display for SystemRegister {

@@ -207,7 +207,7 @@ pub enum DebugStateEntry {
 }
 
 /// Why a request could not be served. The session goes on.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum Refusal {
@@ -249,6 +249,13 @@ impl fmt::Display for Refusal {
             Self::NoMemory(range) => write!(f, "physical addresses {range} are not all memory"),
             Self::Unsupported(what) => f.write_str(what),
         }
+    }
+}
+
+/// In words as well: a derived implementation would escape the sentence, which takes code that can panic.
+impl fmt::Debug for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
     }
 }
 

@@ -1,0 +1,92 @@
+//! The engine: `target`, `debugger`.
+
+use trapline_core::{debugger, pool, software, target};
+
+use crate::machine::{Lost, Machine};
+use crate::walk;
+
+/// An engine of the size for a small hypervisor.
+pub(crate) type Engine = debugger::Debugger<Machine, 4, 64>;
+
+/// Links them.
+pub(crate) fn link() {
+    debug![
+        debugger::Action,
+        debugger::Outcome,
+        debugger::Request,
+        Engine,
+        target::BreakInstruction,
+        target::CoreState,
+        target::DebugStateEntry,
+        target::Event,
+        target::Register,
+        target::Resume,
+        target::Arming,
+        target::CoreId,
+        target::SystemRegister
+    ];
+    default![debugger::Action, target::Arming];
+    display![target::Register, target::CoreId, target::SystemRegister];
+    error![
+        debugger::AccessError<Lost>,
+        debugger::InsertError<Lost>,
+        debugger::TooManyCores,
+        target::Refusal,
+        target::TargetError<Lost>
+    ];
+    link![
+        debugger::AccessError::<Lost>::into_lost,
+        <debugger::AccessError<Lost> as From<target::TargetError<Lost>>>::from,
+        <debugger::InsertError<Lost> as From<debugger::AccessError<Lost>>>::from,
+        <debugger::InsertError<Lost> as From<pool::PoolError>>::from,
+        <debugger::InsertError<Lost> as From<software::SoftwareError>>::from,
+        <debugger::InsertError<Lost> as From<target::TargetError<Lost>>>::from,
+        Engine::on_event,
+        Engine::inject,
+        Engine::translate,
+        Engine::read_virtual,
+        Engine::write_virtual,
+        Engine::insert,
+        Engine::remove,
+        Engine::remove_all,
+        Engine::set_action,
+        Engine::clear_actions,
+        Engine::hold_others,
+        Engine::resume,
+        Engine::detach,
+        Engine::new,
+        Engine::target,
+        Engine::target_mut,
+        Engine::core_count,
+        Engine::core_state,
+        Engine::stop,
+        Engine::breakpoints,
+        Engine::watchpoints,
+        Engine::software_breakpoints,
+        Engine::read_register,
+        Engine::write_register,
+        Engine::stack_pointer,
+        Engine::interrupt,
+        Engine::core_ids,
+        walk_cores,
+        <target::TargetError<Lost> as From<target::Refusal>>::from,
+        <Machine as target::Registers>::el1_uses_aarch32,
+        <Machine as target::RunControl>::steps_with_interrupts_disabled,
+        target::Arming::is_disarmed,
+        target::SystemRegister::new,
+        target::SystemRegister::from_encoding,
+        target::SystemRegister::encoding,
+        target::SystemRegister::op0,
+        target::SystemRegister::op1,
+        target::SystemRegister::crn,
+        target::SystemRegister::crm,
+        target::SystemRegister::op2,
+        target::SystemRegister::name,
+        target::SystemRegister::by_name,
+        target::SystemRegister::named,
+    ];
+}
+
+fn walk_cores(engine: &Engine) {
+    walk(engine.core_ids());
+}

@@ -1,0 +1,60 @@
+//! Steps, and the registers of AArch32: `stepping`, `aarch32`.
+
+use core::hint::black_box;
+
+use trapline_core::{aarch32, breakpoint, stepping};
+
+use crate::walk;
+
+/// Links them.
+pub(crate) fn link() {
+    debug![
+        aarch32::View,
+        stepping::AfterStep,
+        stepping::ExceptionRegisters,
+        stepping::ExceptionSources,
+        stepping::ExclusiveSequence,
+        stepping::Fixups,
+        stepping::QuietStep,
+    ];
+    default![stepping::Fixups];
+    link![
+        aarch32::register,
+        aarch32::spsr,
+        aarch32::x_register,
+        aarch32::View::from_aarch64,
+        aarch32::View::to_aarch64,
+        stepping::ExceptionSources::of,
+        find_sequence,
+        find_sequence_in,
+        stepping::ExclusiveSequence::first,
+        stepping::ExclusiveSequence::last,
+        stepping::ExclusiveSequence::exits,
+        stepping::Fixups::writes,
+        walk_writes,
+        stepping::QuietStep::begin,
+        stepping::QuietStep::begin_with_nmi,
+        stepping::QuietStep::begin_run,
+        stepping::QuietStep::may_wait,
+        stepping::QuietStep::needs_exception_registers,
+        stepping::QuietStep::end,
+    ];
+}
+
+fn walk_writes(fixups: stepping::Fixups) {
+    walk(fixups.writes());
+}
+
+fn find_sequence(pc: u64) -> Option<stepping::ExclusiveSequence> {
+    stepping::ExclusiveSequence::find(pc, fetch)
+}
+
+fn find_sequence_in(set: breakpoint::Instruction, pc: u64) -> Option<stepping::ExclusiveSequence> {
+    stepping::ExclusiveSequence::find_in(set, pc, fetch)
+}
+
+/// The instruction at an address, unknown until it runs.
+fn fetch(address: u64) -> Option<u32> {
+    black_box(address);
+    black_box(None)
+}
