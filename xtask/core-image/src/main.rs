@@ -3,7 +3,7 @@
 //! `cargo xtask core-image` builds it and reads two things from the file: that no panic survives in it, and
 //! how much code it is. Each entry stands in a table of functions that the compiler must take for called
 //! from outside, with any arguments: so it is there as a whole, and nothing is known that would make one
-//! of its checks disappear. Types that a backend brings are in [`machine`].
+//! of its checks disappear. Types that a backend brings are in `machine`.
 //!
 //! There is a file an area of the core. An entry that is missing here fails the check by name.
 #![cfg_attr(target_os = "none", no_std, no_main)]
