@@ -1,6 +1,7 @@
 //! Where things are: the workspace, and what the commands keep under `target/`.
 
 use std::{
+    ffi::OsString,
     fs,
     io::{IsTerminal as _, stderr},
     path::{Path, PathBuf},
@@ -39,12 +40,18 @@ pub(crate) fn log(name: &str) -> Result<PathBuf> {
     Ok(directory("log")?.join(name))
 }
 
-/// The file of a program that the shell would find.
+/// The file of a program that the shell would find, or that is kept beside the system.
 pub(crate) fn find_program(name: &str) -> Option<PathBuf> {
-    let path = std::env::var_os("PATH")?;
+    let path = std::env::var_os("PATH").unwrap_or_default();
     std::env::split_paths(&path)
+        .chain([cache().join("programs/bin")])
         .map(|directory| directory.join(name))
         .find(|file| file.is_file() && rustix::fs::access(file, rustix::fs::Access::EXEC_OK).is_ok())
+}
+
+/// What to start for a program: its file, or its name where it is not found.
+pub(crate) fn program(name: &str) -> OsString {
+    find_program(name).map_or_else(|| name.into(), PathBuf::into_os_string)
 }
 
 /// Runs a command without showing what it says; answers its output, or fails with what it says is wrong.

@@ -4,7 +4,7 @@
 //! process holds; a further port carries control messages (see `init.sh`).
 
 use std::{
-    ffi::{OsStr, OsString},
+    ffi::OsString,
     fs::{self, DirEntry, File},
     os::{
         fd::{AsFd, AsRawFd as _},
@@ -51,7 +51,7 @@ pub(crate) fn start(options: &HostOptions, program: Program) -> Result<Running> 
     let memory = memory(options, kernel_size, initramfs.metadata()?.len(), program.memory)?;
     let log = console_log()?;
 
-    let mut command = tether::to_self(OsStr::new(EMULATOR));
+    let mut command = tether::to_self(&workspace::program(EMULATOR));
     add_machine(&mut command, options, memory, &log);
     command.arg("-kernel").arg(&files.kernel).arg("-initrd").arg(inherited(&initramfs)?);
     command.args(["-append", "console=ttyAMA0 quiet rdinit=/init panic=-1"]);

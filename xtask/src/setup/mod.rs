@@ -2,6 +2,7 @@
 
 mod apt;
 mod archive;
+mod beside;
 mod debian_rust;
 mod host_files;
 mod modules;
@@ -12,6 +13,7 @@ use std::{fmt::Write as _, fs::File, path::Path};
 
 use anyhow::{Context as _, Result, anyhow};
 
+use self::apt::Program;
 pub(crate) use self::{
     host_files::{HostFiles, KernelChoice},
     rust::TargetBuild,
@@ -29,12 +31,7 @@ pub(crate) const CORTEX_M_TARGET: &str = "thumbv7em-none-eabihf";
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) enum Requirement {
     /// A program of a Debian package.
-    Program {
-        /// What is run.
-        program: &'static str,
-        /// The package that has it.
-        package: &'static str,
-    },
+    Program(Program),
     /// The standard library for a target.
     RustTarget(&'static str),
     /// A component of the toolchain, and a file that it brings beside `rustc`.
@@ -50,9 +47,9 @@ pub(crate) enum Requirement {
 
 impl Requirement {
     /// The emulator of the arm64 host.
-    pub(crate) const EMULATOR: Self = Self::Program { program: EMULATOR, package: "qemu-system-arm" };
+    pub(crate) const EMULATOR: Self = Self::Program(Program { name: EMULATOR, package: "qemu-system-arm" });
     /// The debugger.
-    pub(crate) const GDB: Self = Self::Program { program: "gdb-multiarch", package: "gdb-multiarch" };
+    pub(crate) const GDB: Self = Self::Program(Program { name: "gdb-multiarch", package: "gdb-multiarch" });
     /// Standard library of programs for the host.
     pub(crate) const HOST_TARGET: Self = Self::RustTarget(HOST_TARGET);
     /// Core library of bare-metal programs.
@@ -63,7 +60,7 @@ impl Requirement {
 
     fn is_met(&self) -> Result<bool> {
         Ok(match self {
-            Self::Program { program, .. } => workspace::find_program(program).is_some(),
+            Self::Program(program) => workspace::find_program(program.name).is_some(),
             Self::RustTarget(target) => rust::has_target(target)?,
             Self::RustComponent { program, .. } => rust::has_program(program),
             Self::HostFiles(kernel) => HostFiles::are_there(kernel),
@@ -72,7 +69,7 @@ impl Requirement {
 
     fn name(&self) -> String {
         match self {
-            Self::Program { program, package } => format!("{program} (Debian package {package})"),
+            Self::Program(Program { name, package }) => format!("{name} (Debian package {package})"),
             Self::RustTarget(target) => format!("Rust target {target}"),
             Self::RustComponent { component, .. } => format!("Rust component {component}"),
             Self::HostFiles(kernel) => format!("files of the emulated arm64 host ({})", kernel.description()),
@@ -86,7 +83,7 @@ impl Requirement {
     /// The command that does it by hand.
     fn by_hand(&self) -> String {
         match self {
-            Self::Program { package, .. } => apt::by_hand(&[package]),
+            Self::Program(program) => apt::by_hand(&[program.package]),
             Self::RustTarget(target) => format!("rustup target add {target}"),
             Self::RustComponent { component, .. } => format!("rustup component add {component}"),
             Self::HostFiles(kernel) => HostFiles::by_hand(kernel),
@@ -121,26 +118,23 @@ impl Setup {
         for requirement in &missing {
             eprintln!("  {}", requirement.name());
         }
-        let mut packages: Vec<_> = missing
+        let programs: Vec<_> = missing
             .iter()
             .filter_map(|requirement| match requirement {
-                Requirement::Program { package, .. } => Some(*package),
+                Requirement::Program(program) => Some(*program),
                 _ => None,
             })
             .collect();
-        packages.dedup();
-        if !packages.is_empty() {
-            apt::install(&packages).map_err(|error| {
-                anyhow!(
-                    "cannot install {}: {error:#}\n  by hand: {}",
-                    packages.join(" "),
-                    apt::by_hand(&packages)
-                )
+        if !programs.is_empty() {
+            apt::provide(&programs).map_err(|error| {
+                let packages: Vec<_> = programs.iter().map(|program| program.package).collect();
+                let by_hand = apt::by_hand(&packages);
+                anyhow!("cannot install {}: {error:#}\n  by hand: {by_hand}", packages.join(" "))
             })?;
         }
         for requirement in &missing {
             match requirement {
-                Requirement::Program { .. } => Ok(()),
+                Requirement::Program(_) => Ok(()),
                 Requirement::RustTarget(target) => rust::add_target(target),
                 Requirement::RustComponent { component, .. } => rust::add_component(component),
                 Requirement::HostFiles(kernel) => HostFiles::fetch(kernel),
