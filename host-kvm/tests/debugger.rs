@@ -189,28 +189,34 @@ fn a_watchpoint_on_one_cores_counter_is_hit_at_every_store_of_that_core_alone() 
 
 #[test]
 fn a_hit_and_the_way_over_it_to_the_next_one_cost_few_ioctls() {
-    const HITS: u64 = 100;
-    // With the step over the breakpoint, PC read, MMU and interrupts on, and virtual time held over stops
-    // that are long enough; QEMU makes about 700 for a single step.
-    const MOST: u64 = 12;
+    const HITS: usize = 100;
+    // With the step over the breakpoint, PC read, MMU and interrupts on; QEMU makes about 700 for a single
+    // step. A stop of over a millisecond, whose time the guest must not see, costs two more. How many of the
+    // stops are so long is the host's doing, as is a KVM_RUN that a signal ends: so time is not held here,
+    // and the median counts. One of them is this test's own look at whether the core is halted.
+    const MOST: u64 = 11;
     let guest = Guest::new(1);
     guest.debugger().interrupt().unwrap();
+    guest.debugger().target_mut().hold_virtual_time(false);
     for request in [guest.hardware_breakpoint(), guest.software_breakpoint()] {
         guest.insert(request);
-        let run_to_hit = || {
+        let ioctls_to_hit = || {
+            let before = guest.debugger().target().ioctls();
             guest.resume();
             assert_eq!(guest.stop().pc, guest.function);
+            guest.debugger().target().ioctls() - before
         };
         // The first way over reads what never changes, once.
-        run_to_hit();
-        run_to_hit();
-        let before = guest.debugger().target().ioctls();
-        for _ in 0..HITS {
-            run_to_hit();
-        }
-        let ioctls = guest.debugger().target().ioctls() - before;
-        println!("{ioctls} ioctls for {HITS} hits of {request:?}");
-        assert!(ioctls <= MOST * HITS, "{ioctls} ioctls for {HITS} hits");
+        ioctls_to_hit();
+        let mut ioctls: Vec<_> = (0..HITS).map(|_| ioctls_to_hit()).collect();
+        ioctls.sort_unstable();
+        let median = ioctls[HITS / 2];
+        println!(
+            "{} to {} ioctls, {median} as a rule, for a hit of {request:?}",
+            ioctls[0],
+            ioctls[HITS - 1]
+        );
+        assert!(median <= MOST, "{median} ioctls for a hit of {request:?}");
         guest.debugger().remove(request, Owner::DEBUGGER).unwrap();
     }
 }

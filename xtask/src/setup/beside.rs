@@ -1,13 +1,7 @@
 //! Programs of Debian packages that cannot be installed without removing what the user has: unpacked beside
 //! the system, under `target/`, with the libraries that the system lacks for them.
 
-use std::{
-    ffi::OsString,
-    fs,
-    os::unix::fs::PermissionsExt as _,
-    path::{Path, PathBuf},
-    process::Command,
-};
+use std::{fs, os::unix::fs::PermissionsExt as _, path::Path, process::Command};
 
 use anyhow::{Context as _, Result, bail};
 
@@ -66,8 +60,7 @@ fn install_beside(programs: &Path, downloads: &Path, package: &str, program: &st
         let file = entry?.path();
         workspace::quiet(Command::new("dpkg").arg("-x").arg(&file).arg(unpacked.path()))?;
     }
-    let file = Path::new("usr/bin").join(program);
-    if !unpacked.path().join(&file).is_file() {
+    if !unpacked.path().join("usr/bin").join(program).is_file() {
         bail!("the package {package} has no {program}");
     }
     let root = programs.join(package);
@@ -75,38 +68,33 @@ fn install_beside(programs: &Path, downloads: &Path, package: &str, program: &st
         fs::remove_dir_all(&root).with_context(|| format!("cannot replace {}", root.display()))?;
     }
     fs::rename(unpacked.keep(), &root).with_context(|| format!("cannot keep {}", root.display()))?;
-    write_starter(&programs.join("bin"), program, &root.join(&file), &libraries(&root)?)
+    write_starter(programs, package, program)
 }
 
-/// The directories of shared libraries below `root`.
-fn libraries(root: &Path) -> Result<Vec<PathBuf>> {
-    let mut found = Vec::new();
-    for parent in ["usr/lib", "lib"].map(|name| root.join(name)) {
-        let Ok(entries) = fs::read_dir(&parent) else { continue };
+/// Writes a script that becomes the program, with its libraries; it takes no process of its own. It finds
+/// both from where it lies itself, for the workspace may be moved.
+fn write_starter(programs: &Path, package: &str, program: &str) -> Result<()> {
+    let mut libraries = Vec::new();
+    for parent in ["usr/lib", "lib"] {
+        let Ok(entries) = fs::read_dir(programs.join(package).join(parent)) else { continue };
         for entry in entries {
-            let path = entry?.path();
-            if path.is_dir() && path.to_string_lossy().ends_with("-linux-gnu") {
-                found.push(path);
+            let name = entry?.file_name().into_string().unwrap_or_default();
+            if name.ends_with("-linux-gnu") {
+                libraries.push(format!("$root/{parent}/{name}"));
             }
         }
     }
-    Ok(found)
-}
-
-/// Writes a script that becomes `file`, with its libraries; it takes no process of its own.
-fn write_starter(directory: &Path, program: &str, file: &Path, libraries: &[PathBuf]) -> Result<()> {
-    fs::create_dir_all(directory)?;
-    let starter = directory.join(program);
-    let mut path = OsString::new();
-    for library in libraries {
-        path.push(library);
-        path.push(":");
-    }
     let text = format!(
-        "#!/bin/sh\nLD_LIBRARY_PATH='{}'\"${{LD_LIBRARY_PATH-}}\"\nexport LD_LIBRARY_PATH\nexec '{}' \"$@\"\n",
-        path.display(),
-        file.display()
+        "#!/bin/sh\n\
+         root=$(dirname \"$0\")/../{package}\n\
+         LD_LIBRARY_PATH={}${{LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}}\n\
+         export LD_LIBRARY_PATH\n\
+         exec \"$root/usr/bin/{program}\" \"$@\"\n",
+        libraries.join(":")
     );
+    let directory = programs.join("bin");
+    fs::create_dir_all(&directory)?;
+    let starter = directory.join(program);
     let cannot = || format!("cannot write {}", starter.display());
     fs::write(&starter, text).with_context(cannot)?;
     fs::set_permissions(&starter, fs::Permissions::from_mode(0o755)).with_context(cannot)
