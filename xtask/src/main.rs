@@ -2,6 +2,7 @@
 
 mod core_image;
 mod demo;
+mod dependencies;
 mod environment;
 mod host;
 mod in_host;
@@ -30,6 +31,7 @@ enum Command {
     Test(test::Options),
     CoreImage(core_image::Options),
     Demo(demo::Options),
+    Dependencies(dependencies::Options),
     InHost(in_host::Options),
     #[command(hide = true)]
     Tethered(host::tether::Options),
@@ -40,6 +42,7 @@ fn main() -> ExitCode {
         Command::RunGuest(options) => (run_guest::run(options), FAILED),
         Command::CoreImage(options) => (core_image::run(&options), FAILED),
         Command::Demo(options) => (demo::command(options), FAILED),
+        Command::Dependencies(options) => (dependencies::run(&options), FAILED),
         Command::InHost(options) => (in_host::run(options), in_host::FAILED),
         Command::Test(options) => (test::run(&options), FAILED),
         Command::Tethered(options) => (host::tether::run(options), FAILED),

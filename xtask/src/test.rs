@@ -119,6 +119,7 @@ fn steps(kinds: &[Kind]) -> Result<Vec<Step>> {
             steps.push(cargo(name, &["build", "--package=trapline-core", features]).on(target)?);
         }
     }
+    steps.push(own("licences and origins of dependencies", &["dependencies"])?);
     steps.push(own("no panic in the core, and its size", &["core-image"])?);
     steps.push(documentation("documentation", &["--workspace", "--exclude=trapline-firmware"]));
     steps.push(documentation("documentation, KVM host", &["-ptrapline-kvm"]).on(HOST_TARGET)?);
