@@ -62,18 +62,34 @@ pub struct Capabilities {
     pub context_aware: u8,
     /// Watchpoint comparators, at most [`MAX_PAIRS`].
     pub watchpoints: u8,
-    /// Whether address mismatch breakpoints exist (FEAT_BWE).
+    /// Whether there are breakpoints on ranges of addresses, and on all but a range (FEAT_BWE).
     pub mismatch: bool,
+    /// Whether there are watchpoints on all but a range (FEAT_BWE2).
+    pub watchpoint_mismatch: bool,
+    /// Which breakpoint comparators watchpoints can link to for an address, bit n for number n (FEAT_ABLE).
+    pub address_linking: u16,
     /// Bytes that one `DC ZVA` writes (`DCZID_EL0`): how far the reported address of a watchpoint may lie
     /// from the watched bytes. 0 where it is not known; then the largest block that there is, 2048, counts.
     pub zeroing_block: u16,
 }
 
 impl Capabilities {
+    /// No comparator at all: the default.
+    pub const NONE: Self = Self {
+        breakpoints: 0,
+        context_aware: 0,
+        watchpoints: 0,
+        mismatch: false,
+        watchpoint_mismatch: false,
+        address_linking: 0,
+        zeroing_block: 0,
+    };
+
     /// What a core's ID registers say, [`MAX_PAIRS`] of each kind at most: those above are in other banks
     /// (FEAT_Debugv8p9).
     ///
-    /// A core that does not know the later registers reads them as 0.
+    /// A core that does not know the later registers reads them as 0. Where only some breakpoints support
+    /// address linking, no register says which: [`Capabilities::with_address_linking`] is for who finds out.
     #[must_use]
     pub const fn from_id_registers(dfr0: IdAa64dfr0El1, dfr1: IdAa64dfr1El1, dfr2: IdAa64dfr2El1) -> Self {
         Self {
@@ -82,8 +98,17 @@ impl Capabilities {
             watchpoints: count(dfr0.wrps().get(), dfr1.wrps()),
             // FEAT_ABLE may come with mismatches as well, but does not say so.
             mismatch: dfr2.bwe().get() >= 1,
+            watchpoint_mismatch: dfr2.bwe().get() >= 2,
+            address_linking: if all_link_addresses(dfr0, dfr1) { u16::MAX } else { 0 },
             zeroing_block: 0,
         }
+    }
+
+    /// With the breakpoints that support address linking, bit n for number n: those whose BT2 keeps a 1
+    /// that is written to it, which is RES0 in the others.
+    #[must_use]
+    pub const fn with_address_linking(self, breakpoints: u16) -> Self {
+        Self { address_linking: breakpoints, ..self }
     }
 
     /// What a core's external registers say: `EDDFR`, and `EDDFR1` and `EDDFR2`, which have the layouts of
@@ -97,6 +122,19 @@ impl Capabilities {
         Self::from_id_registers(dfr0, eddfr1, eddfr2)
     }
 
+    /// The size in bytes of the aligned block that holds the address recorded for a watchpoint and a watched
+    /// byte that was accessed (DDI 0487, "Fault address information"): as much as `DC ZVA` writes, or, where
+    /// the syndrome says that the address is not precise (FnP), the smallest translation granule, of which
+    /// no register that this crate reads tells more than that it has at most 64 KiB.
+    #[must_use]
+    pub const fn recorded_block(&self, precise: bool) -> u64 {
+        match (precise, self.zeroing_block) {
+            (false, _) => 1 << 16,
+            (true, 0) => 2048,
+            (true, block) => block as u64,
+        }
+    }
+
     /// With the block that `DC ZVA` writes as `DCZID_EL0` says: 4 << BS, bits \[3:0\], bytes.
     #[must_use]
     pub const fn with_dczid(self, dczid: u64) -> Self {
@@ -104,6 +142,12 @@ impl Capabilities {
         // Above 9, 2 KiB, BS is reserved.
         Self { zeroing_block: 4 << (if exponent > 9 { 9 } else { exponent }), ..self }
     }
+}
+
+/// Whether every breakpoint supports address linking.
+const fn all_link_addresses(dfr0: IdAa64dfr0El1, dfr1: IdAa64dfr1El1) -> bool {
+    let last = if dfr1.brps() == 0 { dfr0.brps().get() } else { dfr1.brps() };
+    dfr1.able().get() >= 1 && dfr1.abl_cmps() >= last
 }
 
 /// The number of comparators in the first bank: a field of the first ID register holds it minus 1, unless a
@@ -148,13 +192,30 @@ mod tests {
             let dfr2 = IdAa64dfr2El1::from_bits(bwe << 4);
             let capabilities = Capabilities::from_id_registers(IdAa64dfr0El1::new(), dfr1, dfr2);
             assert_eq!(capabilities.mismatch, mismatch, "ABLE {able}, BWE {bwe}");
+            assert_eq!(capabilities.watchpoint_mismatch, bwe == 2, "ABLE {able}, BWE {bwe}");
         }
+    }
+
+    #[test]
+    fn address_linking_is_known_where_all_breakpoints_have_it() {
+        let dfr0 = IdAa64dfr0El1::from_bits(0x1030_5006);
+        for (able, abl_cmps, pairs) in [(0, 5, 0), (1, 3, 0), (1, 5, u16::MAX)] {
+            let dfr1 = IdAa64dfr1El1::from_bits(abl_cmps << 56 | able << 40);
+            let capabilities = Capabilities::from_id_registers(dfr0, dfr1, IdAa64dfr2El1::new());
+            assert_eq!(capabilities.address_linking, pairs, "ABLE {able}, ABL_CMPs {abl_cmps}");
+            assert_eq!(capabilities.with_address_linking(0b11).address_linking, 0b11);
+        }
+        assert_eq!(Capabilities::NONE, Capabilities::default());
     }
 
     #[test]
     fn the_zeroing_block_is_a_power_of_two_of_words() {
         for (dczid, bytes) in [(4, 64), (0x14, 64), (0, 4), (9, 2048), (15, 2048)] {
-            assert_eq!(Capabilities::default().with_dczid(dczid).zeroing_block, bytes, "{dczid:#x}");
+            let capabilities = Capabilities::NONE.with_dczid(dczid);
+            assert_eq!(capabilities.zeroing_block, bytes, "{dczid:#x}");
+            assert_eq!(capabilities.recorded_block(true), u64::from(bytes), "{dczid:#x}");
         }
+        assert_eq!(Capabilities::NONE.recorded_block(true), 2048);
+        assert_eq!(Capabilities::NONE.recorded_block(false), 65536);
     }
 }

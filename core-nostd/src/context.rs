@@ -242,7 +242,7 @@ mod tests {
     use std::vec::Vec;
 
     const CAPABILITIES: Capabilities =
-        Capabilities { breakpoints: 6, context_aware: 2, watchpoints: 4, mismatch: false, zeroing_block: 0 };
+        Capabilities { breakpoints: 6, context_aware: 2, watchpoints: 4, ..Capabilities::NONE };
 
     /// Debug registers whose writes take effect at the next synchronization or at any time before it.
     #[derive(Default)]

@@ -19,9 +19,11 @@ pub enum Cause {
     Breakpoint,
     /// A watchpoint comparator matched an access of the instruction at PC, which has not been executed.
     Watchpoint {
-        /// The address that the hardware reports, without its tag. It may lie near the watched bytes
-        /// rather than inside them.
-        address: u64,
+        /// The address that the hardware reports, without its tag; `None` where it reports none (FnV). It
+        /// may lie near the watched bytes rather than inside them.
+        address: Option<u64>,
+        /// Whether the address lies as near as it usually does; else only in the same granule (FnP).
+        precise: bool,
         /// Whether the access was a write; `None` where the hardware does not say.
         write: Option<bool>,
         /// The number of the pair that matched; `None` where the hardware does not say.
@@ -48,7 +50,7 @@ impl Cause {
             Event::DebugState(entry) => match entry {
                 DebugStateEntry::Breakpoint => Self::Breakpoint,
                 DebugStateEntry::Watchpoint { address } => {
-                    Self::Watchpoint { address: untag(address), write: None, pair: None }
+                    Self::Watchpoint { address: Some(untag(address)), precise: true, write: None, pair: None }
                 }
                 DebugStateEntry::Step => Self::Step,
                 DebugStateEntry::HaltInstruction => Self::BreakInstruction,
@@ -63,11 +65,13 @@ impl Cause {
             ExceptionClass::BreakpointLower | ExceptionClass::BreakpointSame => Self::Breakpoint,
             ExceptionClass::SoftwareStepLower | ExceptionClass::SoftwareStepSame => Self::Step,
             ExceptionClass::WatchpointLower | ExceptionClass::WatchpointSame => {
-                let (write, pair) = match syndrome.details {
-                    Details::Watchpoint(details) => (Some(details.wnr()), details.number()),
-                    _ => (None, None),
-                };
-                Self::Watchpoint { address: untag(fault_address), write, pair }
+                let Details::Watchpoint(details) = syndrome.details else { return Self::Other };
+                Self::Watchpoint {
+                    address: (!details.fnv()).then(|| untag(fault_address)),
+                    precise: !details.fnp(),
+                    write: Some(details.wnr()),
+                    pair: details.number(),
+                }
             }
             ExceptionClass::Brk | ExceptionClass::Bkpt => Self::BreakInstruction,
             _ => Self::Other,
@@ -125,5 +129,30 @@ impl fmt::Display for Stop {
             StopReason::Interrupt => write!(f, "{core}: interrupted at {pc:#x}"),
             StopReason::ExternalRequest => write!(f, "{core}: halted from outside at {pc:#x}"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_watchpoint_keeps_what_its_syndrome_says_of_the_address() {
+        let cause =
+            |syndrome| Cause::of(&Event::DebugException { syndrome, fault_address: 0x5aff_8000_0000_1004 });
+        let watchpoint = 0x34_u64 << 26 | 0b10_0010;
+        let (address, far) = (0xffff_8000_0000_1004, |bits| cause(watchpoint | bits));
+        assert_eq!(
+            far(1 << 6),
+            Cause::Watchpoint { address: Some(address), precise: true, write: Some(true), pair: None }
+        );
+        assert_eq!(
+            far(1 << 15 | 1 << 17 | 3 << 18),
+            Cause::Watchpoint { address: Some(address), precise: false, write: Some(false), pair: Some(3) }
+        );
+        assert_eq!(
+            far(1 << 10 | 1 << 17),
+            Cause::Watchpoint { address: None, precise: true, write: Some(false), pair: Some(0) }
+        );
     }
 }

@@ -12,7 +12,7 @@ use trapline_core::pool::{BreakpointPool, Owner, Slots};
 use trapline_core::scope::Scope;
 
 const CAPABILITIES: Capabilities =
-    Capabilities { breakpoints: 6, context_aware: 2, watchpoints: 4, mismatch: true, zeroing_block: 64 };
+    Capabilities { breakpoints: 6, context_aware: 2, watchpoints: 4, mismatch: true, ..Capabilities::NONE };
 /// The first context-aware pair.
 const CONTEXT_AWARE: usize = 4;
 

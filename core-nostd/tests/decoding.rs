@@ -94,13 +94,14 @@ proptest! {
         bas in prop_oneof![Just(0xff), any::<u8>()],
         value: u64,
     ) {
-        let control = Dbgwcr::from_bits(control.into()).with_e(true).with_wt2(false).with_bas(bas);
+        let control = Dbgwcr::from_bits(control.into()).with_e(true).with_bas(bas);
         // A doubleword address with its tag extended, as the encoder makes them, and without what MASK
         // leaves out.
         let value = (value as i64 >> 16) as u64 & !0b111 & !((1 << control.mask().get()) - 1);
         let pair = Pair { control: control.into_bits(), value };
-        if let Decoded::Armed { watched, access, scope, link } = watchpoint::decode(pair) {
-            let watchpoint = Watchpoint::new(watched, access, scope);
+        if let Decoded::Armed { watched, outside, access, scope, link } = watchpoint::decode(pair) {
+            let new = if outside { Watchpoint::outside } else { Watchpoint::new };
+            let watchpoint = new(watched, access, scope);
             let watchpoint = link.map_or(watchpoint, |number| watchpoint.linked_to(number));
             let Ok(plan) = watchpoint::plan(&watchpoint) else { return Ok(()) };
             prop_assert_eq!(plan.len(), 1);
@@ -127,7 +128,8 @@ proptest! {
             let said = if link.is_some() { said } else { said.with_linked_number(BreakpointNumber::ZERO) };
             prop_assert_eq!(encoded.bt(), said.bt());
             prop_assert_eq!(encoded.mask(), said.mask());
-            if breakpoint.matching() != breakpoint::Matching::LinkTarget {
+            prop_assert_eq!(encoded.bt2(), said.bt2());
+            if !breakpoint.is_link_target() {
                 // BAS is RES1 for a context.
                 let said = if breakpoint.needs_context_aware() { said.with_bas(encoded.bas()) } else { said };
                 prop_assert_eq!(encoded, said);

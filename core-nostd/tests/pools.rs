@@ -7,16 +7,19 @@ mod common;
 use common::{State, breakpoint_matches, check_breakpoint, watchpoint_byte_matches, watchpoint_matches};
 use proptest::prelude::*;
 use trapline_core::address::AddressRange;
-use trapline_core::breakpoint::{Breakpoint, BreakpointNumber, Context, Instruction};
+use trapline_core::breakpoint::{Breakpoint, Context, Instruction};
 use trapline_core::comparator::{Bank, Capabilities, Pair};
-use trapline_core::pool::{
-    BreakpointPool, Owner, PoolError, Slots, WatchpointPool, release_linked, reserve_linked,
-};
+use trapline_core::pool::{BreakpointPool, Owner, PoolError, Slots, WatchpointPool};
 use trapline_core::scope::Scope;
 use trapline_core::watchpoint::{Access, Watchpoint};
 
-const CAPABILITIES: Capabilities =
-    Capabilities { breakpoints: 6, context_aware: 2, watchpoints: 4, mismatch: false, zeroing_block: 64 };
+const CAPABILITIES: Capabilities = Capabilities {
+    breakpoints: 6,
+    context_aware: 2,
+    watchpoints: 4,
+    zeroing_block: 64,
+    ..Capabilities::NONE
+};
 /// `DC ZVA` blocks of the usual size.
 const BLOCK: u64 = 64;
 
@@ -183,36 +186,6 @@ fn a_link_target_is_what_linked_breakpoints_use_already() {
     let mut pairs = [Pair::DISABLED; 16];
     pool.arm(&mut pairs, Slots::NONE);
     assert_eq!(pairs[5], context.linked_pair());
-}
-
-#[test]
-fn a_watchpoint_in_a_context_takes_pairs_from_both_pools_or_from_none() {
-    let (mut breakpoints, mut watchpoints) = (breakpoints(), watchpoints());
-    let (watchpoint, context) = (watch(0x1006, 4, Access::Write), Context::ContextIdEl1(0x77));
-    let mut reserve = |watchpoint, context| {
-        reserve_linked(&mut breakpoints, &mut watchpoints, watchpoint, context, Owner::DEBUGGER)
-    };
-    assert_eq!(reserve(watchpoint, context), Ok(watchpoint.linked_to(BreakpointNumber::from_bits(5))));
-    let error = reserve(watch(0x2001, 16, Access::Read), Context::Vmid(1));
-    assert_eq!(error, Err(PoolError::NotEnoughPairs { needed: 3, free: 2 }));
-    assert_eq!((breakpoints.used(), watchpoints.used()), (1, 2));
-
-    let mut bank = armed(&watchpoints);
-    breakpoints.arm(&mut bank.breakpoints, Slots::NONE);
-    for (contextidr_el1, inside) in [(0x77, true), (0x78, false)] {
-        let state = State { contextidr_el1, ..State::GUEST_KERNEL };
-        for address in [0x1006, 0x1009] {
-            let hit = (0..16).any(|n| watchpoint_matches(&bank, n, address, 1, true, state, 4));
-            assert_eq!(hit, inside, "{address:#x}");
-        }
-    }
-
-    let mut release =
-        |context| release_linked(&mut breakpoints, &mut watchpoints, watchpoint, context, Owner::DEBUGGER);
-    assert_eq!(release(Context::Vmid(1)), Err(PoolError::NotReserved));
-    assert_eq!(release(context), Ok(()));
-    assert_eq!(release(context), Err(PoolError::NotReserved));
-    assert!(breakpoints.is_empty() && watchpoints.is_empty());
 }
 
 #[test]
@@ -452,9 +425,9 @@ proptest! {
     /// were taken says so, and nowhere else.
     #[test]
     fn whatever_breakpoints_are_reserved_stop_and_nothing_else(
-        requests in prop::collection::vec((0..9u8, 0..6u64, any::<bool>()), 1..12),
+        requests in prop::collection::vec((0..10u8, 0..6u64, any::<bool>()), 1..12),
     ) {
-        let capabilities = Capabilities { mismatch: true, ..CAPABILITIES };
+        let capabilities = Capabilities { mismatch: true, address_linking: u16::MAX, ..CAPABILITIES };
         let state = State { contextidr_el1: 1, vmid: 1, ..State::GUEST_KERNEL };
         let mut pool: BreakpointPool = BreakpointPool::new(&capabilities);
         let mut taken: Vec<(Breakpoint, bool)> = Vec::new();
@@ -471,6 +444,7 @@ proptest! {
                 5 => Breakpoint::inside(range, Scope::EL1).unwrap(),
                 6 => Breakpoint::outside(range, Scope::EL1).unwrap(),
                 7 => Breakpoint::in_context(context, Scope::EL0),
+                8 => at(address).as_link_target().unwrap(),
                 _ => Breakpoint::link_target(context),
             };
             // At EL1, what is in scope of EL0 only does not stop.

@@ -17,8 +17,13 @@ use trapline_core::software::{
 
 use trapline_core::watchpoint::{Access, MAX_PIECE, Watchpoint, plan};
 
-const CAPABILITIES: Capabilities =
-    Capabilities { breakpoints: 6, context_aware: 2, watchpoints: 4, mismatch: false, zeroing_block: 64 };
+const CAPABILITIES: Capabilities = Capabilities {
+    breakpoints: 6,
+    context_aware: 2,
+    watchpoints: 4,
+    zeroing_block: 64,
+    ..Capabilities::NONE
+};
 /// A block that `DC ZVA` writes, small enough not to blur where a watch ends.
 const BLOCK: u64 = 4;
 

@@ -35,7 +35,7 @@ pub enum Decoded {
 pub enum Reserved {
     /// HMC, SSCE, SSC and PMC are no row of the tables.
     Scope,
-    /// BT2 and BT are no type, or one that needs FEAT_ABLE.
+    /// BT2 and BT are no type.
     Type,
     /// BAS is neither 0b0011, 0b1100 nor 0b1111, or not 0b1111 with a MASK.
     Bas(Uint<4>),
@@ -56,11 +56,10 @@ pub const fn decode(pair: Pair) -> Decoded {
     if !control.e() {
         return Decoded::Disabled;
     }
-    if control.bt2() {
-        return Decoded::Reserved(Reserved::Type);
-    }
     let armed = if control.bt().compares_address() {
         address_breakpoint(control, value)
+    } else if control.bt2() {
+        Err(Reserved::Type)
     } else {
         context_breakpoint(control, value)
     };
@@ -76,7 +75,13 @@ pub const fn decode(pair: Pair) -> Decoded {
 
 const fn address_breakpoint(control: Dbgbcr, value: Dbgbvr) -> Result<Breakpoint, Reserved> {
     use BreakpointType as T;
-    let Some(scope) = Scope::from_dbgbcr(control) else { return Err(Reserved::Scope) };
+    let linking = control.bt2();
+    let scope = match Scope::from_dbgbcr(control) {
+        // That of a link target is ignored, reserved or not.
+        _ if linking => Scope::EL1_AND_EL0,
+        Some(scope) => scope,
+        None => return Err(Reserved::Scope),
+    };
     let mismatch = matches!(control.bt(), T::AddressMismatch | T::LinkedAddressMismatch);
     let (bas, mask, address) = (control.bas(), control.mask(), value.address());
     let (address, matching) = match (bas.get(), mask.get()) {
@@ -90,7 +95,7 @@ const fn address_breakpoint(control: Dbgbcr, value: Dbgbvr) -> Result<Breakpoint
         (0b1111, _) => (address, Matching::Inside(mask)),
         _ => return Err(Reserved::Bas(bas)),
     };
-    Ok(Breakpoint { address, context: None, matching, scope })
+    Ok(Breakpoint { linking, ..Breakpoint::new(address, matching, scope) })
 }
 
 const fn context_breakpoint(control: Dbgbcr, value: Dbgbvr) -> Result<Breakpoint, Reserved> {
@@ -131,7 +136,7 @@ impl fmt::Display for Decoded {
             Self::Disabled => f.write_str("disabled"),
             Self::Armed { breakpoint, link } => {
                 match breakpoint.matching() {
-                    Matching::Address(Instruction::A64) => {
+                    Matching::Address(Instruction::A64) if !breakpoint.linking => {
                         write!(f, "{:#x} (A64 or A32) at {}", breakpoint.address, breakpoint.scope)?;
                     }
                     _ => breakpoint.fmt(f)?,
@@ -191,6 +196,8 @@ mod tests {
                 assert_eq!(decode(breakpoint.pair(LINK)), Decoded::Armed { breakpoint, link: None });
                 let linked = breakpoint.linked(Context::Vmid(1)).pair(LINK);
                 assert_eq!(decode(linked), Decoded::Armed { breakpoint, link: Some(LINK) });
+                let target = breakpoint.as_link_target().unwrap();
+                assert_eq!(decode(target.pair(LINK)), Decoded::Armed { breakpoint: target, link: None });
             }
             for context in contexts {
                 let breakpoint = Breakpoint::in_context(context, scope);
@@ -207,8 +214,9 @@ mod tests {
             (0, 0, "disabled"),
             (0x1e7, 0x1000, "0x1000 (A64 or A32) at EL0 and EL1"),
             (0x14_21e7, 0x1000, "0x1000 (A64 or A32) at EL0, EL1, EL2 and EL3, linked to breakpoint 4"),
-            (0x30_01e7, 7, "a link target with context ID 0x7"),
-            (0x1ef, 0x1000, "unpredictable: reserved breakpoint type"),
+            (0x30_01e7, 7, "a link target for any instruction with context ID 0x7"),
+            (0x1ef, 0x1000, "a link target for 0x1000 (A64)"),
+            (0x30_01ef, 7, "unpredictable: reserved breakpoint type"),
             (
                 0x1e1 | 0b11 << 14 | 0b10 << 1,
                 0,

@@ -1,8 +1,8 @@
 //! Breakpoints: what they match, and the registers that say so.
 //!
 //! A [`Breakpoint`] is a request: an instruction address, a range of them, a context, or an address in
-//! a context. [`Breakpoint::pair`] and [`Context::linked_pair`] are the only places where it becomes
-//! register values.
+//! a context; or one of these for watchpoints to link to. [`Breakpoint::pair`] and
+//! [`Context::linked_pair`] are the only places where it becomes register values.
 
 mod context;
 mod decode;
@@ -65,8 +65,6 @@ pub enum Matching {
     Outside(Uint<5>),
     /// Any instruction, in the right context.
     Context,
-    /// Nothing on its own: a context for other comparators to link to.
-    LinkTarget,
 }
 
 /// A request for a breakpoint.
@@ -78,9 +76,15 @@ pub struct Breakpoint {
     context: Option<Context>,
     matching: Matching,
     scope: Scope,
+    /// Linking is enabled: it matches nothing on its own.
+    linking: bool,
 }
 
 impl Breakpoint {
+    const fn new(address: u64, matching: Matching, scope: Scope) -> Self {
+        Self { address, context: None, matching, scope, linking: false }
+    }
+
     /// Matches the instruction at `address`, a virtual address whose tag (bits 63 to 56) is ignored.
     ///
     /// # Errors
@@ -93,7 +97,7 @@ impl Breakpoint {
         if !matches!(instruction, Instruction::A64) && address > u32::MAX as u64 {
             return Err(BreakpointError::NotAArch32 { address, instruction });
         }
-        Ok(Self { address, context: None, matching: Matching::Address(instruction), scope })
+        Ok(Self::new(address, Matching::Address(instruction), scope))
     }
 
     /// Matches every instruction in `range`. Needs FEAT_BWE.
@@ -102,10 +106,7 @@ impl Breakpoint {
     /// [`BreakpointError::Range`] where the range is not an aligned power of two from 8 bytes to 2 GiB.
     pub const fn inside(range: AddressRange, scope: Scope) -> Result<Self, BreakpointError> {
         match mask_of(range) {
-            Some(mask) => {
-                let matching = Matching::Inside(mask);
-                Ok(Self { address: range.first(), context: None, matching, scope })
-            }
+            Some(mask) => Ok(Self::new(range.first(), Matching::Inside(mask), scope)),
             None => Err(BreakpointError::Range { range }),
         }
     }
@@ -121,10 +122,7 @@ impl Breakpoint {
     /// [`BreakpointError::Range`] where the range is not an aligned power of two from 8 bytes to 2 GiB.
     pub const fn outside(range: AddressRange, scope: Scope) -> Result<Self, BreakpointError> {
         match mask_of(range) {
-            Some(mask) => {
-                let matching = Matching::Outside(mask);
-                Ok(Self { address: range.first(), context: None, matching, scope })
-            }
+            Some(mask) => Ok(Self::new(range.first(), Matching::Outside(mask), scope)),
             None => Err(BreakpointError::Range { range }),
         }
     }
@@ -132,13 +130,26 @@ impl Breakpoint {
     /// Matches any instruction while the core is in `context`.
     #[must_use]
     pub const fn in_context(context: Context, scope: Scope) -> Self {
-        Self { address: 0, context: Some(context), matching: Matching::Context, scope }
+        Self::new(0, Matching::Context, scope).linked(context)
     }
 
     /// Matches nothing on its own; a watchpoint can be linked to it, and then matches in `context` only.
     #[must_use]
     pub const fn link_target(context: Context) -> Self {
-        Self { address: 0, context: Some(context), matching: Matching::LinkTarget, scope: Scope::EL1_AND_EL0 }
+        Self { linking: true, ..Self::in_context(context, Scope::EL1_AND_EL0) }
+    }
+
+    /// This breakpoint, for watchpoints to link to: on its own it matches nothing, and they match only
+    /// accesses of the instructions that it matches. For addresses this needs FEAT_ABLE. Its own scope is
+    /// ignored by the hardware; the linked watchpoint's counts.
+    ///
+    /// # Errors
+    /// [`BreakpointError::LinkedMismatch`] for a mismatch that is bound to a context.
+    pub const fn as_link_target(self) -> Result<Self, BreakpointError> {
+        match (self.matching, self.context) {
+            (Matching::Outside(_), Some(context)) => Err(BreakpointError::LinkedMismatch { context }),
+            _ => Ok(Self { scope: Scope::EL1_AND_EL0, linking: true, ..self }),
+        }
     }
 
     /// This breakpoint, linked: it matches only while the core is in `context` as well, and takes a
@@ -159,7 +170,7 @@ impl Breakpoint {
     #[must_use]
     pub const fn address(&self) -> Option<u64> {
         match self.matching {
-            Matching::Context | Matching::LinkTarget => None,
+            Matching::Context => None,
             _ => Some(self.address),
         }
     }
@@ -174,6 +185,12 @@ impl Breakpoint {
     #[must_use]
     pub const fn context(&self) -> Option<Context> {
         self.context
+    }
+
+    /// Whether it matches nothing on its own, and is there for others to link to.
+    #[must_use]
+    pub const fn is_link_target(&self) -> bool {
+        self.linking
     }
 
     /// Whether it needs FEAT_BWE.
@@ -192,15 +209,53 @@ impl Breakpoint {
     #[must_use]
     pub const fn link(&self) -> Option<Context> {
         match self.matching {
-            Matching::Context | Matching::LinkTarget => None,
+            Matching::Context => None,
             _ => self.context,
         }
     }
 
-    /// Whether its own pair must be a context-aware one.
+    /// Whether its own pair must be a context-aware one: to match a context, or to be linked to.
     #[must_use]
     pub const fn needs_context_aware(&self) -> bool {
-        matches!(self.matching, Matching::Context | Matching::LinkTarget)
+        self.linking || matches!(self.matching, Matching::Context)
+    }
+
+    /// Whether its own pair must be one that can match an address for others (FEAT_ABLE).
+    #[must_use]
+    pub const fn needs_address_linking(&self) -> bool {
+        self.linking && !matches!(self.matching, Matching::Context)
+    }
+
+    /// Whether some instruction is matched by both. Hardware does not say what it makes of an instruction
+    /// that two link targets match (DDI 0487, "Rules for linking watchpoints").
+    #[must_use]
+    pub const fn overlaps(&self, other: &Self) -> bool {
+        let ((own, own_mismatch), (others, others_mismatch)) = (self.addresses(), other.addresses());
+        match (own_mismatch, others_mismatch) {
+            (false, false) => own.overlaps(others),
+            (false, true) => !(others.contains(own.first()) && others.contains(own.last())),
+            (true, false) => !(own.contains(others.first()) && own.contains(others.last())),
+            // No two ranges of at most 2 GiB are the whole address space.
+            (true, true) => true,
+        }
+    }
+
+    /// The addresses of instructions that it can match, or, with `true`, all but these.
+    const fn addresses(&self) -> (AddressRange, bool) {
+        let first = untag(self.address);
+        let (first, length, mismatch) = match self.matching {
+            Matching::Address(Instruction::A64 | Instruction::A32) => (first, 4, false),
+            // And a 4-byte instruction that begins 2 bytes before it.
+            Matching::Address(Instruction::T32) => (first.saturating_sub(2), 4, false),
+            Matching::Inside(mask) => (first, 1 << mask.get(), false),
+            Matching::Outside(mask) => (first, 1 << mask.get(), true),
+            Matching::Context => (0, u64::MAX, false),
+        };
+        match AddressRange::new(first, length) {
+            Ok(range) => (range, mismatch),
+            // What is aligned does not wrap.
+            Err(_) => (AddressRange::byte(first), mismatch),
+        }
     }
 
     /// The register values of its own pair. `link` is the number of the pair that matches
@@ -209,10 +264,9 @@ impl Breakpoint {
     pub const fn pair(&self, link: BreakpointNumber) -> Pair {
         use BreakpointType as T;
         let (unlinked, linked, mask, bas) = match (self.matching, self.context) {
-            (Matching::Context, Some(context)) => return context.pair(false, self.scope),
-            (Matching::LinkTarget, Some(context)) => return context.linked_pair(),
-            // Not constructible: both come with a context.
-            (Matching::Context | Matching::LinkTarget, None) => return Pair::DISABLED,
+            (Matching::Context, Some(context)) => return context.pair(self.linking, self.scope),
+            // Not constructible.
+            (Matching::Context, None) => return Pair::DISABLED,
             (Matching::Address(instruction), _) => (
                 T::AddressMatch,
                 T::LinkedAddressMatch,
@@ -222,7 +276,7 @@ impl Breakpoint {
             (Matching::Inside(mask), _) => (T::AddressMatch, T::LinkedAddressMatch, mask, Uint::MAX),
             (Matching::Outside(mask), _) => (T::AddressMismatch, T::LinkedAddressMismatch, mask, Uint::MAX),
         };
-        let control = Dbgbcr::new().with_e(true).with_bas(bas).with_mask(mask);
+        let control = Dbgbcr::new().with_e(true).with_bas(bas).with_mask(mask).with_bt2(self.linking);
         let control = match self.context {
             None => control.with_bt(unlinked),
             Some(_) => control.with_bt(linked).with_linked_number(link),
@@ -233,7 +287,7 @@ impl Breakpoint {
         }
     }
 
-    /// Whether it can match the instruction at `pc` in some context and scope.
+    /// Whether it can match the instruction at `pc` in some context and scope, and stop there.
     ///
     /// A T32 address also counts for a 4-byte instruction that begins 2 bytes before it, where hardware
     /// may or may not match (DDI 0487, "Using the BAS field in Address Match breakpoints").
@@ -242,12 +296,12 @@ impl Breakpoint {
         let pc = untag(pc);
         let first = untag(self.address);
         match self.matching {
+            _ if self.linking => false,
             Matching::Address(Instruction::A64 | Instruction::A32) => pc == first,
             Matching::Address(Instruction::T32) => pc == first || pc.wrapping_add(2) == first,
             Matching::Inside(mask) => pc >> mask.get() == first >> mask.get(),
             Matching::Outside(mask) => pc >> mask.get() != first >> mask.get(),
             Matching::Context => true,
-            Matching::LinkTarget => false,
         }
     }
 }
@@ -277,7 +331,10 @@ const fn mask_of(range: AddressRange) -> Option<Uint<5>> {
 
 impl fmt::Display for Breakpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { address, matching, scope, .. } = self;
+        let Self { address, matching, scope, linking, .. } = self;
+        if *linking {
+            f.write_str("a link target for ")?;
+        }
         match matching {
             Matching::Address(instruction) => write!(f, "{address:#x} ({instruction})")?,
             Matching::Inside(mask) => write!(f, "{} bytes from {address:#x} on", 1u32 << mask.get())?,
@@ -285,12 +342,11 @@ impl fmt::Display for Breakpoint {
                 write!(f, "all but {} bytes from {address:#x} on", 1u32 << mask.get())?;
             }
             Matching::Context => f.write_str("any instruction")?,
-            Matching::LinkTarget => f.write_str("a link target")?,
         }
         if let Some(context) = self.context {
             write!(f, " with {context}")?;
         }
-        if *matching == Matching::LinkTarget { Ok(()) } else { write!(f, " at {scope}") }
+        if *linking { Ok(()) } else { write!(f, " at {scope}") }
     }
 }
 
@@ -318,6 +374,12 @@ pub enum BreakpointError {
         /// The range asked for.
         range: AddressRange,
     },
+    /// A mismatch in a context as a link target: the manual's text has it match outside the range in that
+    /// context, its pseudocode wherever one of both fails ("AArch64.StateMatch").
+    LinkedMismatch {
+        /// The context asked for.
+        context: Context,
+    },
 }
 
 impl fmt::Display for BreakpointError {
@@ -335,6 +397,9 @@ impl fmt::Display for BreakpointError {
                 f,
                 "a breakpoint cannot match {range}; give an aligned power of two from 8 bytes to 2 GiB"
             ),
+            Self::LinkedMismatch { context } => {
+                write!(f, "a link target cannot match outside a range with {context}; give one or the other")
+            }
         }
     }
 }

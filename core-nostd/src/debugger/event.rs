@@ -50,10 +50,10 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize> Debugger<T, CORES, SO
                     self.stop_all(core, StopReason::Breakpoint, Slots::NONE)
                 }
             }
-            Cause::Watchpoint { address, write, pair } => {
-                let block = u64::from(self.target.capabilities().zeroing_block);
+            Cause::Watchpoint { address, precise, write, pair } => {
+                let block = self.target.capabilities().recorded_block(precise);
                 let named = pair.and_then(|pair| self.watchpoints.hit_of_pair(pair, address, block));
-                match named.or_else(|| self.watchpoints.lookup(address, write, block)) {
+                match named.or_else(|| self.watchpoints.lookup(address?, write, block)) {
                     Some(hit) if hit.spurious => self.pass(core, hit.slots, goal),
                     Some(hit) => {
                         let reason =

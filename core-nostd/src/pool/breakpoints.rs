@@ -4,20 +4,23 @@ use core::fmt;
 
 use super::ledger::{Claim, Holding, Ledger};
 use super::{Owner, PoolError, Slots};
-use crate::breakpoint::{Breakpoint, BreakpointNumber, Context, Matching};
+use crate::breakpoint::{Breakpoint, BreakpointNumber, Context};
 use crate::comparator::{Capabilities, MAX_PAIRS, Pair};
 
 /// The breakpoint pairs of a core and the requests that they serve, at most `N`.
 ///
 /// Plain address breakpoints take the lowest-numbered free pairs, so that the context-aware ones, the
 /// highest-numbered, last longest. A linked breakpoint takes a context-aware pair for its context, which
-/// all breakpoints linked to the same context share, and another pair for its address.
+/// all breakpoints linked to the same context share, and another pair for its address. What watchpoints link
+/// to for an address takes a context-aware pair as well: hardware may ignore links to others (DDI 0487,
+/// "AArch64.StateMatch").
 #[derive(Clone)]
 pub struct BreakpointPool<const N: usize = MAX_PAIRS> {
     ledger: Ledger<Breakpoint, PairNumbers, N>,
     pairs: u8,
     context_aware: u8,
     mismatch: bool,
+    address_linking: Slots,
 }
 
 /// The pairs that serve a breakpoint.
@@ -65,7 +68,13 @@ impl<const N: usize> BreakpointPool<N> {
         };
         let context_aware =
             if capabilities.context_aware > pairs { pairs } else { capabilities.context_aware };
-        Self { ledger: Ledger::new(), pairs, context_aware, mismatch: capabilities.mismatch }
+        Self {
+            ledger: Ledger::new(),
+            pairs,
+            context_aware,
+            mismatch: capabilities.mismatch,
+            address_linking: Slots::from_bits(capabilities.address_linking),
+        }
     }
 
     /// Reserves the pairs for `breakpoint`, or one more reference where `owner` has it already.
@@ -176,48 +185,71 @@ impl<const N: usize> BreakpointPool<N> {
         if breakpoint.needs_bwe() && !self.mismatch {
             return Err(PoolError::NoMismatch);
         }
-        let others = self.in_the_way_of(breakpoint);
-        if others > 0 {
-            return Err(PoolError::MismatchNotAlone { others });
-        }
-        let free = self.free_slots();
-        if let (Matching::LinkTarget, Some(context)) = (breakpoint.matching(), breakpoint.context())
+        self.check_others(breakpoint)?;
+        if breakpoint.is_link_target()
+            && breakpoint.address().is_none()
+            && let Some(context) = breakpoint.context()
             && let Some(shared) = self.linked_number(context)
         {
             return Ok(PairNumbers { own: shared.get(), link: None });
         }
         let shared_link = breakpoint.link().and_then(|context| self.linked_number(context));
-        let needed = if breakpoint.link().is_some() && shared_link.is_none() { 2 } else { 1 };
-        if free.len() < needed {
-            return Err(PoolError::NotEnoughPairs { needed: needed.into(), free: free.len() });
+        let needs_link = breakpoint.link().is_some() && shared_link.is_none();
+        let free = self.free_slots();
+        let not_enough = PoolError::NotEnoughPairs { needed: 1 + u64::from(needs_link), free: free.len() };
+        if free.len() < 1 + u8::from(needs_link) {
+            return Err(not_enough);
         }
+        let context_aware = Slots::first(self.pairs).without(Slots::first(self.pairs - self.context_aware));
+        let linking = context_aware.intersection(self.address_linking);
         let no_context_aware = PoolError::NoContextAwarePair { context_aware: self.context_aware };
-        let context_aware = free.without(Slots::first(self.pairs - self.context_aware)).highest();
-        let link = match (breakpoint.link(), shared_link) {
-            (None, _) => None,
-            (Some(_), Some(shared)) => Some(shared),
-            (Some(_), None) => Some(BreakpointNumber::from_bits(context_aware.ok_or(no_context_aware)?)),
-        };
-        let own = if breakpoint.needs_context_aware() {
-            context_aware.ok_or(no_context_aware)?
+        let highest = |pairs: Slots| pairs.intersection(free).highest();
+        // What fewer pairs can do chooses first.
+        let special = if breakpoint.needs_address_linking() {
+            let none = PoolError::NoAddressLinkingPair { address_linking: linking.len() };
+            Some(highest(linking).ok_or(none)?)
+        } else if breakpoint.needs_context_aware() {
+            Some(highest(context_aware).ok_or(no_context_aware)?)
         } else {
-            let taken = link.map_or(Slots::NONE, |number| Slots::one(number.get()));
-            let no_pair = PoolError::NotEnoughPairs { needed: needed.into(), free: free.len() };
-            free.without(taken).lowest().ok_or(no_pair)?
+            None
+        };
+        let link = if needs_link {
+            let taken = special.map_or(Slots::NONE, Slots::one);
+            let number = highest(context_aware.without(taken)).ok_or(no_context_aware)?;
+            Some(BreakpointNumber::from_bits(number))
+        } else {
+            shared_link
+        };
+        let own = match special {
+            Some(number) => number,
+            None => {
+                let taken = link.map_or(Slots::NONE, |number| Slots::one(number.get()));
+                free.without(taken).lowest().ok_or(not_enough)?
+            }
         };
         Ok(PairNumbers { own, link })
     }
 
-    /// How many address breakpoints there are that a mismatch would narrow, or mismatches that would narrow
-    /// an address breakpoint.
-    fn in_the_way_of(&self, breakpoint: &Breakpoint) -> u8 {
+    /// Refuses an address breakpoint that would narrow others or be narrowed by them: a mismatch and any
+    /// other, and among link targets two for the same instruction.
+    fn check_others(&self, breakpoint: &Breakpoint) -> Result<(), PoolError> {
         if breakpoint.address().is_none() {
-            return 0;
+            return Ok(());
         }
+        let linking = breakpoint.is_link_target();
         let in_the_way = |request: &Breakpoint| {
-            request.address().is_some() && (request.is_mismatch() || breakpoint.is_mismatch())
+            let narrows = if linking {
+                request.overlaps(breakpoint)
+            } else {
+                request.is_mismatch() || breakpoint.is_mismatch()
+            };
+            request.address().is_some() && request.is_link_target() == linking && narrows
         };
-        self.ledger.iter().filter(|(request, _)| in_the_way(request)).count() as u8
+        match self.ledger.iter().filter(|(request, _)| in_the_way(request)).count() as u8 {
+            0 => Ok(()),
+            others if linking => Err(PoolError::LinkTargetsOverlap { others }),
+            others => Err(PoolError::MismatchNotAlone { others }),
+        }
     }
 
     /// The pair that matches `context` with linking enabled.

@@ -1,24 +1,27 @@
-//! Watchpoints in a context, which take pairs from both pools.
+//! Linked watchpoints, which take pairs from both pools.
 
-use crate::breakpoint::{Breakpoint, BreakpointNumber, Context};
+use crate::breakpoint::{Breakpoint, BreakpointNumber};
 use crate::watchpoint::Watchpoint;
 
 use super::{BreakpointPool, Owner, PoolError, WatchpointPool};
 
-/// Reserves `watchpoint`, so that it matches while the core is in `context` only: its watchpoint pairs, and
-/// a context-aware breakpoint pair that they are linked to, which all requests in the same context share.
-/// Returns the request as it stands in `watchpoints`.
+/// Reserves `watchpoint`, linked to `target`, so that it matches while the core is in a context only, or
+/// accesses of certain instructions only: its watchpoint pairs, and the breakpoint pairs of `target`, which
+/// all requests with the same one share. Returns the request as it stands in `watchpoints`.
 ///
 /// # Errors
-/// [`PoolError`]; both pools are as they were.
+/// [`PoolError`], [`PoolError::NoLinkTarget`] where `target` [is none](Breakpoint::is_link_target); both pools
+/// are as they were.
 pub fn reserve_linked<const B: usize, const W: usize>(
     breakpoints: &mut BreakpointPool<B>,
     watchpoints: &mut WatchpointPool<W>,
     watchpoint: Watchpoint,
-    context: Context,
+    target: Breakpoint,
     owner: Owner,
 ) -> Result<Watchpoint, PoolError> {
-    let target = Breakpoint::link_target(context);
+    if !target.is_link_target() {
+        return Err(PoolError::NoLinkTarget);
+    }
     breakpoints.reserve(target, owner)?;
     let reserved = match breakpoints.number(&target) {
         Some(number) => {
@@ -41,10 +44,9 @@ pub fn release_linked<const B: usize, const W: usize>(
     breakpoints: &mut BreakpointPool<B>,
     watchpoints: &mut WatchpointPool<W>,
     watchpoint: Watchpoint,
-    context: Context,
+    target: Breakpoint,
     owner: Owner,
 ) -> Result<(), PoolError> {
-    let target = Breakpoint::link_target(context);
     let number: BreakpointNumber = breakpoints.number(&target).ok_or(PoolError::NotReserved)?;
     watchpoints.release(&watchpoint.linked_to(number), owner)?;
     breakpoints.release(&target, owner)

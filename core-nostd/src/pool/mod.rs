@@ -64,10 +64,24 @@ pub enum PoolError {
         /// How many there are, all of them in use.
         context_aware: u8,
     },
+    /// The request takes a context-aware pair that can match an address for watchpoints, and none is free.
+    NoAddressLinkingPair {
+        /// How many there are, all of them in use.
+        address_linking: u8,
+    },
     /// The request needs FEAT_BWE, which the core does not have.
     NoMismatch,
-    /// A mismatch and other address breakpoints would narrow each other, so that none would stop where it
-    /// was asked to.
+    /// The request needs FEAT_BWE2, which the core does not have.
+    NoWatchpointMismatch,
+    /// What a watchpoint was to be linked to is no link target.
+    NoLinkTarget,
+    /// Hardware does not say what becomes of an instruction that two link targets match.
+    LinkTargetsOverlap {
+        /// How many requests are in the way.
+        others: u8,
+    },
+    /// A mismatch and others of its kind, breakpoints on addresses or watchpoints, would narrow each other,
+    /// so that none would stop where it was asked to.
     MismatchNotAlone {
         /// How many requests are in the way.
         others: u8,
@@ -104,10 +118,23 @@ impl fmt::Display for PoolError {
                 f,
                 "this takes a context-aware pair and all {context_aware} are in use; remove others first"
             ),
+            Self::NoAddressLinkingPair { address_linking } => write!(
+                f,
+                "this takes a context-aware pair with address linking (FEAT_ABLE), and all {address_linking} \
+                 are in use; remove others first"
+            ),
             Self::NoMismatch => f.write_str("this core has no address mismatch and no ranges (FEAT_BWE)"),
+            Self::NoWatchpointMismatch => {
+                f.write_str("this core has no watchpoints on all but a range (FEAT_BWE2)")
+            }
+            Self::NoLinkTarget => f.write_str("a watchpoint can be linked to a link target only"),
+            Self::LinkTargetsOverlap { others } => write!(
+                f,
+                "two link targets cannot match the same instruction; remove the {others} others first"
+            ),
             Self::MismatchNotAlone { others } => write!(
                 f,
-                "a mismatch and other address breakpoints narrow each other; remove the {others} others first"
+                "a mismatch and others of its kind narrow each other; remove the {others} others first"
             ),
             Self::TooManyRequests { capacity } => {
                 write!(f, "the pool holds {capacity} requests already; remove others first")

@@ -29,6 +29,12 @@ impl Slots {
         Self(!u16::MAX.unbounded_shl(count as u32))
     }
 
+    /// The pairs whose bits are set in `bits`, bit n for number n.
+    #[must_use]
+    pub const fn from_bits(bits: u16) -> Self {
+        Self(bits)
+    }
+
     /// Whether it has no pair.
     #[must_use]
     pub const fn is_empty(self) -> bool {
@@ -115,6 +121,7 @@ mod tests {
         assert_eq!(Slots::first(16), Slots::ALL);
         assert_eq!(Slots::first(200), Slots::ALL);
         assert_eq!(Slots::first(0), Slots::NONE);
+        assert_eq!(Slots::from_bits(0b101), Slots::one(0) | Slots::one(2));
         assert_eq!((Slots::NONE.lowest(), Slots::NONE.highest()), (None, None));
         let some = Slots::one(2) | Slots::one(5) | Slots::one(11);
         assert_eq!(some.iter().collect::<Vec<_>>(), [2, 5, 11]);

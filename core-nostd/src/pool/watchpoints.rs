@@ -20,6 +20,7 @@ pub struct WatchpointPool<const N: usize = MAX_PAIRS> {
     /// The n-th lowest slot of a request holds the n-th piece of its plan.
     ledger: Ledger<Watchpoint, Slots, N>,
     pairs: u8,
+    mismatch: bool,
 }
 
 /// A request in a [`WatchpointPool`].
@@ -46,10 +47,10 @@ pub struct Hit {
     /// the instruction.
     pub slots: Slots,
     /// The watched byte nearest to the recorded address, as an address in the range asked for, its tag
-    /// included.
+    /// included. Of a watchpoint [outside](Watchpoint::outside) a range, the nearest address outside it.
     pub address: u64,
     /// Whether the recorded address is one of those asked for. Otherwise the access began before the
-    /// range, or was to a whole block.
+    /// range, or was to a whole block, or the hardware recorded no address.
     pub exact: bool,
     /// Whether the access was only to bytes that a [wider](Watchpoint::covered) comparator watches beyond
     /// those asked for: nothing to report, but to be stepped over.
@@ -66,7 +67,7 @@ impl<const N: usize> WatchpointPool<N> {
         } else {
             capabilities.watchpoints
         };
-        Self { ledger: Ledger::new(), pairs }
+        Self { ledger: Ledger::new(), pairs, mismatch: capabilities.watchpoint_mismatch }
     }
 
     /// Reserves the pairs for `watchpoint`, or one more reference where `owner` has it already.
@@ -77,7 +78,10 @@ impl<const N: usize> WatchpointPool<N> {
         let slots = match self.ledger.claim(&watchpoint, owner)? {
             Claim::Counted => return Ok(()),
             Claim::Shared(slots) => slots,
-            Claim::New => self.allocate(&plan(&watchpoint)?)?,
+            Claim::New => {
+                self.check_others(&watchpoint)?;
+                self.allocate(&plan(&watchpoint)?)?
+            }
         };
         self.ledger.add(watchpoint, owner, slots)
     }
@@ -147,7 +151,7 @@ impl<const N: usize> WatchpointPool<N> {
         for reserved in self.iter().filter(|reserved| reserved.watchpoint.access().includes(write)) {
             let watchpoint = reserved.watchpoint;
             let Ok(watched) = plan(&watchpoint).map(|plan| plan.watched()) else { continue };
-            if !can_reach(watched, far, block) {
+            if !can_reach(watched, watchpoint.is_outside(), far, block) {
                 continue;
             }
             slots |= reserved.slots;
@@ -160,11 +164,15 @@ impl<const N: usize> WatchpointPool<N> {
     }
 
     /// Which request the pair `number` was hit for, where the syndrome names the pair: as [`Self::lookup`],
-    /// without a guess.
+    /// without a guess. `far` is `None` where no address was recorded (FnV).
     #[must_use]
-    pub fn hit_of_pair(&self, number: u8, far: u64, block: u64) -> Option<Hit> {
-        let reserved = self.at_pair(number)?;
-        Some(Hit { slots: reserved.slots, ..Hit::new(reserved.watchpoint, untag(far), block) })
+    pub fn hit_of_pair(&self, number: u8, far: Option<u64>, block: u64) -> Option<Hit> {
+        let ReservedWatchpoint { watchpoint, slots, .. } = self.at_pair(number)?;
+        let hit = match far {
+            Some(far) => Hit::new(watchpoint, untag(far), block),
+            None => Hit::unrecorded(watchpoint),
+        };
+        Some(Hit { slots, ..hit })
     }
 
     /// Fills `pairs` with what the hardware is to hold, all that are unused or in `except` disabled.
@@ -190,6 +198,18 @@ impl<const N: usize> WatchpointPool<N> {
         Slots::first(self.pairs).without(self.used_slots())
     }
 
+    /// Refuses a mismatch that would narrow others, or a request that a mismatch would narrow.
+    fn check_others(&self, watchpoint: &Watchpoint) -> Result<(), PoolError> {
+        if watchpoint.is_outside() && !self.mismatch {
+            return Err(PoolError::NoWatchpointMismatch);
+        }
+        let in_the_way = |request: &Watchpoint| request.is_outside() || watchpoint.is_outside();
+        match self.ledger.iter().filter(|(request, _)| in_the_way(request)).count() as u8 {
+            0 => Ok(()),
+            others => Err(PoolError::MismatchNotAlone { others }),
+        }
+    }
+
     /// Picks free pairs for a request that nobody has reserved yet.
     fn allocate(&self, plan: &Plan) -> Result<Slots, PoolError> {
         let free = self.free_slots();
@@ -207,13 +227,27 @@ impl Hit {
         let range = without_tag(watchpoint.range());
         // The tag goes back in: the address is one of those asked for.
         let tag = range.first() ^ watchpoint.range().first();
+        let (inside, outside) = (range.contains(far), watchpoint.is_outside());
+        let address = match (outside, inside) {
+            (false, _) => range.nearest(far) ^ tag,
+            (true, false) => far,
+            // The address is the lowest of the access, which goes on after the range.
+            (true, true) => range.last().wrapping_add(1),
+        };
         Self {
             watchpoint,
             slots: Slots::NONE,
-            address: range.nearest(far) ^ tag,
-            exact: range.contains(far),
-            spurious: !can_reach(range, far, block),
+            address,
+            exact: inside != outside,
+            spurious: !can_reach(range, outside, far, block),
         }
+    }
+
+    /// `watchpoint`, hit by an access of which nothing was recorded; its slots are yet to be filled in.
+    fn unrecorded(watchpoint: Watchpoint) -> Self {
+        let range = watchpoint.range();
+        let address = if watchpoint.is_outside() { range.last().wrapping_add(1) } else { range.first() };
+        Self { watchpoint, slots: Slots::NONE, address, exact: false, spurious: false }
     }
 
     /// Of several hits, the one of the lowest rank is meant.
@@ -227,11 +261,17 @@ fn without_tag(range: AddressRange) -> AddressRange {
     AddressRange::new(untag(range.first()), range.len()).unwrap_or(range)
 }
 
-/// Whether an access that is recorded at `far` can have touched `range`.
-fn can_reach(range: AddressRange, far: u64, block: u64) -> bool {
+/// Whether an access that is recorded at `far` can have touched `range`, or with `outside` a byte outside it.
+fn can_reach(range: AddressRange, outside: bool, far: u64, block: u64) -> bool {
+    let around = |far: u64| AddressRange::new(far & !(block - 1), block);
+    if outside {
+        let within = |bytes: AddressRange| range.contains(bytes.first()) && range.contains(bytes.last());
+        let one_access = AddressRange::new(far, WIDEST_ACCESS).is_ok_and(within);
+        let one_block = !block.is_power_of_two() || around(far).is_ok_and(within);
+        return !(one_access && one_block);
+    }
     let one_access = far <= range.last() && range.distance(far) < WIDEST_ACCESS;
-    let one_block = block.is_power_of_two()
-        && AddressRange::new(far & !(block - 1), block).is_ok_and(|block| block.overlaps(range));
+    let one_block = block.is_power_of_two() && around(far).is_ok_and(|block| block.overlaps(range));
     one_access || one_block
 }
 

@@ -17,7 +17,7 @@ pub struct Dbgbcr {
     /// [`crate::scope::Scope`].
     #[bits(2)]
     pub pmc: Uint<2>,
-    /// Breakpoint type 2: bit \[3\]. With FEAT_ABLE, gives an address breakpoint linking; else RES0.
+    /// Breakpoint type 2: bit \[3\]. With FEAT_ABLE, enables linking of an address breakpoint; else RES0.
     pub bt2: bool,
     #[bits(1)]
     __: u8,

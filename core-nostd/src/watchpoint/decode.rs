@@ -19,8 +19,10 @@ pub enum Decoded {
     Disabled,
     /// It watches.
     Armed {
-        /// The bytes watched.
+        /// The bytes watched, or left out.
         watched: AddressRange,
+        /// Whether it watches all but these bytes (FEAT_BWE2).
+        outside: bool,
         /// The accesses watched for.
         access: Access,
         /// Where it matches.
@@ -40,8 +42,6 @@ pub enum Decoded {
 pub enum Reserved {
     /// HMC, SSCE, SSC and PAC are no row of the tables.
     Scope,
-    /// WT2, which needs FEAT_BWE2.
-    Mismatch,
     /// LSC is 0: it never matches.
     LoadStoreControl,
     /// BAS selects nothing or bytes that are not adjacent, or not all eight with a MASK.
@@ -60,9 +60,6 @@ pub const fn decode(pair: Pair) -> Decoded {
     if !control.e() {
         return Decoded::Disabled;
     }
-    if control.wt2() {
-        return Decoded::Reserved(Reserved::Mismatch);
-    }
     let access = match control.lsc() {
         LoadStoreControl::Reserved => return Decoded::Reserved(Reserved::LoadStoreControl),
         LoadStoreControl::Load => Access::Read,
@@ -72,7 +69,7 @@ pub const fn decode(pair: Pair) -> Decoded {
     let Some(scope) = Scope::from_dbgwcr(control) else { return Decoded::Reserved(Reserved::Scope) };
     let link = if control.wt() { Some(control.linked_number()) } else { None };
     match watched(control, Dbgwvr::from_bits(pair.value).address()) {
-        Ok(watched) => Decoded::Armed { watched, access, scope, link },
+        Ok(watched) => Decoded::Armed { watched, outside: control.wt2(), access, scope, link },
         Err(reserved) => Decoded::Reserved(reserved),
     }
 }
@@ -105,8 +102,9 @@ impl fmt::Display for Decoded {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Disabled => f.write_str("disabled"),
-            Self::Armed { watched, access, scope, link } => {
-                write!(f, "{access} of {watched} at {scope}")?;
+            Self::Armed { watched, outside, access, scope, link } => {
+                let all_but = if *outside { "all but " } else { "" };
+                write!(f, "{access} of {all_but}{watched} at {scope}")?;
                 match link {
                     Some(number) => write!(f, ", linked to breakpoint {number}"),
                     None => Ok(()),
@@ -121,7 +119,6 @@ impl fmt::Display for Reserved {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Scope => f.write_str("reserved combination of HMC, SSCE, SSC and PAC"),
-            Self::Mismatch => f.write_str("address mismatch (WT2), which needs FEAT_BWE2"),
             Self::LoadStoreControl => f.write_str("neither loads nor stores (LSC)"),
             Self::Bas(bas) => write!(f, "reserved BAS {bas:#010b}"),
             Self::Mask(mask) => write!(f, "reserved MASK {mask}"),
@@ -150,7 +147,7 @@ mod tests {
                 "write of 0x1000..=0x1007 at EL0 and EL1, linked to breakpoint 3",
             ),
             (0x01f7, 0x1004, "write of 0x1004..=0x1007 at EL0 and EL1"),
-            (0x1ff7 | 1 << 22, 0x1000, "unpredictable: address mismatch (WT2), which needs FEAT_BWE2"),
+            (0x1ff7 | 1 << 22, 0x1000, "write of all but 0x1000..=0x1007 at EL0 and EL1"),
             (0x1fe7, 0x1000, "unpredictable: neither loads nor stores (LSC)"),
             (0x1ff1, 0x1000, "unpredictable: reserved combination of HMC, SSCE, SSC and PAC"),
             (0x00b7, 0x1000, "unpredictable: reserved BAS 0b00000101"),

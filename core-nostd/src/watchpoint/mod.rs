@@ -70,6 +70,7 @@ pub struct Watchpoint {
     access: Access,
     scope: Scope,
     covered: bool,
+    outside: bool,
     link: Option<BreakpointNumber>,
 }
 
@@ -77,11 +78,22 @@ impl Watchpoint {
     /// Watches the bytes of `range`, virtual addresses whose tag (bits 63 to 56) is ignored.
     #[must_use]
     pub const fn new(range: AddressRange, access: Access, scope: Scope) -> Self {
-        Self { range, access, scope, covered: false, link: None }
+        Self { range, access, scope, covered: false, outside: false, link: None }
+    }
+
+    /// Watches every byte outside `range`: any access that is not to these bytes alone. Needs FEAT_BWE2.
+    ///
+    /// In hardware, mismatches and other watchpoints narrow each other (DDI 0487, "About Watchpoint
+    /// exceptions"). So this takes one comparator, which can leave out no more than one can watch, and a
+    /// pool takes it only without others beside it, and the reverse.
+    #[must_use]
+    pub const fn outside(range: AddressRange, access: Access, scope: Scope) -> Self {
+        Self { outside: true, ..Self::new(range, access, scope) }
     }
 
     /// This watchpoint, linked to the breakpoint pair `number`, which must have linking enabled
-    /// ([`crate::breakpoint::Breakpoint::link_target`]): it matches in that pair's context only.
+    /// ([`crate::breakpoint::Breakpoint::is_link_target`]): it matches in that pair's context only, or
+    /// accesses of the instructions that it matches.
     #[must_use]
     pub const fn linked_to(self, number: BreakpointNumber) -> Self {
         Self { link: Some(number), ..self }
@@ -94,7 +106,7 @@ impl Watchpoint {
         Self { covered: true, ..self }
     }
 
-    /// The bytes asked for.
+    /// The bytes asked for, or those left out where [`Watchpoint::is_outside`].
     #[must_use]
     pub const fn range(&self) -> AddressRange {
         self.range
@@ -124,6 +136,12 @@ impl Watchpoint {
         self.covered
     }
 
+    /// Whether all but the bytes of the range are watched.
+    #[must_use]
+    pub const fn is_outside(&self) -> bool {
+        self.outside
+    }
+
     /// The range as comparators see it, without tags.
     ///
     /// # Errors
@@ -139,7 +157,8 @@ impl Watchpoint {
 
     /// The register values that watch `piece`.
     const fn pair(&self, piece: AddressRange) -> Pair {
-        let control = Dbgwcr::new().with_e(true).with_lsc(self.access.load_store_control());
+        let lsc = self.access.load_store_control();
+        let control = Dbgwcr::new().with_e(true).with_lsc(lsc).with_wt2(self.outside);
         let length = piece.len();
         let control = if length <= 8 {
             // Inside one doubleword, so that the shifts are in range.
@@ -161,7 +180,8 @@ impl Watchpoint {
 
 impl fmt::Display for Watchpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} of {} at {}", self.access, self.range, self.scope)?;
+        let all_but = if self.outside { "all but " } else { "" };
+        write!(f, "{} of {all_but}{} at {}", self.access, self.range, self.scope)?;
         if let Some(number) = self.link {
             write!(f, ", linked to breakpoint {number}")?;
         }
@@ -185,6 +205,11 @@ pub enum WatchpointError {
         /// The range asked for.
         range: AddressRange,
     },
+    /// No single comparator leaves out just this range.
+    NoOutside {
+        /// The range to be left out.
+        range: AddressRange,
+    },
     /// Only breakpoints have this scope.
     Scope {
         /// The scope asked for.
@@ -201,6 +226,11 @@ impl fmt::Display for WatchpointError {
             Self::NoCover { range } => write!(
                 f,
                 "no single comparator covers {range}, they end at multiples of 2 GiB; watch less or use more"
+            ),
+            Self::NoOutside { range } => write!(
+                f,
+                "no single comparator leaves out just {range}; give bytes of one doubleword or an aligned \
+                 power of two up to 2 GiB"
             ),
             Self::Scope { scope } => write!(f, "a watchpoint cannot match at {scope}; give exception levels"),
         }

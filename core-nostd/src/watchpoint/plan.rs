@@ -12,7 +12,7 @@ pub const MAX_PIECE: u64 = 1 << 31;
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Piece {
-    /// The bytes watched, without tags.
+    /// The bytes watched, or left out where the request [is outside](Watchpoint::is_outside), without tags.
     pub range: AddressRange,
     /// The register values.
     pub pair: Pair,
@@ -55,7 +55,8 @@ impl Plan {
         self.wider
     }
 
-    /// The bytes watched, without tags: those asked for, or more where [`Plan::is_wider`].
+    /// The bytes watched, without tags: those asked for, or more where [`Plan::is_wider`]. Where the request
+    /// [is outside](Watchpoint::is_outside) a range, that range.
     #[must_use]
     pub const fn watched(&self) -> AddressRange {
         self.watched
@@ -144,8 +145,8 @@ const fn skip(range: AddressRange, length: u64) -> Option<AddressRange> {
 /// [covered](Watchpoint::covered) one, what [`cover`] says.
 ///
 /// # Errors
-/// [`WatchpointError::NotCanonical`], and [`WatchpointError::Scope`] for a scope that only breakpoints
-/// have.
+/// [`WatchpointError::NotCanonical`], [`WatchpointError::Scope`] for a scope that only breakpoints have, and
+/// [`WatchpointError::NoOutside`].
 pub const fn plan(watchpoint: &Watchpoint) -> Result<Plan, WatchpointError> {
     if watchpoint.covered {
         return cover(watchpoint);
@@ -157,7 +158,8 @@ pub const fn plan(watchpoint: &Watchpoint) -> Result<Plan, WatchpointError> {
 }
 
 /// The one comparator that watches the fewest bytes around `watchpoint`'s range, marked as
-/// [wider](Plan::is_wider) where they are more than was asked for.
+/// [wider](Plan::is_wider) where they are more than was asked for. A watchpoint [outside](Watchpoint::outside)
+/// a range is one comparator already.
 ///
 /// # Errors
 /// As [`plan`], and [`WatchpointError::NoCover`] where that is more than 2 GiB.
@@ -186,7 +188,12 @@ const fn check(watchpoint: &Watchpoint) -> Result<AddressRange, WatchpointError>
     if watchpoint.scope.is_breakpoint_only() {
         return Err(WatchpointError::Scope { scope: watchpoint.scope });
     }
-    watchpoint.canonical_range()
+    match watchpoint.canonical_range() {
+        Ok(range) if watchpoint.outside && first_piece(range).len() != range.len() => {
+            Err(WatchpointError::NoOutside { range: watchpoint.range })
+        }
+        checked => checked,
+    }
 }
 
 #[cfg(test)]
@@ -270,6 +277,34 @@ mod tests {
         }
         let range = AddressRange::new(0x7fff_ffff, 2).unwrap();
         assert_eq!(cover(&guest(0x7fff_ffff, 2)), Err(WatchpointError::NoCover { range }));
+    }
+
+    #[test]
+    fn all_but_a_range_is_one_pair_or_none() {
+        for (first, length, control) in [
+            (0x1002, 2, Some(0b1100 << 5 | 0b10_111)),
+            (0x1000, 8, Some(0x1ff7)),
+            (0x1000, 0x1000, Some(12 << 24 | 0x1ff7)),
+            (0x1006, 4, None),
+            (0x1000, 12, None),
+            (0x8000_0000, 2 * MAX_PIECE, None),
+        ] {
+            let range = AddressRange::new(first, length).unwrap();
+            let request = Watchpoint::outside(range, Access::Write, Scope::EL1_AND_EL0);
+            for request in [request, request.covered()] {
+                let pair = plan(&request).map(|plan| {
+                    assert_eq!((plan.len(), plan.is_wider(), plan.watched()), (1, false, range));
+                    plan.pieces().next().unwrap().pair
+                });
+                match control {
+                    Some(control) => {
+                        let pair = pair.unwrap();
+                        assert_eq!((pair.control, pair.value), (1 << 22 | control, first & !7));
+                    }
+                    None => assert_eq!(pair, Err(WatchpointError::NoOutside { range })),
+                }
+            }
+        }
     }
 
     #[test]

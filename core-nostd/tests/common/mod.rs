@@ -25,6 +25,8 @@ pub(crate) struct State {
     pub(crate) contextidr_el1: u32,
     pub(crate) contextidr_el2: u32,
     pub(crate) vmid: u16,
+    /// The address of the instruction that makes an access.
+    pub(crate) pc: u64,
     /// HCR_EL2.E2H and TGE make the software at EL0 the host's.
     pub(crate) in_host: bool,
 }
@@ -36,6 +38,7 @@ impl State {
         contextidr_el1: 0,
         contextidr_el2: 0,
         vmid: 0,
+        pc: 0,
         in_host: false,
     };
 }
@@ -132,30 +135,50 @@ pub(crate) fn breakpoint_matches(bank: &Bank, n: usize, pc: u64, state: State, c
 fn is_active(bank: &Bank, n: usize, state: State, context_aware: usize) -> bool {
     let Pair { control, .. } = bank.breakpoints[n];
     let bt = bits(control, 23, 20);
-    let linking_enabled = bt & 0b0011 == 0b0011 || bt & 0b1001 == 0b1001;
-    if bits(control, 0, 0) == 0 || linking_enabled {
+    if bits(control, 0, 0) == 0 || is_linking_enabled(control) {
         return false;
     }
     let linked = bt & 0b1011 == 0b0001;
-    let link = bits(control, 31, 30) << 4 | bits(control, 19, 16);
     state_matches(control, true, state.el, state.security)
-        && (!linked || link_matches(bank, link as usize, state, context_aware))
+        && (!linked || link_matches(bank, linked_number(control), state, context_aware, true))
 }
 
-fn link_matches(bank: &Bank, n: usize, state: State, context_aware: usize) -> bool {
+fn is_linking_enabled(control: u64) -> bool {
+    let bt = bits(control, 23, 20);
+    bits(control, 3, 3) == 1 || bt & 0b0011 == 0b0011 || bt & 0b1001 == 0b1001
+}
+
+fn linked_number(control: u64) -> usize {
+    (bits(control, 31, 30) << 4 | bits(control, 19, 16)) as usize
+}
+
+/// Whether breakpoint `n` matches, to which a breakpoint is linked or else a watchpoint.
+fn link_matches(bank: &Bank, n: usize, state: State, context_aware: usize, breakpoint: bool) -> bool {
     assert!(n >= context_aware, "linked to breakpoint {n}, which is not context-aware");
     let pair = bank.breakpoints[n];
     let bt = bits(pair.control, 23, 20);
-    assert!(bt & 0b0011 == 0b0011 || bt & 0b1001 == 0b1001, "linked to a breakpoint without linking enabled");
+    assert!(is_linking_enabled(pair.control), "linked to a breakpoint without linking enabled");
     assert_eq!(bits(pair.control, 0, 0), 1, "linked to a disabled breakpoint");
-    value_matches(pair, n, 0, state, context_aware)
+    if bt & 0b1010 == 0 {
+        assert!(!breakpoint, "a breakpoint is linked to an address");
+        let matching = bank
+            .breakpoints
+            .iter()
+            .enumerate()
+            .filter(|(_, pair)| bits(pair.control, 0, 0) == 1 && bits(pair.control, 3, 3) == 1);
+        let matching = matching.filter(|(n, pair)| value_matches(**pair, *n, state.pc, state, context_aware));
+        assert!(matching.count() <= 1, "two link targets match {:#x}", state.pc);
+        assert!(bt != 0b0101, "a mismatch in a context is a link target");
+    }
+    let linked = bt == 0b0001;
+    value_matches(pair, n, state.pc, state, context_aware)
+        && (!linked || link_matches(bank, linked_number(pair.control), state, context_aware, true))
 }
 
 fn value_matches(pair: Pair, n: usize, pc: u64, state: State, context_aware: usize) -> bool {
     let Pair { control, value } = pair;
     assert_eq!(control >> 32, 0, "RES0 bits of {control:#x}");
     assert_eq!(control & 0b1_1110_0001_0000, 0, "RES0 bits of {control:#x}");
-    assert_eq!(bits(control, 3, 3), 0, "BT2 needs FEAT_ABLE");
     let (bt, bas, mask) = (bits(control, 23, 20), bits(control, 8, 5), bits(control, 28, 24) as u32);
     assert!(mask != 1 && mask != 2, "reserved MASK");
     let lower_el = state.el < 2;
@@ -173,6 +196,7 @@ fn value_matches(pair: Pair, n: usize, pc: u64, state: State, context_aware: usi
             (bits(pc, 48, mask) == bits(value, 48, mask)) != mismatch
         }
     } else {
+        assert_eq!(bits(control, 3, 3), 0, "BT2 is for addresses");
         assert!(n >= context_aware, "breakpoint {n} is not context-aware");
         assert_eq!((bas, mask), (0b1111, 0), "BAS is RES1 and MASK 0 for a context");
         let (low, high) = (bits(value, 31, 0) as u32, bits(value, 63, 32) as u32);
@@ -206,13 +230,34 @@ pub(crate) fn watchpoint_matches(
     if bits(control, 0, 0) == 0 {
         return false;
     }
-    assert_eq!(bits(control, 22, 22), 0, "WT2 needs FEAT_BWE2");
-    let lsc = bits(control, 4, 3);
-    let link = bits(control, 31, 30) << 4 | bits(control, 19, 16);
+    let (lsc, mismatch) = (bits(control, 4, 3), bits(control, 22, 22) == 1);
     state_matches(control, false, state.el, state.security)
         && lsc & if write { 0b10 } else { 0b01 } != 0
-        && (bits(control, 20, 20) == 0 || link_matches(bank, link as usize, state, context_aware))
-        && (0..size).any(|offset| watchpoint_byte_matches(pair, address.wrapping_add(offset)))
+        && (bits(control, 20, 20) == 0
+            || link_matches(bank, linked_number(control), state, context_aware, false))
+        && (0..size).any(|offset| watchpoint_byte_matches(pair, address.wrapping_add(offset)) != mismatch)
+}
+
+/// "AArch64.CheckWatchpoint": whether the core stops for an access.
+pub(crate) fn check_watchpoint(
+    bank: &Bank,
+    address: u64,
+    size: u64,
+    write: bool,
+    state: State,
+    context_aware: usize,
+) -> bool {
+    let enabled = (0..bank.watchpoints.len()).filter(|n| bank.watchpoints[*n].control & 1 == 1);
+    let (mismatches, matches): (Vec<_>, Vec<_>) =
+        enabled.partition(|n| bits(bank.watchpoints[*n].control, 22, 22) == 1);
+    let hit = |n: usize| watchpoint_matches(bank, n, address, size, write, state, context_aware);
+    let (matched, mismatched) =
+        (matches.iter().any(|n| hit(*n)), !mismatches.is_empty() && mismatches.iter().all(|n| hit(*n)));
+    match (matches.is_empty(), mismatches.is_empty()) {
+        (false, false) => matched && mismatched,
+        (_, true) => matched,
+        (true, false) => mismatched,
+    }
 }
 
 /// "AArch64.WatchpointByteMatch".

@@ -172,7 +172,13 @@ impl Memory for Recorder {
 
 impl Comparators for Recorder {
     fn capabilities(&self) -> Capabilities {
-        Capabilities { breakpoints: 6, context_aware: 2, watchpoints: 4, mismatch: false, zeroing_block: 64 }
+        Capabilities {
+            breakpoints: 6,
+            context_aware: 2,
+            watchpoints: 4,
+            zeroing_block: 64,
+            ..Capabilities::NONE
+        }
     }
 
     fn scope(&self) -> Scope {

@@ -55,6 +55,7 @@ pub(crate) fn link() {
         pool::BreakpointPool::<16>::arm,
         pool::Slots::one,
         pool::Slots::first,
+        pool::Slots::from_bits,
         pool::Slots::is_empty,
         pool::Slots::len,
         pool::Slots::contains,
