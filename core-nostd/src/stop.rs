@@ -88,13 +88,15 @@ pub enum StopReason {
     Breakpoint,
     /// A breakpoint instruction that we planted at PC.
     SoftwareBreakpoint,
-    /// A watchpoint of ours. The access has not been made.
+    /// A watchpoint of ours. The access has not been made, but for one that stops after it.
     Watchpoint {
         /// The request that was hit.
         watchpoint: Watchpoint,
         /// The byte of the watched range that the access touches, as exactly as the hardware says: its
         /// own address where that lies inside the range, else the nearest watched byte.
         address: u64,
+        /// What the access has done, where the watchpoint stops after it.
+        change: Option<Change>,
     },
     /// The step or the range step that was asked for is done.
     Step,
@@ -102,6 +104,21 @@ pub enum StopReason {
     Interrupt,
     /// The core was halted by something outside the debugger.
     ExternalRequest,
+}
+
+/// The value of a watched range before and after an access.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Change {
+    /// Where the value stands: the watched range, or of a longer one the doubleword that the access
+    /// touches first, as far as it is watched.
+    pub address: u64,
+    /// Its length in bytes, 1 to 8.
+    pub length: u8,
+    /// The value before, little-endian.
+    pub old: u64,
+    /// The value after.
+    pub new: u64,
 }
 
 /// A stop of the whole target: the core that caused it, and why.
@@ -122,9 +139,14 @@ impl fmt::Display for Stop {
         match self.reason {
             StopReason::Breakpoint => write!(f, "{core}: hardware breakpoint at {pc:#x}"),
             StopReason::SoftwareBreakpoint => write!(f, "{core}: software breakpoint at {pc:#x}"),
-            StopReason::Watchpoint { watchpoint, address } => {
+            StopReason::Watchpoint { watchpoint, address, change: None } => {
                 write!(f, "{core}: {watchpoint}, touched at {address:#x} by the instruction at {pc:#x}")
             }
+            StopReason::Watchpoint { watchpoint, address, change: Some(Change { old, new, .. }) } => write!(
+                f,
+                "{core}: {watchpoint}, touched at {address:#x} by the instruction before {pc:#x}: \
+                 {old:#x} became {new:#x}"
+            ),
             StopReason::Step => write!(f, "{core}: stepped to {pc:#x}"),
             StopReason::Interrupt => write!(f, "{core}: interrupted at {pc:#x}"),
             StopReason::ExternalRequest => write!(f, "{core}: halted from outside at {pc:#x}"),

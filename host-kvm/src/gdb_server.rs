@@ -115,7 +115,7 @@ impl Notifier {
     pub fn observer(self: &Arc<Self>) -> Observer {
         let notifier = Arc::clone(self);
         Arc::new(move |notice| match notice {
-            Notice::Stopped { .. } => notifier.wake(),
+            Notice::Stopped { .. } | Notice::Waiting { .. } => notifier.wake(),
             notice => notifier.finish(End::Guest(notice)),
         })
     }

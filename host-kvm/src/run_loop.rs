@@ -29,7 +29,9 @@ pub trait EventHandler: Send + 'static {
     fn on_event(&mut self, core: CoreId, event: Event) -> Result<Outcome, Self::Error>;
 }
 
-impl<const CORES: usize, const SOFTWARE: usize> EventHandler for Debugger<KvmTarget, CORES, SOFTWARE> {
+impl<const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize> EventHandler
+    for Debugger<KvmTarget, CORES, SOFTWARE, BYTECODE>
+{
     type Error = TargetError<Error>;
 
     fn on_event(&mut self, core: CoreId, event: Event) -> Result<Outcome, Self::Error> {
@@ -43,6 +45,11 @@ impl<const CORES: usize, const SOFTWARE: usize> EventHandler for Debugger<KvmTar
 pub enum Notice {
     /// The handler has stopped the target.
     Stopped {
+        /// The core whose event it was.
+        core: CoreId,
+    },
+    /// The handler lets the core wait while the others run.
+    Waiting {
         /// The core whose event it was.
         core: CoreId,
     },
@@ -189,6 +196,7 @@ fn tell_handler<H: EventHandler>(
     match handler.on_event(core, event) {
         Ok(Outcome::Resumed) => None,
         Ok(Outcome::Stopped) => Some(Notice::Stopped { core }),
+        Ok(Outcome::Waiting(stop)) => Some(Notice::Waiting { core: stop.core }),
         Err(error) => Some(Notice::HandlerFailed { core, error: error.into() }),
     }
 }

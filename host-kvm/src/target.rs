@@ -6,8 +6,8 @@ use trapline_core::address::PhysicalAddress;
 use trapline_core::comparator::Capabilities;
 use trapline_core::scope::Scope;
 use trapline_core::target::{
-    Arming, Backend, BreakInstruction, Comparators, CoreId, CoreState, Memory, Refusal, Register, Registers,
-    Resume, RunControl, SystemRegister, TargetError, TargetResult,
+    Arming, Backend, BreakInstruction, Comparators, Console, CoreId, CoreState, Memory, Refusal, Register,
+    Registers, Resume, RunControl, SystemRegister, TargetError, TargetResult,
 };
 
 use crate::capability::KvmCapabilities;
@@ -44,11 +44,21 @@ pub struct KvmTarget {
     memory: SharedMemory,
     capabilities: Capabilities,
     time: VirtualTime,
+    console: Option<SharedConsole>,
 }
 
 /// The vCPUs of a target, for the threads that run them.
 #[derive(Debug)]
 pub struct VcpuHandles(pub(crate) Vec<Arc<Core>>);
+
+/// Whoever reads what breakpoints' commands print.
+struct SharedConsole(Box<dyn Console + Send>);
+
+impl std::fmt::Debug for SharedConsole {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Console")
+    }
+}
 
 /// Guest memory that is shared with the VMM.
 struct SharedMemory(Arc<dyn GuestMemory>);
@@ -87,13 +97,25 @@ impl KvmTarget {
                 control: CoreControl::new(),
             }));
         }
-        Ok(Self { cores, memory: SharedMemory(memory), capabilities, time: VirtualTime::default() })
+        Ok(Self {
+            cores,
+            memory: SharedMemory(memory),
+            capabilities,
+            time: VirtualTime::default(),
+            console: None,
+        })
     }
 
     /// Whether the guest's virtual time stands still while all its vCPUs are halted. It does, unless it
     /// is told otherwise here.
     pub const fn hold_virtual_time(&mut self, hold: bool) {
         self.time.hold(hold);
+    }
+
+    /// Says where what breakpoints' commands print goes, `None` for nowhere. It is called on the vCPUs' threads
+    /// with the debugger locked, so it should be quick.
+    pub fn set_console(&mut self, console: Option<Box<dyn Console + Send>>) {
+        self.console = console.map(SharedConsole);
     }
 
     /// Works on a halted vCPU in ways that the target's traits do not know.
@@ -174,6 +196,13 @@ impl Backend for KvmTarget {
 
     fn cores(&self) -> u16 {
         self.cores.len() as u16
+    }
+
+    fn console(&mut self) -> Option<&mut dyn Console> {
+        match &mut self.console {
+            Some(console) => Some(&mut *console.0),
+            None => None,
+        }
     }
 }
 

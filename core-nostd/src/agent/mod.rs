@@ -11,9 +11,13 @@ mod check;
 mod evaluate;
 mod format;
 mod operation;
+mod register;
+mod rewrite;
 
 pub use check::{BytecodeError, check};
 pub use evaluate::{Environment, EvaluationError, evaluate};
+pub use register::{Numbering, Operand, number, operand};
+pub use rewrite::{prints, renumber, unknown_register};
 
 /// The longest bytecode of one expression, in bytes.
 pub const MAX_LENGTH: usize = 512;

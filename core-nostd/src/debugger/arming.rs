@@ -31,7 +31,9 @@ impl Default for Committed {
     }
 }
 
-impl<T: Target, const CORES: usize, const SOFTWARE: usize> Debugger<T, CORES, SOFTWARE> {
+impl<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize>
+    Debugger<T, CORES, SOFTWARE, BYTECODE>
+{
     /// Arms a core with everything reserved but the given pairs, if it is not so armed already.
     pub(super) fn commit(
         &mut self,
@@ -41,6 +43,7 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize> Debugger<T, CORES, SO
     ) -> TargetResult<(), T> {
         let except = Except { breakpoints, watchpoints };
         let software = self.any_planted();
+        self.settle();
         let wanted = Committed::Pools { generation: self.generation, except, software };
         if self.core(core)?.committed == wanted {
             return Ok(());
@@ -64,6 +67,20 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize> Debugger<T, CORES, SO
         passage.arm(&mut arming.bank, self.target.capabilities().breakpoints);
         self.core(core)?.committed = Committed::Other;
         self.target.commit(core, &arming)
+    }
+
+    /// Takes note of changes of the pools. A client that removes its requests at every stop and inserts them
+    /// again before it lets the target run has changed nothing.
+    fn settle(&mut self) {
+        if !core::mem::take(&mut self.pools_changed) {
+            return;
+        }
+        let nothing = Except { breakpoints: Slots::NONE, watchpoints: Slots::NONE };
+        let bank = self.arming(nothing, false).bank;
+        if bank != self.bank {
+            self.bank = bank;
+            self.generation = self.generation.wrapping_add(1);
+        }
     }
 
     fn arming(&self, except: Except, software_breakpoints: bool) -> Arming {

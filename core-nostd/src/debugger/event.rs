@@ -1,11 +1,15 @@
 //! From an event to a verdict.
 
+use crate::address::PhysicalAddress;
 use crate::pool::Slots;
+use crate::software::SoftwareBreakpoint;
 use crate::stop::{Cause, Stop, StopReason};
 use crate::target::{CoreId, Event, Register, Target, TargetResult};
 
+use super::hit::{Candidates, MAX_HITS};
+use super::options::Then;
 use super::resume::{Goal, Run};
-use super::{Debugger, Seen};
+use super::{Debugger, Request, Seen};
 
 /// What the engine made of an event.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -15,9 +19,14 @@ pub enum Outcome {
     Resumed,
     /// All cores are halted; [`Debugger::stop`] says why.
     Stopped,
+    /// This core is halted, at a request with [`super::Then::Wait`], and the others run;
+    /// [`Debugger::hits`] says what was hit, and [`Debugger::go_on`] lets it run on.
+    Waiting(Stop),
 }
 
-impl<T: Target, const CORES: usize, const SOFTWARE: usize> Debugger<T, CORES, SOFTWARE> {
+impl<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize>
+    Debugger<T, CORES, SOFTWARE, BYTECODE>
+{
     /// Takes an event of a core that has just halted because of it, and decides what happens next.
     ///
     /// An event of a core that the engine has halted meanwhile is dropped. Nothing is lost by it: the
@@ -43,32 +52,31 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize> Debugger<T, CORES, SO
                 let pc = self.target.read_register(core, Register::Pc)?;
                 let passage = step.and_then(|step| step.passage);
                 if passage.is_some_and(|passage| passage.ends_at(pc)) {
-                    self.after_step(core, goal)
-                } else if self.breakpoints.slots_at(pc).is_empty() {
-                    self.give_back(core, event, goal)
-                } else {
-                    self.stop_all(core, StopReason::Breakpoint, Slots::NONE)
+                    return self.after_step(core, goal);
                 }
+                let candidates = self.breakpoints_at(pc);
+                if candidates.is_empty() {
+                    return self.give_back(core, event, goal);
+                }
+                self.decide(core, StopReason::Breakpoint, &candidates, goal)
             }
             Cause::Watchpoint { address, precise, write, pair } => {
                 let block = self.target.capabilities().recorded_block(precise);
                 let named = pair.and_then(|pair| self.watchpoints.hit_of_pair(pair, address, block));
                 match named.or_else(|| self.watchpoints.lookup(address?, write, block)) {
                     Some(hit) if hit.spurious => self.pass(core, hit.slots, goal),
-                    Some(hit) => {
-                        let reason =
-                            StopReason::Watchpoint { watchpoint: hit.watchpoint, address: hit.address };
-                        self.stop_all(core, reason, hit.slots)
-                    }
+                    Some(hit) => self.watched(core, &hit, goal),
                     None => self.give_back(core, event, goal),
                 }
             }
             Cause::BreakInstruction => {
                 let pc = self.target.read_register(core, Register::Pc)?;
-                if self.is_planted_at(core, pc) {
-                    self.stop_all(core, StopReason::SoftwareBreakpoint, Slots::NONE)
-                } else {
-                    self.give_back(core, event, goal)
+                match self.planted_at(core, pc) {
+                    Some(physical) => {
+                        let candidates = self.software_at(pc, physical);
+                        self.decide(core, StopReason::SoftwareBreakpoint, &candidates, goal)
+                    }
+                    None => self.give_back(core, event, goal),
                 }
             }
             Cause::ExternalRequest => self.stop_all(core, StopReason::ExternalRequest, Slots::NONE),
@@ -76,26 +84,128 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize> Debugger<T, CORES, SO
         }
     }
 
-    /// Steps over a hit that nobody asked for, of a watchpoint that watches more than it was asked to.
-    fn pass(&mut self, core: CoreId, watchpoints: Slots, goal: Goal) -> TargetResult<Outcome, T> {
+    /// The hardware breakpoints that match at `pc`.
+    pub(super) fn breakpoints_at(&self, pc: u64) -> Candidates {
+        let matching = self.breakpoints.iter().filter(|reserved| reserved.breakpoint.can_match(pc));
+        matching
+            .map(|reserved| (Request::Breakpoint(reserved.breakpoint), reserved.owner))
+            .take(MAX_HITS)
+            .collect()
+    }
+
+    /// The software breakpoints at a physical address, which is that of `pc`.
+    pub(super) fn software_at(&self, pc: u64, physical: PhysicalAddress) -> Candidates {
+        let request = |known: SoftwareBreakpoint| {
+            let SoftwareBreakpoint { virtual_address, instruction, owner, .. } = known;
+            (Request::Software { address: virtual_address, instruction }, owner)
+        };
+        let here = |known: &SoftwareBreakpoint| known.address == physical;
+        let candidates: Candidates =
+            self.software.at_virtual(pc).filter(here).map(request).take(MAX_HITS).collect();
+        if !candidates.is_empty() {
+            return candidates;
+        }
+        // The code is mapped at another address as well, through which it was asked for.
+        self.software.iter().filter(here).map(request).take(MAX_HITS).collect()
+    }
+
+    /// Stops, waits or passes, as the requests that were hit want it.
+    pub(super) fn decide(
+        &mut self,
+        core: CoreId,
+        reason: StopReason,
+        candidates: &Candidates,
+        goal: Goal,
+    ) -> TargetResult<Outcome, T> {
+        self.hits.clear();
+        // An instruction that is ours and that nobody asks for any more stops, as it always did.
+        let verdict = match candidates.is_empty() {
+            true => Then::Stop,
+            false => self.judge(core, candidates, |_| None)?,
+        };
+        self.act(core, verdict, reason, Slots::NONE, goal)
+    }
+
+    /// Does what was decided about something that is hit before the instruction at PC.
+    pub(super) fn act(
+        &mut self,
+        core: CoreId,
+        verdict: Then,
+        reason: StopReason,
+        watchpoints: Slots,
+        goal: Goal,
+    ) -> TargetResult<Outcome, T> {
+        match verdict {
+            Then::Stop => self.stop_with_hits(core, reason, watchpoints),
+            Then::Wait => {
+                let pc = self.target.read_register(core, Register::Pc)?;
+                let state = self.core(core)?;
+                state.seen = Some(Seen { pc, watchpoints });
+                state.waiting = Some(goal);
+                Ok(Outcome::Waiting(Stop { core, pc, reason }))
+            }
+            Then::Run => self.pass(core, watchpoints, goal),
+        }
+    }
+
+    /// Lets a core go on that waits since [`Outcome::Waiting`]. Where all cores have been halted since,
+    /// it goes on with them.
+    ///
+    /// # Errors
+    /// [`crate::target::TargetError`]; the core stays halted.
+    pub fn go_on(&mut self, core: CoreId) -> TargetResult<Outcome, T> {
+        let Some(goal) = self.core(core)?.waiting.take() else { return Ok(Outcome::Stopped) };
+        if self.stop.is_some() {
+            return Ok(Outcome::Stopped);
+        }
+        match self.core(core)?.seen {
+            Some(seen) => self.pass(core, seen.watchpoints, goal),
+            None => self.proceed(core, goal),
+        }
+    }
+
+    /// Steps over a hit that nobody is to be told of.
+    pub(super) fn pass(&mut self, core: CoreId, watchpoints: Slots, goal: Goal) -> TargetResult<Outcome, T> {
         let pc = self.target.read_register(core, Register::Pc)?;
         self.core(core)?.seen = Some(Seen { pc, watchpoints });
+        if let Some(physical) = self.planted_at(core, pc) {
+            self.pause_others(core)?;
+            self.plant(Some(physical))?;
+            self.alone = Some(core);
+        }
         self.begin_step(core, goal)?;
         Ok(Outcome::Resumed)
     }
 
-    /// Halts every other core and records why.
+    /// Halts every other core, which is to go on later as if it had not been halted.
+    fn pause_others(&mut self, core: CoreId) -> TargetResult<(), T> {
+        for other in self.core_ids().filter(|other| *other != core) {
+            if !matches!(self.core(other)?.run, Run::Halted) {
+                self.halt(other)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Halts every other core and records why, where no request was hit.
     pub(super) fn stop_all(
         &mut self,
         core: CoreId,
         reason: StopReason,
         watchpoints: Slots,
     ) -> TargetResult<Outcome, T> {
-        for other in self.core_ids().filter(|other| *other != core) {
-            if !matches!(self.core(other)?.run, Run::Halted) {
-                self.halt(other)?;
-            }
-        }
+        self.hits.clear();
+        self.stop_with_hits(core, reason, watchpoints)
+    }
+
+    /// As [`Self::stop_all`], with the hits that were noted.
+    pub(super) fn stop_with_hits(
+        &mut self,
+        core: CoreId,
+        reason: StopReason,
+        watchpoints: Slots,
+    ) -> TargetResult<Outcome, T> {
+        self.pause_others(core)?;
         self.alone = None;
         let pc = self.target.read_register(core, Register::Pc)?;
         self.core(core)?.seen = Some(Seen { pc, watchpoints });

@@ -42,7 +42,9 @@ impl Passage {
     }
 }
 
-impl<T: Target, const CORES: usize, const SOFTWARE: usize> Debugger<T, CORES, SOFTWARE> {
+impl<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize>
+    Debugger<T, CORES, SOFTWARE, BYTECODE>
+{
     /// The passage through the exclusive sequence that begins at `pc`. `None` where none does, and where
     /// there are too few free pairs for its exits when those in `except` are off; then it can only be
     /// stepped like other code.

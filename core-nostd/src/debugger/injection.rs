@@ -10,7 +10,9 @@ use crate::target::{CoreId, Event, Refusal, Register, SystemRegister, Target, Ta
 use super::resume::Goal;
 use super::{Debugger, Outcome};
 
-impl<T: Target, const CORES: usize, const SOFTWARE: usize> Debugger<T, CORES, SOFTWARE> {
+impl<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize>
+    Debugger<T, CORES, SOFTWARE, BYTECODE>
+{
     /// Delivers an exception that is not ours to EL1 of the guest, and runs on. A client that was
     /// stepping is at the vector then.
     ///

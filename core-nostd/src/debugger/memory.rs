@@ -67,7 +67,9 @@ impl<T: Memory> TableMemory for Tables<'_, T> {
     }
 }
 
-impl<T: Target, const CORES: usize, const SOFTWARE: usize> Debugger<T, CORES, SOFTWARE> {
+impl<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize>
+    Debugger<T, CORES, SOFTWARE, BYTECODE>
+{
     /// Where a virtual address lies in physical memory, as a halted core sees it.
     ///
     /// # Errors

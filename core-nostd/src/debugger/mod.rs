@@ -20,13 +20,20 @@
 //! | `quiet` | steps that interrupts do not disturb |
 //! | `exclusive` | a load exclusive and its store exclusive as one step |
 //! | `event` | from an event to a verdict |
+//! | `options`, `attached` | conditions, counts and commands of requests, and where they are kept |
+//! | `hit` | whether what was hit is to stop the target |
+//! | `access` | stops after an access, with the values before and after it |
 //! | `injection` | giving an exception back to the guest |
 
+mod access;
 mod arming;
+mod attached;
 mod event;
 mod exclusive;
+mod hit;
 mod injection;
 mod memory;
+mod options;
 mod planting;
 mod quiet;
 mod regime;
@@ -34,7 +41,9 @@ mod request;
 mod resume;
 
 pub use event::Outcome;
+pub use hit::{Hit, MAX_HITS, Unanswered};
 pub use memory::AccessError;
+pub use options::{MAX_COMPARED, Options, OptionsError, Then, ValueCondition};
 pub use request::{InsertError, RemoveError, Request};
 pub use resume::Action;
 
@@ -42,6 +51,7 @@ use core::fmt;
 
 use heapless::Vec;
 
+use crate::comparator::Bank;
 use crate::injection::Features;
 use crate::pool::{BreakpointPool, Slots, WatchpointPool};
 use crate::registers::{ExceptionLevel, Pstate, StackPointer};
@@ -49,24 +59,39 @@ use crate::software::SoftwareBreakpoints;
 use crate::stop::{Stop, StopReason};
 use crate::target::{CoreId, CoreState, Refusal, Register, SystemRegister, Target, TargetResult};
 
+use access::Access;
 use arming::Committed;
+use attached::Attached;
 use regime::{CoreRegime, RegimeCache};
-use resume::Run;
+use resume::{Goal, Run};
 
-/// The debugger of one target with at most `CORES` cores and `SOFTWARE` software breakpoints.
+/// The debugger of one target with at most `CORES` cores and `SOFTWARE` software breakpoints. As many requests
+/// can have [`Options`], with `BYTECODE` bytes of expressions together.
 #[derive(Debug)]
-pub struct Debugger<T: Target, const CORES: usize = 8, const SOFTWARE: usize = 256> {
+pub struct Debugger<
+    T: Target,
+    const CORES: usize = 8,
+    const SOFTWARE: usize = 256,
+    const BYTECODE: usize = 4096,
+> {
     target: T,
     breakpoints: BreakpointPool,
     watchpoints: WatchpointPool,
     software: SoftwareBreakpoints<SOFTWARE>,
-    /// Counts changes of the two pools, so that a core knows whether its bank is current.
+    attached: Attached<SOFTWARE, BYTECODE>,
+    /// What the two pools held when they were last looked at.
+    bank: Bank,
+    /// Counts changes of `bank`, so that a core knows whether its own is current.
     generation: u32,
+    /// Whether the pools may hold something else than `bank`.
+    pools_changed: bool,
     cores: Vec<Core, CORES>,
     /// A core that is stepping over a planted instruction while all others wait, if there is one.
     alone: Option<CoreId>,
     /// The last stop, until the next resume.
     stop: Option<Stop>,
+    /// What was hit then, or by a core that waits.
+    hits: Vec<Hit, MAX_HITS>,
     regimes: RegimeCache,
     /// What exceptions do on these cores, once it is known.
     features: Option<Features>,
@@ -85,6 +110,12 @@ struct Core {
     regime: Option<CoreRegime>,
     /// The stop that the client has been told of and that must not fire again when the core runs on.
     seen: Option<Seen>,
+    /// An access that it is about to make, and that is to be looked at afterwards.
+    access: Option<Access>,
+    /// What it was doing when it was hit, while it waits for [`Debugger::go_on`].
+    waiting: Option<Goal>,
+    /// A step that was done when the engine halted the core for another one's sake.
+    owed: Option<Goal>,
 }
 
 /// A stop that has been reported: running on from `pc` passes it.
@@ -113,7 +144,9 @@ impl fmt::Display for TooManyCores {
 
 impl core::error::Error for TooManyCores {}
 
-impl<T: Target, const CORES: usize, const SOFTWARE: usize> Debugger<T, CORES, SOFTWARE> {
+impl<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize>
+    Debugger<T, CORES, SOFTWARE, BYTECODE>
+{
     /// A debugger with nothing armed. The target's cores stay as they are; [`Self::interrupt`] halts them.
     ///
     /// # Errors
@@ -131,10 +164,14 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize> Debugger<T, CORES, SO
             breakpoints: BreakpointPool::new(&capabilities),
             watchpoints: WatchpointPool::new(&capabilities),
             software,
+            attached: Attached::new(),
+            bank: Bank::default(),
             generation: 0,
+            pools_changed: false,
             cores,
             alone: None,
             stop: None,
+            hits: Vec::new(),
             regimes: RegimeCache::default(),
             features: None,
         })
@@ -239,6 +276,7 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize> Debugger<T, CORES, SO
             }
         }
         self.alone = None;
+        self.hits.clear();
         let core = first.unwrap_or(CoreId(0));
         let pc = self.target.read_register(core, Register::Pc)?;
         let stop = Stop { core, pc, reason: StopReason::Interrupt };
@@ -247,7 +285,7 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize> Debugger<T, CORES, SO
     }
 
     /// All cores' numbers.
-    pub fn core_ids(&self) -> impl Iterator<Item = CoreId> + use<T, CORES, SOFTWARE> {
+    pub fn core_ids(&self) -> impl Iterator<Item = CoreId> + use<T, CORES, SOFTWARE, BYTECODE> {
         (0..self.target.cores()).map(CoreId)
     }
 

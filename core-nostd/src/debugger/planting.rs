@@ -6,7 +6,9 @@ use crate::target::{CoreId, Target, TargetResult};
 
 use super::Debugger;
 
-impl<T: Target, const CORES: usize, const SOFTWARE: usize> Debugger<T, CORES, SOFTWARE> {
+impl<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize>
+    Debugger<T, CORES, SOFTWARE, BYTECODE>
+{
     /// Brings memory to what is inserted: plants what is new and restores what is gone. At `except`
     /// stands what the guest wrote, for a step over it. All cores must be halted.
     pub(super) fn plant(&mut self, except: Option<PhysicalAddress>) -> TargetResult<(), T> {
@@ -27,13 +29,15 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize> Debugger<T, CORES, SO
         Ok(())
     }
 
-    /// Whether the instruction at a virtual address, as the halted `core` sees it, is one of ours.
-    pub(super) fn is_planted_at(&mut self, core: CoreId, address: u64) -> bool {
+    /// The physical address of the instruction at a virtual address, as the halted `core` sees it, where
+    /// it is one of ours.
+    pub(super) fn planted_at(&mut self, core: CoreId, address: u64) -> Option<PhysicalAddress> {
         if self.software.is_empty() {
-            return false;
+            return None;
         }
-        let Ok(translation) = self.translate_code(core, address) else { return false };
-        self.software.at(translation.physical).is_some_and(|site| site.state != SiteState::Requested)
+        let physical = self.translate_code(core, address).ok()?.physical;
+        let site = self.software.at(physical)?;
+        (site.state != SiteState::Requested).then_some(physical)
     }
 
     fn plant_site(&mut self, site: &Site) -> TargetResult<(), T> {

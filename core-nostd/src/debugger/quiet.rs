@@ -9,13 +9,18 @@ use crate::target::{CoreId, Register, Resume, SystemRegister, Target, TargetResu
 use super::resume::{Goal, Run, Step};
 use super::{Debugger, Seen};
 
-impl<T: Target, const CORES: usize, const SOFTWARE: usize> Debugger<T, CORES, SOFTWARE> {
+impl<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize>
+    Debugger<T, CORES, SOFTWARE, BYTECODE>
+{
     /// Executes one instruction with interrupts quiet, and with those comparators off that would keep
     /// the core from executing it. A load exclusive is executed together with all up to its store
     /// exclusive, where there are enough comparators for that.
     pub(super) fn begin_step(&mut self, core: CoreId, goal: Goal) -> TargetResult<(), T> {
         let pc = self.target.read_register(core, Register::Pc)?;
-        let seen = self.core(core)?.seen.take();
+        let state = self.core(core)?;
+        // Of an instruction that is not executed now there is nothing to look at afterwards.
+        state.access.take_if(|access| !access.is_at(pc));
+        let seen = state.seen.take();
         let passed = match seen {
             Some(Seen { pc: seen, watchpoints }) if seen == pc => watchpoints,
             _ => Slots::NONE,
@@ -52,7 +57,8 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize> Debugger<T, CORES, SO
                 Resume::Step
             }
         };
-        self.core(core)?.run = Run::Stepping(Step { quiet, passage, goal, passes: seen });
+        self.core(core)?.run =
+            Run::Stepping(Step { pc, quiet, passage, goal, passes: seen.filter(|seen| seen.pc == pc) });
         self.target.resume(core, resume)
     }
 

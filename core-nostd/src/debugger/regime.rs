@@ -55,7 +55,9 @@ struct Identification {
     has_tcr2: bool,
 }
 
-impl<T: Target, const CORES: usize, const SOFTWARE: usize> Debugger<T, CORES, SOFTWARE> {
+impl<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize>
+    Debugger<T, CORES, SOFTWARE, BYTECODE>
+{
     /// The regime of a halted core for looking up the code that it is about to execute: the one of an
     /// earlier stop as long as the table base of the code's half of the address space is the same.
     ///

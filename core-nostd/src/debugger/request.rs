@@ -8,6 +8,7 @@ use crate::software::SoftwareError;
 use crate::target::{CoreId, Target, TargetError};
 use crate::watchpoint::Watchpoint;
 
+use super::options::{Options, OptionsError};
 use super::{AccessError, Debugger};
 
 /// Something to trap.
@@ -29,6 +30,16 @@ pub enum Request {
     Watchpoint(Watchpoint),
 }
 
+impl Request {
+    /// Whether both are the same request of an owner: for a software breakpoint the address decides.
+    pub(super) fn is_same(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Software { address, .. }, Self::Software { address: other, .. }) => address == other,
+            _ => self == other,
+        }
+    }
+}
+
 /// Why a request was not inserted. Nothing has changed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
@@ -40,6 +51,8 @@ pub enum InsertError<E> {
     Software(SoftwareError),
     /// The instruction's memory cannot be reached.
     Memory(AccessError<E>),
+    /// Its conditions or commands cannot be evaluated or kept.
+    Options(OptionsError),
     /// The target refused or is lost.
     Target(TargetError<E>),
 }
@@ -53,6 +66,7 @@ impl<E: fmt::Display> fmt::Display for InsertError<E> {
             Self::Pool(error) => error.fmt(f),
             Self::Software(error) => error.fmt(f),
             Self::Memory(error) => error.fmt(f),
+            Self::Options(error) => error.fmt(f),
             Self::Target(error) => error.fmt(f),
         }
     }
@@ -64,6 +78,7 @@ impl<E: core::error::Error + 'static> core::error::Error for InsertError<E> {
             Self::Pool(error) => Some(error),
             Self::Software(error) => Some(error),
             Self::Memory(error) => Some(error),
+            Self::Options(error) => Some(error),
             Self::Target(error) => Some(error),
         }
     }
@@ -87,17 +102,25 @@ impl<E> From<AccessError<E>> for InsertError<E> {
     }
 }
 
+impl<E> From<OptionsError> for InsertError<E> {
+    fn from(error: OptionsError) -> Self {
+        Self::Options(error)
+    }
+}
+
 impl<E> From<TargetError<E>> for InsertError<E> {
     fn from(error: TargetError<E>) -> Self {
         Self::Target(error)
     }
 }
 
-impl<T: Target, const CORES: usize, const SOFTWARE: usize> Debugger<T, CORES, SOFTWARE> {
-    /// Inserts `request` for `owner`; it is armed when the target next runs. A software breakpoint's
-    /// address is looked up as the halted `core` sees it.
+impl<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize>
+    Debugger<T, CORES, SOFTWARE, BYTECODE>
+{
+    /// Inserts `request` for `owner`, to stop the target at every hit; it is armed when the target next
+    /// runs. A software breakpoint's address is looked up as the halted `core` sees it.
     ///
-    /// Inserting what the owner has already inserted changes nothing.
+    /// Inserting what the owner has already inserted changes nothing but its options.
     ///
     /// # Errors
     /// [`InsertError`].
@@ -107,25 +130,43 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize> Debugger<T, CORES, SO
         request: Request,
         owner: Owner,
     ) -> Result<(), InsertError<T::Error>> {
+        self.insert_with(core, request, owner, &Options::default())
+    }
+
+    /// As [`Self::insert`], with options; they replace those that the owner has given this request before.
+    ///
+    /// # Errors
+    /// [`InsertError`].
+    pub fn insert_with(
+        &mut self,
+        core: CoreId,
+        request: Request,
+        owner: Owner,
+        options: &Options<'_>,
+    ) -> Result<(), InsertError<T::Error>> {
+        let console = self.target.console().is_some();
+        options.check(&request, console)?;
+        self.attached.fits(&request, owner, options)?;
         match request {
             Request::Breakpoint(breakpoint) => {
                 let held = |held: ReservedBreakpoint| held.breakpoint == breakpoint && held.owner == owner;
                 if !self.breakpoints.iter().any(held) {
                     self.breakpoints.reserve(breakpoint, owner)?;
-                    self.generation = self.generation.wrapping_add(1);
+                    self.pools_changed = true;
                 }
             }
             Request::Watchpoint(watchpoint) => {
                 let held = |held: ReservedWatchpoint| held.watchpoint == watchpoint && held.owner == owner;
                 if !self.watchpoints.iter().any(held) {
                     self.watchpoints.reserve(watchpoint, owner)?;
-                    self.generation = self.generation.wrapping_add(1);
+                    self.pools_changed = true;
                 }
             }
             Request::Software { address, instruction } => {
                 self.insert_software(core, address, instruction, owner)?;
             }
         }
+        self.attached.set(request, owner, options);
         Ok(())
     }
 
@@ -140,12 +181,10 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize> Debugger<T, CORES, SO
         match request {
             Request::Breakpoint(breakpoint) => self.breakpoints.release(&breakpoint, owner)?,
             Request::Watchpoint(watchpoint) => self.watchpoints.release(&watchpoint, owner)?,
-            Request::Software { address, .. } => {
-                self.software.remove(address, None, owner)?;
-                return Ok(());
-            }
+            Request::Software { address, .. } => self.software.remove(address, None, owner)?,
         }
-        self.generation = self.generation.wrapping_add(1);
+        self.pools_changed = true;
+        self.attached.remove(&request, owner);
         Ok(())
     }
 
@@ -154,7 +193,20 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize> Debugger<T, CORES, SO
         self.breakpoints.release_owner(owner);
         self.watchpoints.release_owner(owner);
         self.software.remove_owner(owner);
-        self.generation = self.generation.wrapping_add(1);
+        self.attached.remove_owner(owner);
+        self.pools_changed = true;
+    }
+
+    /// How often a request has been hit that was inserted with options; ignored hits count as well.
+    #[must_use]
+    pub fn hit_count(&self, request: &Request, owner: Owner) -> Option<u64> {
+        self.attached.get(request, owner).map(|entry| entry.hits)
+    }
+
+    /// How many bytes of expressions are kept, of `BYTECODE`.
+    #[must_use]
+    pub fn bytecode_used(&self) -> usize {
+        self.attached.used()
     }
 
     fn insert_software(

@@ -1,5 +1,6 @@
 //! Running on: actions, steps, and stepping over what is armed.
 
+use crate::address::PhysicalAddress;
 use crate::pool::{Owner, Slots};
 use crate::stepping::QuietStep;
 use crate::target::{CoreId, Refusal, Register, Resume, Target, TargetError, TargetResult};
@@ -44,6 +45,8 @@ pub(super) enum Run {
 /// A single step under way, or a run through an exclusive sequence.
 #[derive(Clone, Debug)]
 pub(super) struct Step {
+    /// The address of the instruction.
+    pub(super) pc: u64,
     /// What to put right afterwards; `None` where the target keeps interrupts off by itself.
     pub(super) quiet: Option<QuietStep>,
     /// A load exclusive and what follows up to its store exclusive, executed as one.
@@ -65,7 +68,9 @@ pub(super) enum Goal {
     Continue,
 }
 
-impl<T: Target, const CORES: usize, const SOFTWARE: usize> Debugger<T, CORES, SOFTWARE> {
+impl<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize>
+    Debugger<T, CORES, SOFTWARE, BYTECODE>
+{
     /// Says what `core` is to do at the next [`Self::resume`]s, until [`Self::clear_actions`]; without it, it
     /// continues.
     ///
@@ -100,9 +105,14 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize> Debugger<T, CORES, SO
     /// [`TargetError`]; cores that had been started run on then.
     pub fn resume(&mut self) -> TargetResult<(), T> {
         self.stop = None;
+        self.hits.clear();
+        for core in &mut self.cores {
+            core.waiting = None;
+            core.owed = None;
+        }
         self.regimes.forget();
         self.plant(None)?;
-        self.start_all()
+        self.start_all().map(|_| ())
     }
 
     /// Removes all that `owner` has inserted, from comparators and memory as well, and lets all cores run.
@@ -117,32 +127,43 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize> Debugger<T, CORES, SO
     }
 
     /// Starts all halted cores that are to run, or only one that must step over a planted instruction.
-    pub(super) fn start_all(&mut self) -> TargetResult<(), T> {
-        if let Some((core, goal)) = self.first_at_planted()? {
-            let pc = self.target.read_register(core, Register::Pc)?;
-            let physical = self.translate_code(core, pc).ok().map(|translation| translation.physical);
-            self.plant(physical)?;
+    pub(super) fn start_all(&mut self) -> TargetResult<Outcome, T> {
+        if let Some((core, goal, physical)) = self.first_at_planted()? {
+            self.plant(Some(physical))?;
             self.alone = Some(core);
-            return self.begin_step(core, goal);
+            self.begin_step(core, goal)?;
+            return Ok(Outcome::Resumed);
         }
+        let mut outcome = Outcome::Resumed;
         for core in self.core_ids() {
-            match self.start(core) {
-                // A core without power has nothing to start; its backend arms it when it comes up.
-                Ok(()) | Err(TargetError::Refused(Refusal::Off(_))) => {}
-                Err(error) => return Err(error),
+            match self.core(core)?.owed.take() {
+                Some(goal) => match self.after_step(core, goal)? {
+                    Outcome::Resumed => {}
+                    Outcome::Stopped => return Ok(Outcome::Stopped),
+                    waiting => outcome = waiting,
+                },
+                None => match self.start(core) {
+                    // A core without power has nothing to start; its backend arms it when it comes up.
+                    Ok(()) | Err(TargetError::Refused(Refusal::Off(_))) => {}
+                    Err(error) => return Err(error),
+                },
+            }
+            if self.alone.is_some() {
+                // The others come when it has passed.
+                break;
             }
         }
-        Ok(())
+        Ok(outcome)
     }
 
     /// A halted core that is about to execute a planted instruction which it must pass.
-    fn first_at_planted(&mut self) -> TargetResult<Option<(CoreId, Goal)>, T> {
+    fn first_at_planted(&mut self) -> TargetResult<Option<(CoreId, Goal, PhysicalAddress)>, T> {
         if self.software.is_empty() {
             return Ok(None);
         }
         for core in self.core_ids() {
             let state = self.core(core)?;
-            if !matches!(state.run, Run::Halted) {
+            if !matches!(state.run, Run::Halted) || state.waiting.is_some() || state.owed.is_some() {
                 continue;
             }
             let (goal, only_at) = match (state.action.unwrap_or_default(), state.seen) {
@@ -152,8 +173,10 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize> Debugger<T, CORES, SO
                 (Action::Continue, None) | (Action::Hold, _) => continue,
             };
             let pc = self.target.read_register(core, Register::Pc)?;
-            if only_at.is_none_or(|seen| seen == pc) && self.is_planted_at(core, pc) {
-                return Ok(Some((core, goal)));
+            if only_at.is_none_or(|seen| seen == pc)
+                && let Some(physical) = self.planted_at(core, pc)
+            {
+                return Ok(Some((core, goal, physical)));
             }
         }
         Ok(None)
@@ -162,7 +185,7 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize> Debugger<T, CORES, SO
     /// Starts one halted core by its action.
     fn start(&mut self, core: CoreId) -> TargetResult<(), T> {
         let state = self.core(core)?;
-        if !matches!(state.run, Run::Halted) {
+        if !matches!(state.run, Run::Halted) || state.waiting.is_some() {
             return Ok(());
         }
         match state.action.unwrap_or_default() {
@@ -194,37 +217,60 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize> Debugger<T, CORES, SO
         let state = self.core(core)?;
         state.run = Run::Free;
         state.seen = None;
+        state.access = None;
         self.target.resume(core, Resume::Run)
     }
 
     /// Goes on after a completed step.
     pub(super) fn after_step(&mut self, core: CoreId, goal: Goal) -> TargetResult<Outcome, T> {
+        if let Some(outcome) = self.after_access(core, goal)? {
+            return Ok(outcome);
+        }
+        self.proceed(core, goal)
+    }
+
+    /// Goes on where the last instruction has been dealt with.
+    pub(super) fn proceed(&mut self, core: CoreId, goal: Goal) -> TargetResult<Outcome, T> {
         let was_alone = self.alone.take_if(|alone| *alone == core).is_some();
-        match goal {
+        let pc = match goal {
             Goal::Report => return self.stop_all(core, StopReason::Step, Slots::NONE),
             Goal::Range { start, end } => {
                 let pc = self.target.read_register(core, Register::Pc)?;
                 if !(start..end).contains(&pc) {
                     return self.stop_all(core, StopReason::Step, Slots::NONE);
                 }
-                if !self.breakpoints.slots_at(pc).is_empty() {
-                    return self.stop_all(core, StopReason::Breakpoint, Slots::NONE);
-                }
-                if self.is_planted_at(core, pc) {
-                    return self.stop_all(core, StopReason::SoftwareBreakpoint, Slots::NONE);
-                }
+                Some(pc)
             }
-            Goal::Continue => {}
-        }
+            Goal::Continue => None,
+        };
         if was_alone {
-            // The instruction goes back before any other core can reach it.
+            // The instruction goes back before any core can reach it.
             self.plant(None)?;
-            self.start_all()?;
-        } else if let Goal::Range { .. } = goal {
-            self.begin_step(core, goal)?;
-        } else {
-            self.run_free(core)?;
+            self.core(core)?.owed = Some(goal);
+            return self.start_all();
         }
+        match pc {
+            Some(pc) => self.step_on(core, pc, goal),
+            None => {
+                self.run_free(core)?;
+                Ok(Outcome::Resumed)
+            }
+        }
+    }
+
+    /// Goes on stepping through a range at `pc`, unless something of ours is hit there.
+    fn step_on(&mut self, core: CoreId, pc: u64, goal: Goal) -> TargetResult<Outcome, T> {
+        if !self.breakpoints.is_empty() {
+            let candidates = self.breakpoints_at(pc);
+            if !candidates.is_empty() {
+                return self.decide(core, StopReason::Breakpoint, &candidates, goal);
+            }
+        }
+        if let Some(physical) = self.planted_at(core, pc) {
+            let candidates = self.software_at(pc, physical);
+            return self.decide(core, StopReason::SoftwareBreakpoint, &candidates, goal);
+        }
+        self.begin_step(core, goal)?;
         Ok(Outcome::Resumed)
     }
 
@@ -234,11 +280,13 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize> Debugger<T, CORES, SO
         let run = core::mem::take(&mut self.core(core)?.run);
         if let Run::Stepping(step) = run {
             self.end_quiet(core, &step)?;
-            // Where the instruction has not been executed, what it was to pass is still to be passed.
-            if let Some(seen) = step.passes
-                && self.target.read_register(core, Register::Pc)? == seen.pc
-            {
-                self.core(core)?.seen = Some(seen);
+            let executed = self.target.read_register(core, Register::Pc)? != step.pc;
+            let state = self.core(core)?;
+            if !executed {
+                // What it was to pass is still to be passed.
+                state.seen = step.passes;
+            } else if state.access.is_some() || !matches!(step.goal, Goal::Continue) {
+                state.owed = Some(step.goal);
             }
         }
         Ok(())

@@ -34,7 +34,7 @@ pub(super) fn stop_reason(stop: Stop) -> MultiThreadStopReason<u64> {
     match stop.reason {
         StopReason::Breakpoint => MultiThreadStopReason::HwBreak(tid),
         StopReason::SoftwareBreakpoint => MultiThreadStopReason::SwBreak(tid),
-        StopReason::Watchpoint { watchpoint, address } => {
+        StopReason::Watchpoint { watchpoint, address, .. } => {
             let kind = match watchpoint.access() {
                 Access::Read => WatchKind::Read,
                 Access::Write => WatchKind::Write,

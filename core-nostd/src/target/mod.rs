@@ -34,6 +34,18 @@ pub trait Backend {
 
     /// How many cores there are. It does not change while the backend lives.
     fn cores(&self) -> u16;
+
+    /// Where what breakpoints' commands print goes; `None` where there is nobody to read it.
+    fn console(&mut self) -> Option<&mut dyn Console> {
+        None
+    }
+}
+
+/// A place for text that whoever watches the target reads.
+pub trait Console {
+    /// Takes a piece of what commands print on `core`: valid UTF-8, any length, lines end where the
+    /// commands say so.
+    fn print(&mut self, core: CoreId, text: &str);
 }
 
 /// The result of a backend's operation.

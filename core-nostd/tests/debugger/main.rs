@@ -1,7 +1,8 @@
 //! The engine and the gdb server over a target that records what is done to it.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails")]
 
+mod conditions;
 mod engine;
 #[cfg(feature = "gdb")]
 mod gdb_server;

@@ -7,8 +7,8 @@ use trapline_core::address::{AddressRange, PhysicalAddress};
 use trapline_core::comparator::Capabilities;
 use trapline_core::scope::Scope;
 use trapline_core::target::{
-    Arming, Backend, BreakInstruction, Comparators, CoreId, CoreState, Event, Memory, Refusal, Register,
-    Registers, Resume, RunControl, SystemRegister, TargetResult,
+    Arming, Backend, BreakInstruction, Comparators, Console, CoreId, CoreState, Event, Memory, Refusal,
+    Register, Registers, Resume, RunControl, SystemRegister, TargetResult,
 };
 
 pub(crate) const RAM: u64 = 0x4000_0000;
@@ -46,6 +46,18 @@ pub(crate) struct Recorder {
     memory: Vec<u8>,
     pub(crate) did: Vec<Did>,
     pub(crate) reads: usize,
+    /// What commands have printed, where somebody reads it.
+    pub(crate) console: Option<Printed>,
+}
+
+/// Text of commands.
+#[derive(Default)]
+pub(crate) struct Printed(pub(crate) String);
+
+impl Console for Printed {
+    fn print(&mut self, _core: CoreId, text: &str) {
+        self.0.push_str(text);
+    }
 }
 
 impl Recorder {
@@ -58,6 +70,7 @@ impl Recorder {
             memory: NOP.to_le_bytes().repeat(RAM_SIZE / 4),
             did: Vec::new(),
             reads: 0,
+            console: Some(Printed::default()),
         };
         for core in 0..cores {
             target.set(core, Register::Pc, RAM);
@@ -116,6 +129,10 @@ impl Backend for Recorder {
 
     fn cores(&self) -> u16 {
         self.states.len() as u16
+    }
+
+    fn console(&mut self) -> Option<&mut dyn Console> {
+        self.console.as_mut().map(|console| -> &mut dyn Console { console })
     }
 }
 

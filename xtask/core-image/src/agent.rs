@@ -9,5 +9,14 @@ use crate::machine::Machine;
 /// Links them.
 pub(crate) fn link() {
     error![agent::BytecodeError, agent::EvaluationError<Lost>];
-    link![agent::check, agent::evaluate::<Machine>];
+    debug![agent::Operand];
+    link![
+        agent::check,
+        agent::evaluate::<Machine>,
+        agent::number,
+        agent::operand,
+        agent::prints,
+        agent::renumber,
+        agent::unknown_register,
+    ];
 }

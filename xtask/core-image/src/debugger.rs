@@ -12,8 +12,12 @@ pub(crate) type Engine = debugger::Debugger<Machine, 4, 64>;
 pub(crate) fn link() {
     debug![
         debugger::Action,
+        debugger::Hit,
+        debugger::Options<'static>,
         debugger::Outcome,
         debugger::Request,
+        debugger::Then,
+        debugger::ValueCondition,
         Engine,
         target::BreakInstruction,
         target::CoreState,
@@ -25,12 +29,20 @@ pub(crate) fn link() {
         target::CoreId,
         target::SystemRegister
     ];
-    default![debugger::Action, target::Arming];
+    default![
+        debugger::Action,
+        debugger::Options<'static>,
+        debugger::Then,
+        debugger::ValueCondition,
+        target::Arming
+    ];
     display![target::Register, target::CoreId, target::SystemRegister];
     error![
         debugger::AccessError<Lost>,
         debugger::InsertError<Lost>,
+        debugger::OptionsError,
         debugger::TooManyCores,
+        debugger::Unanswered,
         target::Refusal,
         target::TargetError<Lost>
     ];
@@ -38,6 +50,7 @@ pub(crate) fn link() {
         debugger::AccessError::<Lost>::into_lost,
         <debugger::AccessError<Lost> as From<target::TargetError<Lost>>>::from,
         <debugger::InsertError<Lost> as From<debugger::AccessError<Lost>>>::from,
+        <debugger::InsertError<Lost> as From<debugger::OptionsError>>::from,
         <debugger::InsertError<Lost> as From<pool::PoolError>>::from,
         <debugger::InsertError<Lost> as From<software::SoftwareError>>::from,
         <debugger::InsertError<Lost> as From<target::TargetError<Lost>>>::from,
@@ -47,6 +60,11 @@ pub(crate) fn link() {
         Engine::read_virtual,
         Engine::write_virtual,
         Engine::insert,
+        Engine::insert_with,
+        Engine::hit_count,
+        Engine::hits,
+        Engine::bytecode_used,
+        Engine::go_on,
         Engine::remove,
         Engine::remove_all,
         Engine::set_action,

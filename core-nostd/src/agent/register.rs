@@ -1,0 +1,68 @@
+//! Registers as expressions name them: by number.
+
+use crate::registers::{Register, SystemRegister};
+
+/// What a register number of an expression stands for.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum Operand {
+    /// A register.
+    Register(Register),
+    /// The stack pointer that the core uses.
+    StackPointer,
+}
+
+/// From a client's register numbers to [`Operand`]s; `None` where the number is no register of at most 64
+/// bits. Clients number by the target description that they were sent.
+pub type Numbering = fn(u16) -> Option<Operand>;
+
+/// Numbers from here on are system registers by their encoding, whose op0 is at least 2.
+const SYSTEM: u16 = 0x8000;
+
+/// The operand behind a number as the engine keeps expressions: gdb's numbers for AArch64 (`X0` to `X30`,
+/// `SP` 31, `PC` 32, `PSTATE` 33, `FPSR` 66, `FPCR` 67), and system registers by
+/// [`SystemRegister::encoding`].
+#[must_use]
+pub const fn operand(number: u16) -> Option<Operand> {
+    Some(Operand::Register(match number {
+        0..=30 => Register::X(number as u8),
+        31 => return Some(Operand::StackPointer),
+        32 => Register::Pc,
+        33 => Register::Pstate,
+        66 => Register::Fpsr,
+        67 => Register::Fpcr,
+        SYSTEM.. => Register::System(SystemRegister::from_encoding(number)),
+        _ => return None,
+    }))
+}
+
+/// The number by which [`operand`] gives the operand back; `None` where it has none, as `X31` or a system
+/// instruction whose op0 is below 2.
+#[must_use]
+pub const fn number(operand: Operand) -> Option<u16> {
+    Some(match operand {
+        Operand::Register(Register::X(number)) if number <= 30 => number as u16,
+        Operand::StackPointer => 31,
+        Operand::Register(Register::Pc) => 32,
+        Operand::Register(Register::Pstate) => 33,
+        Operand::Register(Register::Fpsr) => 66,
+        Operand::Register(Register::Fpcr) => 67,
+        Operand::Register(Register::System(register)) if register.encoding() >= SYSTEM => register.encoding(),
+        Operand::Register(_) => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_number_that_means_something_comes_back() {
+        let named = (0..=u16::MAX).filter(|&n| operand(n).is_some());
+        assert!(named.clone().all(|n| operand(n).and_then(number) == Some(n)));
+        assert_eq!(named.filter(|n| *n < SYSTEM).count(), 36);
+        assert_eq!(number(Operand::Register(Register::X(31))), None);
+        let instruction = SystemRegister::from_encoding(SYSTEM - 1);
+        assert_eq!(number(Operand::Register(Register::System(instruction))), None);
+    }
+}

@@ -1,0 +1,198 @@
+//! The options of requests, kept without an allocator.
+
+use heapless::Vec;
+
+use crate::agent;
+use crate::pool::Owner;
+
+use super::Request;
+use super::options::{Options, OptionsError, Then, ValueCondition};
+
+/// The options of at most `N` requests, with at most `BYTES` bytes of expressions.
+#[derive(Debug)]
+pub(super) struct Attached<const N: usize, const BYTES: usize> {
+    entries: Vec<Entry, N>,
+    /// Expressions, each after its length as two bytes; those of an entry are together, and there are no
+    /// gaps.
+    bytecode: Vec<u8, BYTES>,
+}
+
+/// The options of one request, and what has become of them.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Entry {
+    pub(super) request: Request,
+    pub(super) owner: Owner,
+    pub(super) hits: u64,
+    pub(super) ignore: u32,
+    pub(super) value: ValueCondition,
+    pub(super) then: Then,
+    conditions: Span,
+    commands: Span,
+}
+
+/// Where expressions are.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Span {
+    start: usize,
+    length: usize,
+}
+
+impl Span {
+    const fn end(self) -> usize {
+        self.start + self.length
+    }
+}
+
+/// Bytes of an expression's length.
+const HEADER: usize = 2;
+
+impl<const N: usize, const BYTES: usize> Attached<N, BYTES> {
+    pub(super) const fn new() -> Self {
+        Self { entries: Vec::new(), bytecode: Vec::new() }
+    }
+
+    /// How many bytes of expressions there are.
+    pub(super) fn used(&self) -> usize {
+        self.bytecode.len()
+    }
+
+    fn position(&self, request: &Request, owner: Owner) -> Option<usize> {
+        self.entries.iter().position(|entry| entry.owner == owner && entry.request.is_same(request))
+    }
+
+    pub(super) fn get(&self, request: &Request, owner: Owner) -> Option<&Entry> {
+        self.entries.get(self.position(request, owner)?)
+    }
+
+    pub(super) fn get_mut(&mut self, request: &Request, owner: Owner) -> Option<&mut Entry> {
+        let position = self.position(request, owner)?;
+        self.entries.get_mut(position)
+    }
+
+    /// Whether there is room for these options in the place of those that the request has now.
+    pub(super) fn fits(
+        &self,
+        request: &Request,
+        owner: Owner,
+        options: &Options<'_>,
+    ) -> Result<(), OptionsError> {
+        if options.is_plain() {
+            return Ok(());
+        }
+        let old = self.get(request, owner);
+        if old.is_none() && self.entries.is_full() {
+            return Err(OptionsError::TooMany { capacity: N });
+        }
+        let needed = options.expressions().map(|code| HEADER + code.len()).sum();
+        let free =
+            BYTES - self.bytecode.len() + old.map_or(0, |old| old.conditions.length + old.commands.length);
+        if needed > free { Err(OptionsError::Full { needed, free }) } else { Ok(()) }
+    }
+
+    /// Gives a request these options instead of those that it has; [`Self::fits`] has let them through. Its
+    /// hits count on.
+    pub(super) fn set(&mut self, request: Request, owner: Owner, options: &Options<'_>) {
+        let hits = self.get(&request, owner).map_or(0, |old| old.hits);
+        self.remove(&request, owner);
+        if options.is_plain() {
+            return;
+        }
+        let conditions = self.append(options.conditions, options);
+        let commands = self.append(options.commands, options);
+        let entry = Entry {
+            request,
+            owner,
+            hits,
+            ignore: options.ignore,
+            value: options.value,
+            then: options.then,
+            conditions,
+            commands,
+        };
+        // There is room, as `fits` has said.
+        let _ = self.entries.push(entry);
+    }
+
+    pub(super) fn remove(&mut self, request: &Request, owner: Owner) {
+        if let Some(position) = self.position(request, owner) {
+            self.remove_at(position);
+        }
+    }
+
+    pub(super) fn remove_owner(&mut self, owner: Owner) {
+        while let Some(position) = self.entries.iter().position(|entry| entry.owner == owner) {
+            self.remove_at(position);
+        }
+    }
+
+    /// The conditions of an entry.
+    pub(super) fn conditions(&self, entry: &Entry) -> impl Iterator<Item = &[u8]> {
+        self.expressions(entry.conditions)
+    }
+
+    /// The commands of an entry.
+    pub(super) fn commands(&self, entry: &Entry) -> impl Iterator<Item = &[u8]> {
+        self.expressions(entry.commands)
+    }
+
+    fn expressions(&self, span: Span) -> impl Iterator<Item = &[u8]> {
+        let mut rest = self.bytecode.get(span.start..span.end()).unwrap_or_default();
+        core::iter::from_fn(move || {
+            let (length, after) = rest.split_first_chunk::<HEADER>()?;
+            let (code, after) = after.split_at_checked(u16::from_le_bytes(*length).into())?;
+            rest = after;
+            Some(code)
+        })
+    }
+
+    /// Adds expressions, in the engine's own register numbers.
+    fn append(&mut self, expressions: &[&[u8]], options: &Options<'_>) -> Span {
+        let start = self.bytecode.len();
+        for code in expressions {
+            // Neither can fail: checked code is at most `agent::MAX_LENGTH` long, and there is room.
+            let length = u16::try_from(code.len()).unwrap_or_default();
+            let at = self.bytecode.len() + HEADER;
+            let _ = self.bytecode.extend_from_slice(&length.to_le_bytes());
+            let _ = self.bytecode.extend_from_slice(code);
+            let _ = agent::renumber(self.bytecode.get_mut(at..).unwrap_or_default(), options.numbering);
+        }
+        Span { start, length: self.bytecode.len() - start }
+    }
+
+    fn remove_at(&mut self, position: usize) {
+        let Some(entry) = self.entries.get(position).copied() else { return };
+        if let Some(last) = self.entries.pop()
+            && let Some(place) = self.entries.get_mut(position)
+        {
+            *place = last;
+        }
+        // Conditions and commands stand one behind the other.
+        self.close(Span {
+            start: entry.conditions.start,
+            length: entry.conditions.length + entry.commands.length,
+        });
+    }
+
+    /// Takes bytes out and moves what is behind them.
+    fn close(&mut self, gap: Span) {
+        if gap.length == 0 {
+            return;
+        }
+        let rest = self.bytecode.len().saturating_sub(gap.end());
+        for offset in 0..rest {
+            if let Some(byte) = self.bytecode.get(gap.end() + offset).copied()
+                && let Some(place) = self.bytecode.get_mut(gap.start + offset)
+            {
+                *place = byte;
+            }
+        }
+        self.bytecode.truncate(gap.start + rest);
+        for entry in &mut self.entries {
+            for span in [&mut entry.conditions, &mut entry.commands] {
+                if span.start >= gap.end() {
+                    span.start -= gap.length;
+                }
+            }
+        }
+    }
+}
