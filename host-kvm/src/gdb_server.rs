@@ -20,8 +20,11 @@ use crate::error::Error;
 use crate::run_loop::{Notice, Observer};
 use crate::target::KvmTarget;
 
-/// The longest packet in bytes: large enough that memory transfers are not bound by round trips.
-const PACKET_BUFFER: usize = 0x4000;
+/// A packet that arrives and one that leaves, in bytes: large enough that memory transfers are not bound by
+/// round trips.
+const PACKET_BUFFER: usize = 0x8000;
+/// How much is read at once.
+const INCOMING: usize = 0x4000;
 
 /// The connection to a client.
 #[derive(Debug)]
@@ -62,8 +65,8 @@ impl AsFd for Client {
 pub enum Served {
     /// The session is over.
     Closed(Closed),
-    /// The client was lost: it closed the connection, or sent what is no packet. Nothing of it is armed
-    /// any more, and the guest runs on.
+    /// The client was lost: it closed the connection, or that failed. Nothing of it is armed any more, and
+    /// the guest runs on.
     Lost(ClientLost),
     /// The guest has ended, or whoever holds the notifier wants an end. [`Notifier::end`] says why.
     Ended,
@@ -79,9 +82,6 @@ pub enum ClientLost {
     /// The connection failed.
     #[error("the connection to the gdb client failed: {0}")]
     Connection(io::Error),
-    /// It sent something else than packets.
-    #[error("the gdb client sent a malformed or oversized packet")]
-    Protocol,
 }
 
 /// Why service ends for good.
@@ -200,14 +200,14 @@ pub fn serve<const CORES: usize, const SOFTWARE: usize>(
     notifier: &Notifier,
 ) -> Result<Served, Error> {
     let mut packet_buffer = vec![0; PACKET_BUFFER];
-    let mut incoming = vec![0; PACKET_BUFFER];
+    let mut incoming = vec![0; INCOMING];
     let result = serve_until_closed(client, debugger, notifier, &mut packet_buffer, &mut incoming);
     let lost = match result {
         Ok(Served::Lost(lost)) => lost,
         Ok(served) => return Ok(served),
         Err(ServerError::Target(error)) => return Err(error),
         Err(ServerError::Connection(error)) => ClientLost::Connection(error),
-        Err(_) => ClientLost::Protocol,
+        Err(other) => ClientLost::Connection(io::Error::other(other)),
     };
     release(debugger)?;
     Ok(Served::Lost(lost))

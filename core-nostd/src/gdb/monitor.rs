@@ -2,12 +2,56 @@
 
 use core::fmt::{self, Write};
 
-use gdbstub::target::ext::monitor_cmd::{ConsoleOutput, MonitorCmd};
-
 use crate::debugger::Debugger;
 use crate::pool::Slots;
-use crate::target::Target;
+use crate::target::{CoreId, Target};
 use crate::translation::Translation;
+
+use super::Connection;
+use super::wire::{Hex, Link};
+
+/// `monitor` commands that the embedder adds to those of the server.
+///
+/// They are run while the target is halted, and may do with the debugger what a client may.
+pub trait Commands<T: Target, const CORES: usize, const SOFTWARE: usize> {
+    /// Writes a line for each command: `monitor NAME ARGUMENTS: what it does`.
+    ///
+    /// # Errors
+    /// Only those of `out`.
+    fn help(&self, out: &mut dyn Write) -> fmt::Result;
+
+    /// Runs `command` for the core that the client has selected and writes what it says. Whether there is
+    /// such a command; where there is none, nothing is written.
+    ///
+    /// # Errors
+    /// Only those of `out`.
+    fn run(
+        &mut self,
+        debugger: &mut Debugger<T, CORES, SOFTWARE>,
+        core: CoreId,
+        command: &str,
+        out: &mut dyn Write,
+    ) -> Result<bool, fmt::Error>;
+}
+
+/// No further commands.
+pub(super) struct NoCommands;
+
+impl<T: Target, const CORES: usize, const SOFTWARE: usize> Commands<T, CORES, SOFTWARE> for NoCommands {
+    fn help(&self, _: &mut dyn Write) -> fmt::Result {
+        Ok(())
+    }
+
+    fn run(
+        &mut self,
+        _: &mut Debugger<T, CORES, SOFTWARE>,
+        _: CoreId,
+        _: &str,
+        _: &mut dyn Write,
+    ) -> Result<bool, fmt::Error> {
+        Ok(false)
+    }
+}
 
 /// A command: its name, its arguments for the help text, and what it does.
 struct Command {
@@ -28,34 +72,38 @@ const TRANSLATE: Command = Command {
     help: "the physical address behind a virtual one, and its permissions",
 };
 
-impl<T: Target, const CORES: usize, const SOFTWARE: usize> MonitorCmd for Debugger<T, CORES, SOFTWARE> {
-    fn handle_monitor_cmd(&mut self, command: &[u8], console: ConsoleOutput<'_>) -> Result<(), T::Error> {
-        let mut out = Lines { line: heapless::String::new(), console };
-        // Writing to the console cannot fail here; a connection that is gone is noticed behind it.
-        let _ = match core::str::from_utf8(command) {
-            Ok(command) => self.monitor(command, &mut out),
-            Err(_) => out.write_str("commands are plain text; try 'monitor help'\n"),
-        };
-        out.flush();
-        Ok(())
-    }
-}
+/// The longest command in bytes.
+const MAX_COMMAND: usize = 256;
 
 impl<T: Target, const CORES: usize, const SOFTWARE: usize> Debugger<T, CORES, SOFTWARE> {
-    /// Runs one command and writes its answer.
-    fn monitor(&mut self, command: &str, out: &mut impl Write) -> fmt::Result {
+    /// Runs one command for a core and writes its answer.
+    fn monitor(
+        &mut self,
+        core: CoreId,
+        command: &str,
+        more: &mut dyn Commands<T, CORES, SOFTWARE>,
+        out: &mut dyn Write,
+    ) -> fmt::Result {
         let mut words = command.split_ascii_whitespace();
         let name = words.next().unwrap_or(HELP.name);
         let arguments = (words.next(), words.next());
         match (name, arguments) {
-            (name, (None, None)) if name == HELP.name => help(out),
+            (name, (None, None)) if name == HELP.name => {
+                help(out)?;
+                more.help(out)
+            }
             (name, (None, None)) if name == SLOTS.name => self.list_slots(out),
-            (name, (Some(address), None)) if name == TRANSLATE.name => self.show_translation(address, out),
-            _ => writeln!(out, "no such command: '{command}'; try 'monitor help'"),
+            (name, (Some(address), None)) if name == TRANSLATE.name => {
+                self.show_translation(core, address, out)
+            }
+            _ => match more.run(self, core, command, out)? {
+                true => Ok(()),
+                false => writeln!(out, "no such command: '{command}'; try 'monitor help'"),
+            },
         }
     }
 
-    fn list_slots(&self, out: &mut impl Write) -> fmt::Result {
+    fn list_slots(&self, out: &mut dyn Write) -> fmt::Result {
         let capabilities = self.target().capabilities();
         let breakpoints = self.breakpoints();
         writeln!(out, "breakpoint comparators: {} used of {}", breakpoints.used(), capabilities.breakpoints)?;
@@ -78,7 +126,7 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize> Debugger<T, CORES, SO
         Ok(())
     }
 
-    fn show_translation(&mut self, address: &str, out: &mut impl Write) -> fmt::Result {
+    fn show_translation(&mut self, core: CoreId, address: &str, out: &mut dyn Write) -> fmt::Result {
         let digits = address.strip_prefix("0x").or_else(|| address.strip_prefix("0X"));
         let parsed = match digits {
             Some(digits) => u64::from_str_radix(digits, 16),
@@ -87,7 +135,7 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize> Debugger<T, CORES, SO
         let Ok(address) = parsed else {
             return writeln!(out, "'{address}' is no address; write 0x and hexadecimal digits");
         };
-        match self.translate(self.current_core(), address) {
+        match self.translate(core, address) {
             Ok(Translation { physical, block, mapping: None }) => {
                 writeln!(out, "{address:#x} is physical {physical} (MMU off, {block:#x} bytes in step)")
             }
@@ -103,7 +151,7 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize> Debugger<T, CORES, SO
     }
 }
 
-fn help(out: &mut impl Write) -> fmt::Result {
+fn help(out: &mut dyn Write) -> fmt::Result {
     for Command { name, arguments, help } in [HELP, SLOTS, TRANSLATE] {
         writeln!(out, "monitor {name}{arguments}: {help}")?;
     }
@@ -123,32 +171,74 @@ impl fmt::Display for Numbers {
     }
 }
 
-/// Console output by the line: without it each fragment would be a packet of its own.
-struct Lines<'a> {
-    line: heapless::String<128>,
-    console: ConsoleOutput<'a>,
+/// What a command says, as `O` packets: each as full as it gets, and an `OK` behind the last.
+pub(super) struct Console<'l, 'b, C: Connection> {
+    link: &'l mut Link<'b, C>,
+    /// How much of the next packet is written: its `O`, and digits.
+    length: usize,
+    /// The first packet acknowledges the command.
+    answers: bool,
+    /// What went wrong with the connection first.
+    failed: Option<C::Error>,
 }
 
-impl Lines<'_> {
-    fn flush(&mut self) {
-        if !self.line.is_empty() {
-            self.console.write_raw(self.line.as_bytes());
-            self.line.clear();
+impl<'l, 'b, C: Connection> Console<'l, 'b, C> {
+    pub(super) fn new(link: &'l mut Link<'b, C>) -> Self {
+        Self { link, length: 0, answers: true, failed: None }
+    }
+
+    /// Runs the command whose text this is.
+    pub(super) fn run<T: Target, const CORES: usize, const SOFTWARE: usize>(
+        &mut self,
+        debugger: &mut Debugger<T, CORES, SOFTWARE>,
+        core: CoreId,
+        commands: &mut dyn Commands<T, CORES, SOFTWARE>,
+        text: Hex<'_>,
+    ) {
+        let mut command = heapless::Vec::<u8, MAX_COMMAND>::new();
+        let fits = text.bytes().try_for_each(|byte| command.push(byte)).is_ok();
+        // What is written comes to the client or the connection has failed, which is noticed at the end.
+        let _ = match core::str::from_utf8(&command) {
+            Ok(command) if fits => debugger.monitor(core, command, commands, self),
+            Ok(_) => writeln!(self, "a command has at most {MAX_COMMAND} bytes"),
+            Err(_) => self.write_str("commands are plain text; try 'monitor help'\n"),
+        };
+    }
+
+    /// Sends what is left, and that the command is done.
+    pub(super) fn end(mut self) -> Result<(), C::Error> {
+        self.send();
+        if let Some(error) = self.failed {
+            return Err(error);
         }
+        let mut reply = self.link.reply();
+        reply.text("OK");
+        let length = reply.len();
+        self.link.send(length, self.answers)
+    }
+
+    fn send(&mut self) {
+        if self.length > 0 && self.failed.is_none() {
+            self.failed = self.link.send(self.length, self.answers).err();
+            self.answers = false;
+        }
+        self.length = 0;
     }
 }
 
-impl Write for Lines<'_> {
+impl<C: Connection> Write for Console<'_, '_, C> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
-        for character in text.chars() {
-            if self.line.push(character).is_err() {
-                self.flush();
-                self.line.push(character).map_err(|_| fmt::Error)?;
+        for &byte in text.as_bytes() {
+            let mut reply = self.link.reply_from(self.length);
+            if self.length == 0 {
+                reply.byte(b'O');
             }
-            if character == '\n' {
-                self.flush();
+            reply.hex(&[byte]);
+            self.length = reply.len();
+            if reply.room() < 2 {
+                self.send();
             }
         }
-        Ok(())
+        if self.failed.is_some() { Err(fmt::Error) } else { Ok(()) }
     }
 }

@@ -1,122 +1,75 @@
 //! Breakpoints and watchpoints: the `Z` and `z` packets.
 //!
-//! A packet is honoured exactly or answered with an error; the same packet twice is one breakpoint.
-
-use gdbstub::target::TargetResult as GdbResult;
-use gdbstub::target::ext::breakpoints::{
-    Breakpoints, HwBreakpoint, HwBreakpointOps, HwWatchpoint, HwWatchpointOps, SwBreakpoint, SwBreakpointOps,
-    WatchKind,
-};
+//! A packet is honoured exactly or answered with an error; the same packet twice is one breakpoint, and one
+//! that is gone may be removed again.
 
 use crate::address::AddressRange;
-use crate::breakpoint::Breakpoint;
-use crate::debugger::{Debugger, InsertError, Request};
-use crate::pool::Owner;
+use crate::breakpoint::{Breakpoint, Instruction};
+use crate::debugger::{InsertError, Request};
+use crate::pool::{Owner, PoolError};
 use crate::registers::Pstate;
-use crate::target::{CoreId, Register, Target, TargetError};
+use crate::software::SoftwareError;
+use crate::target::{Register, Target};
 use crate::watchpoint::{Access, Watchpoint};
 
-use super::arch::InstructionKind;
+use super::failure::{Failure, Handled};
+use super::packet::{Point, PointKind};
+use super::session::Exchange;
 
-impl<T: Target, const CORES: usize, const SOFTWARE: usize> Breakpoints for Debugger<T, CORES, SOFTWARE> {
-    fn support_sw_breakpoint(&mut self) -> Option<SwBreakpointOps<'_, Self>> {
-        Some(self)
-    }
-
-    fn support_hw_breakpoint(&mut self) -> Option<HwBreakpointOps<'_, Self>> {
-        Some(self)
-    }
-
-    fn support_hw_watchpoint(&mut self) -> Option<HwWatchpointOps<'_, Self>> {
-        Some(self)
-    }
-}
-
-impl<T: Target, const CORES: usize, const SOFTWARE: usize> SwBreakpoint for Debugger<T, CORES, SOFTWARE> {
-    fn add_sw_breakpoint(&mut self, address: u64, kind: InstructionKind) -> GdbResult<bool, Self> {
-        let request = self.software_request(address, kind);
-        answer(self.insert(self.current_core(), request, Owner::DEBUGGER))
-    }
-
-    fn remove_sw_breakpoint(&mut self, address: u64, kind: InstructionKind) -> GdbResult<bool, Self> {
-        let request = self.software_request(address, kind);
-        answer(self.remove(request, Owner::DEBUGGER))
-    }
-}
-
-impl<T: Target, const CORES: usize, const SOFTWARE: usize> HwBreakpoint for Debugger<T, CORES, SOFTWARE> {
-    fn add_hw_breakpoint(&mut self, address: u64, kind: InstructionKind) -> GdbResult<bool, Self> {
-        match self.hardware_request(address, kind) {
-            Some(request) => answer(self.insert(self.current_core(), request, Owner::DEBUGGER)),
-            None => Ok(false),
+impl<T: Target, const CORES: usize, const SOFTWARE: usize> Exchange<'_, '_, T, CORES, SOFTWARE> {
+    pub(super) fn point(&mut self, insert: bool, point: &Point<'_>) -> Handled<(), T::Error> {
+        let request = self.request(point)?;
+        if insert {
+            if !point.conditions.is_empty() || !point.commands.is_empty() {
+                return Err(Failure::Unsupported("conditions and commands are not evaluated here"));
+            }
+            self.debugger.insert(self.session.selected, request, Owner::DEBUGGER)?;
+        } else {
+            match self.debugger.remove(request, Owner::DEBUGGER) {
+                Ok(())
+                | Err(
+                    InsertError::Pool(PoolError::NotReserved)
+                    | InsertError::Software(SoftwareError::NotInserted { .. }),
+                ) => {}
+                Err(error) => return Err(error.into()),
+            }
         }
+        self.ok();
+        Ok(())
     }
 
-    fn remove_hw_breakpoint(&mut self, address: u64, kind: InstructionKind) -> GdbResult<bool, Self> {
-        match self.hardware_request(address, kind) {
-            Some(request) => answer(self.remove(request, Owner::DEBUGGER)),
-            None => Ok(false),
-        }
-    }
-}
-
-impl<T: Target, const CORES: usize, const SOFTWARE: usize> HwWatchpoint for Debugger<T, CORES, SOFTWARE> {
-    fn add_hw_watchpoint(&mut self, address: u64, length: u64, kind: WatchKind) -> GdbResult<bool, Self> {
-        match self.watch_request(address, length, kind) {
-            Some(request) => answer(self.insert(self.current_core(), request, Owner::DEBUGGER)),
-            None => Ok(false),
-        }
-    }
-
-    fn remove_hw_watchpoint(&mut self, address: u64, length: u64, kind: WatchKind) -> GdbResult<bool, Self> {
-        match self.watch_request(address, length, kind) {
-            Some(request) => answer(self.remove(request, Owner::DEBUGGER)),
-            None => Ok(false),
-        }
-    }
-}
-
-/// An insertion or a removal in gdbstub's words: done, refused, or the target is lost.
-fn answer<E, G>(result: Result<(), InsertError<E>>) -> Result<bool, gdbstub::target::TargetError<G>>
-where
-    G: From<E>,
-{
-    match result {
-        Ok(()) => Ok(true),
-        Err(InsertError::Target(TargetError::Lost(error))) => {
-            Err(gdbstub::target::TargetError::Fatal(error.into()))
-        }
-        Err(_) => Ok(false),
-    }
-}
-
-impl<T: Target, const CORES: usize, const SOFTWARE: usize> Debugger<T, CORES, SOFTWARE> {
-    /// The core that the client looks at: the one that stopped last. `Z` packets name no thread.
-    pub(super) fn current_core(&self) -> CoreId {
-        self.stop().map_or(CoreId(0), |stop| stop.core)
-    }
-
-    fn is_aarch32(&mut self) -> bool {
-        let core = self.current_core();
-        self.read_register(core, Register::Pstate).is_ok_and(|pstate| Pstate::from(pstate).is_aarch32())
-    }
-
-    fn software_request(&mut self, address: u64, kind: InstructionKind) -> Request {
-        Request::Software { address, instruction: kind.instruction(self.is_aarch32()) }
-    }
-
-    fn hardware_request(&mut self, address: u64, kind: InstructionKind) -> Option<Request> {
-        let instruction = kind.instruction(self.is_aarch32());
-        Breakpoint::at(address, instruction, self.target().scope()).ok().map(Request::Breakpoint)
-    }
-
-    fn watch_request(&self, address: u64, length: u64, kind: WatchKind) -> Option<Request> {
-        let access = match kind {
-            WatchKind::Read => Access::Read,
-            WatchKind::Write => Access::Write,
-            WatchKind::ReadWrite => Access::ReadWrite,
+    fn request(&mut self, point: &Point<'_>) -> Handled<Request, T::Error> {
+        let access = match point.kind {
+            PointKind::Software => {
+                let instruction = self.instruction(point.length)?;
+                return Ok(Request::Software { address: point.address, instruction });
+            }
+            PointKind::Hardware => {
+                let instruction = self.instruction(point.length)?;
+                let scope = self.debugger.target().scope();
+                return Ok(Request::Breakpoint(Breakpoint::at(point.address, instruction, scope)?));
+            }
+            PointKind::Write => Access::Write,
+            PointKind::Read => Access::Read,
+            PointKind::Access => Access::ReadWrite,
         };
-        let range = AddressRange::new(address, length).ok()?;
-        Some(Request::Watchpoint(Watchpoint::new(range, access, self.target().scope())))
+        let range = AddressRange::new(point.address, point.length)?;
+        Ok(Request::Watchpoint(Watchpoint::new(range, access, self.debugger.target().scope())))
+    }
+
+    /// The instruction set behind the `kind` of a breakpoint.
+    ///
+    /// gdb sends 4 for A64. For AArch32 code it sends 2 (T32), 3 (a 32-bit T32 instruction) or 4 (A32), and
+    /// which of A64 and A32 a 4 means is known from the core's state.
+    fn instruction(&mut self, kind: u64) -> Handled<Instruction, T::Error> {
+        match kind {
+            2 | 3 => Ok(Instruction::T32),
+            4 => {
+                let core = self.session.selected;
+                let pstate = Pstate::from(self.debugger.read_register(core, Register::Pstate)?);
+                Ok(if pstate.is_aarch32() { Instruction::A32 } else { Instruction::A64 })
+            }
+            _ => Err(Failure::InstructionLength(kind)),
+        }
     }
 }

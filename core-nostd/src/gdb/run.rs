@@ -1,163 +1,147 @@
 //! Running on, and telling the client why the target stopped.
 
-use gdbstub::common::{Signal, Tid};
-use gdbstub::conn;
-use gdbstub::stub::state_machine::{GdbStubStateMachine, GdbStubStateMachineInner, state};
-use gdbstub::stub::{DisconnectReason, GdbStubError, MultiThreadStopReason};
-use gdbstub::target::ext::base::multithread::{
-    MultiThreadRangeStepping, MultiThreadRangeSteppingOps, MultiThreadResume, MultiThreadSchedulerLocking,
-    MultiThreadSchedulerLockingOps, MultiThreadSingleStep, MultiThreadSingleStepOps,
-};
-use gdbstub::target::ext::breakpoints::WatchKind;
-
-use crate::debugger::{Action, Debugger};
+use crate::debugger::Action;
+use crate::pool::Owner;
 use crate::stop::{Stop, StopReason};
 use crate::target::{CoreId, Register, Target, TargetError};
 use crate::watchpoint::Access;
 
 use super::Closed;
-use super::arch::RegisterNumber;
+use super::failure::{Failure, Handled};
+use super::packet::Moves;
+use super::registers::{CPSR, FRAME_POINTER, LINK_REGISTER, PROGRAM_COUNTER, STACK_POINTER};
+use super::session::{Exchange, State};
 
-/// gdb's thread number of a core: thread numbers begin at 1.
-pub(super) fn thread(core: CoreId) -> Tid {
-    Tid::MIN.saturating_add(usize::from(core.0))
-}
+/// Signals as the protocol numbers them.
+const SIGINT: u8 = 2;
+const SIGTRAP: u8 = 5;
 
-/// The core behind a thread number; one that no target has where the number is too large.
-pub(super) fn core(thread: Tid) -> CoreId {
-    CoreId(u16::try_from(thread.get() - 1).unwrap_or(u16::MAX))
-}
+/// The registers that come with every stop, so that the client need not ask for them.
+const EXPEDITED: [u64; 5] = [PROGRAM_COUNTER, STACK_POINTER, FRAME_POINTER, LINK_REGISTER, CPSR];
 
-/// A stop in gdbstub's words.
-pub(super) fn stop_reason(stop: Stop) -> MultiThreadStopReason<u64> {
-    let tid = thread(stop.core);
-    match stop.reason {
-        StopReason::Breakpoint => MultiThreadStopReason::HwBreak(tid),
-        StopReason::SoftwareBreakpoint => MultiThreadStopReason::SwBreak(tid),
-        StopReason::Watchpoint { watchpoint, address, .. } => {
-            let kind = match watchpoint.access() {
-                Access::Read => WatchKind::Read,
-                Access::Write => WatchKind::Write,
-                Access::ReadWrite => WatchKind::ReadWrite,
-            };
-            MultiThreadStopReason::Watch { tid, kind, addr: address }
+/// The only process there is.
+pub(super) const PROCESS: u64 = 1;
+
+impl<T: Target, const CORES: usize, const SOFTWARE: usize> Exchange<'_, '_, T, CORES, SOFTWARE> {
+    /// Lets the target run as the client wants it to.
+    pub(super) fn resume(&mut self, moves: Moves<'_>) -> Handled<(), T::Error> {
+        self.debugger.clear_actions();
+        match moves {
+            Moves::One { action, from } => {
+                let core = self.session.resumed.unwrap_or(self.session.selected);
+                if let Some(address) = from {
+                    self.debugger.write_register(core, Register::Pc, address)?;
+                }
+                if action != Action::Continue || self.session.resumed.is_some() {
+                    self.debugger.set_action(core, action)?;
+                    self.debugger.hold_others();
+                }
+            }
+            Moves::List(list) => {
+                for core in self.debugger.core_ids() {
+                    self.debugger.set_action(core, list.action(core))?;
+                }
+            }
         }
-        StopReason::Step | StopReason::ExternalRequest => {
-            MultiThreadStopReason::SignalWithThread { tid, signal: Signal::SIGTRAP }
+        match self.debugger.resume() {
+            Ok(()) => {
+                self.session.state = State::Running;
+                Ok(())
+            }
+            Err(TargetError::Lost(error)) => Err(TargetError::Lost(error).into()),
+            Err(refused) => {
+                // Cores that had been started come back, for the client believes that none runs.
+                self.debugger.interrupt()?;
+                Err(refused.into())
+            }
         }
-        StopReason::Interrupt => MultiThreadStopReason::SignalWithThread { tid, signal: Signal::SIGINT },
     }
-}
 
-/// How a session ended, in our words.
-pub(super) fn closed(reason: DisconnectReason) -> Closed {
-    match reason {
-        DisconnectReason::TargetExited(_) | DisconnectReason::TargetTerminated(_) => Closed::Exited,
-        DisconnectReason::Disconnect => Closed::Detached,
-        DisconnectReason::Kill => Closed::Killed,
+    /// Removes what the client has armed, and lets the target run without it.
+    pub(super) fn detach(&mut self) -> Handled<(), T::Error> {
+        if self.session.state != State::Detached {
+            self.debugger.detach(Owner::DEBUGGER)?;
+        }
+        self.session.state =
+            if self.session.extended { State::Detached } else { State::Closed(Closed::Detached) };
+        self.ok();
+        Ok(())
     }
-}
 
-/// The protocol engine after a stop was reported.
-type Reported<'b, T, W, const CORES: usize, const SOFTWARE: usize> = Result<
-    GdbStubStateMachine<'b, Debugger<T, CORES, SOFTWARE>, W>,
-    GdbStubError<<T as crate::target::Backend>::Error, <W as conn::Connection>::Error>,
->;
+    /// Halts the target for a client that had detached, or has it already.
+    pub(super) fn attach(&mut self, process: u64) -> Handled<(), T::Error> {
+        if process != PROCESS {
+            return Err(Failure::Unsupported("there is one process here, number 1"));
+        }
+        let stop = self.debugger.interrupt()?;
+        self.session.state = State::Halted;
+        self.write_stop(stop)
+    }
 
-/// Tells the client of `stop`, with the registers that it asks for at every stop.
-pub(super) fn report<'b, T: Target, W: conn::Connection, const CORES: usize, const SOFTWARE: usize>(
-    machine: GdbStubStateMachineInner<'b, state::Running, Debugger<T, CORES, SOFTWARE>, W>,
-    debugger: &mut Debugger<T, CORES, SOFTWARE>,
-    stop: Stop,
-) -> Reported<'b, T, W, CORES, SOFTWARE> {
-    let mut values = [(RegisterNumber::Pc, [0; 8]); 4];
-    let mut count = 0;
-    let stack_pointer = debugger.stack_pointer(stop.core).ok();
-    let wanted = [
-        (RegisterNumber::Pc, Some(Register::Pc)),
-        (RegisterNumber::Sp, stack_pointer),
-        (RegisterNumber::X(29), Some(Register::X(29))),
-        (RegisterNumber::X(30), Some(Register::X(30))),
-    ];
-    for (number, register) in wanted {
-        let Some(Ok(value)) = register.map(|register| debugger.read_register(stop.core, register)) else {
-            continue;
+    /// Answers `?`.
+    pub(super) fn report_state(&mut self) -> Handled<(), T::Error> {
+        if self.session.state == State::Detached {
+            // No process is attached to.
+            self.reply.text("W00");
+            return Ok(());
+        }
+        // With a stop on record it halts nothing anew.
+        let stop = self.debugger.interrupt()?;
+        self.write_stop(stop)
+    }
+
+    /// Writes a stop reply, with the registers that the client asks for at every stop.
+    pub(super) fn write_stop(&mut self, stop: Stop) -> Handled<(), T::Error> {
+        self.session.selected = stop.core;
+        self.write_stop_of(stop.core, Some(stop.reason))
+    }
+
+    /// Writes a stop reply for a core; one without a reason is halted because another stopped.
+    pub(super) fn write_stop_of(
+        &mut self,
+        core: CoreId,
+        reason: Option<StopReason>,
+    ) -> Handled<(), T::Error> {
+        let signal = match reason {
+            Some(StopReason::Interrupt) => SIGINT,
+            Some(_) => SIGTRAP,
+            None => 0,
         };
-        if let Some(place) = values.get_mut(count) {
-            *place = (number, value.to_le_bytes());
-            count += 1;
+        self.reply.byte(b'T');
+        self.reply.hex(&[signal]);
+        self.reply.text("thread:");
+        self.write_thread(core);
+        self.reply.text(";core:");
+        self.reply.number(core.0.into());
+        self.reply.byte(b';');
+        match reason {
+            Some(StopReason::Breakpoint) => self.reply.text("hwbreak:;"),
+            Some(StopReason::SoftwareBreakpoint) => self.reply.text("swbreak:;"),
+            Some(StopReason::Watchpoint { watchpoint, address, .. }) => {
+                self.reply.text(match watchpoint.access() {
+                    Access::Write => "watch:",
+                    Access::Read => "rwatch:",
+                    Access::ReadWrite => "awatch:",
+                });
+                self.reply.number(address);
+                self.reply.byte(b';');
+            }
+            _ => {}
         }
-    }
-    let mut registers = values.iter().take(count).map(|(number, bytes)| (*number, bytes.as_slice()));
-    machine.report_stop_with_regs(debugger, stop_reason(stop), &mut registers)
-}
-
-impl<T: Target, const CORES: usize, const SOFTWARE: usize> Debugger<T, CORES, SOFTWARE> {
-    /// Sets an action of the client's. A thread that does not exist is not worth losing the session for.
-    fn set_client_action(&mut self, tid: Tid, action: Action) {
-        let _ = self.set_action(core(tid), action);
-    }
-}
-
-impl<T: Target, const CORES: usize, const SOFTWARE: usize> MultiThreadResume
-    for Debugger<T, CORES, SOFTWARE>
-{
-    fn resume(&mut self) -> Result<(), T::Error> {
-        match Self::resume(self) {
-            Ok(()) => Ok(()),
-            // What could not be started stays halted; the client's interrupt gets it back.
-            Err(TargetError::Refused(_)) => Ok(()),
-            Err(TargetError::Lost(error)) => Err(error),
+        if self.session.threads_in_stop {
+            self.write_threads_for_stop(reason);
         }
-    }
-
-    fn clear_resume_actions(&mut self) -> Result<(), T::Error> {
-        self.clear_actions();
-        Ok(())
-    }
-
-    fn set_resume_action_continue(&mut self, tid: Tid, _signal: Option<Signal>) -> Result<(), T::Error> {
-        self.set_client_action(tid, Action::Continue);
-        Ok(())
-    }
-
-    fn support_single_step(&mut self) -> Option<MultiThreadSingleStepOps<'_, Self>> {
-        Some(self)
-    }
-
-    fn support_range_step(&mut self) -> Option<MultiThreadRangeSteppingOps<'_, Self>> {
-        Some(self)
-    }
-
-    fn support_scheduler_locking(&mut self) -> Option<MultiThreadSchedulerLockingOps<'_, Self>> {
-        Some(self)
-    }
-}
-
-impl<T: Target, const CORES: usize, const SOFTWARE: usize> MultiThreadSingleStep
-    for Debugger<T, CORES, SOFTWARE>
-{
-    fn set_resume_action_step(&mut self, tid: Tid, _signal: Option<Signal>) -> Result<(), T::Error> {
-        self.set_client_action(tid, Action::Step);
-        Ok(())
-    }
-}
-
-impl<T: Target, const CORES: usize, const SOFTWARE: usize> MultiThreadRangeStepping
-    for Debugger<T, CORES, SOFTWARE>
-{
-    fn set_resume_action_range_step(&mut self, tid: Tid, start: u64, end: u64) -> Result<(), T::Error> {
-        self.set_client_action(tid, Action::StepRange { start, end });
-        Ok(())
-    }
-}
-
-impl<T: Target, const CORES: usize, const SOFTWARE: usize> MultiThreadSchedulerLocking
-    for Debugger<T, CORES, SOFTWARE>
-{
-    /// Threads that the client named keep their action; all others, which still have the default, hold.
-    fn set_resume_action_scheduler_lock(&mut self) -> Result<(), T::Error> {
-        self.hold_others();
+        for number in EXPEDITED {
+            let before = self.reply.len();
+            self.reply.hex(&[number as u8]);
+            self.reply.byte(b':');
+            match self.write_value(core, number) {
+                Ok(()) => self.reply.byte(b';'),
+                Err(Failure::Target(TargetError::Lost(error))) => return Err(TargetError::Lost(error).into()),
+                // The client asks for it and hears why it cannot be had.
+                Err(_) => self.reply.truncate(before),
+            }
+        }
         Ok(())
     }
 }

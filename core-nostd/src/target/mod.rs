@@ -74,6 +74,33 @@ pub trait Registers: Backend {
         let _ = core;
         Ok(false)
     }
+
+    /// The system registers that a client is shown, by their place in a list that does not change; `None`
+    /// behind its end. One that is not in it may be reached all the same.
+    fn system_register(&self, index: usize) -> Option<SystemRegister> {
+        let _ = index;
+        None
+    }
+}
+
+/// A part of the physical address space.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct MemoryRegion {
+    /// Its physical addresses.
+    pub range: AddressRange,
+    /// What is there.
+    pub kind: MemoryKind,
+}
+
+/// What is at physical addresses.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum MemoryKind {
+    /// Memory that can be read and written.
+    Ram,
+    /// Memory in which a plain write changes nothing, such as flash.
+    Rom,
 }
 
 /// Access to physical memory.
@@ -94,6 +121,13 @@ pub trait Memory: Backend {
     /// of all cores.
     fn synchronize_instructions(&mut self, address: PhysicalAddress, length: usize)
     -> TargetResult<(), Self>;
+
+    /// The target's memory, by its place in a list that does not change and is sorted by address; `None`
+    /// behind its end, and everywhere where the target does not know its own memory.
+    fn region(&self, index: usize) -> Option<MemoryRegion> {
+        let _ = index;
+        None
+    }
 }
 
 /// Everything that a core's debug hardware is to trap.

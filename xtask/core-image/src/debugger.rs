@@ -26,6 +26,8 @@ pub(crate) fn link() {
         target::Register,
         target::Resume,
         target::Arming,
+        target::MemoryKind,
+        target::MemoryRegion,
         target::CoreId,
         target::SystemRegister
     ];
@@ -89,6 +91,8 @@ pub(crate) fn link() {
         walk_cores,
         <target::TargetError<Lost> as From<target::Refusal>>::from,
         <Machine as target::Registers>::el1_uses_aarch32,
+        <Machine as target::Registers>::system_register,
+        <Machine as target::Memory>::region,
         <Machine as target::RunControl>::steps_with_interrupts_disabled,
         target::Arming::is_disarmed,
         target::SystemRegister::new,

@@ -36,6 +36,7 @@ pub(crate) fn link() {
         Server::status,
         Server::connection,
         Server::receive,
+        Server::receive_with,
         Server::report_stop,
         Server::report_exit
     ];

@@ -1,49 +1,44 @@
-//! The target description, `target.xml`: which registers there are, by the names that gdb and lldb know.
+//! Documents that describe the target: which registers there are, by the names that gdb and lldb know, and
+//! where which memory is.
 //!
-//! It is written anew for each part of it that the client asks for, through a window that keeps only
-//! the bytes wanted; so it needs no memory of its own.
+//! A document is written anew for each part of it that the client asks for, through a window that keeps
+//! only the bytes wanted; so it needs no memory of its own.
+
+mod memory;
+mod window;
 
 use core::fmt::{self, Write};
 
-/// Writes the `length` bytes of the description from `offset` on into `out`, as far as there are so
-/// many and `out` has room, and returns how many it wrote.
-pub(super) fn read(offset: u64, length: usize, out: &mut [u8]) -> usize {
-    let wanted = length.min(out.len());
-    let mut window = Window { skip: offset, out: out.get_mut(..wanted).unwrap_or_default(), written: 0 };
-    // The window itself never fails, so neither does the document.
-    let _ = document(&mut window);
-    window.written
-}
+use crate::target::Target;
 
-/// A writer that drops the first `skip` bytes and what no longer fits into `out`.
-struct Window<'a> {
-    skip: u64,
-    out: &'a mut [u8],
-    written: usize,
-}
+pub(super) use memory::memory_map;
+pub(super) use window::Window;
 
-impl Write for Window<'_> {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
-        for &byte in text.as_bytes() {
-            if self.skip > 0 {
-                self.skip -= 1;
-            } else if let Some(place) = self.out.get_mut(self.written) {
-                *place = byte;
-                self.written += 1;
-            }
-        }
-        Ok(())
-    }
-}
-
-fn document(out: &mut impl Write) -> fmt::Result {
+/// Writes the target description.
+pub(super) fn target(out: &mut impl Write, target: &impl Target) -> fmt::Result {
     out.write_str(concat!(
         r#"<?xml version="1.0"?><!DOCTYPE target SYSTEM "gdb-target.dtd">"#,
         r#"<target version="1.0"><architecture>aarch64</architecture>"#,
     ))?;
     core_feature(out)?;
     fpu_feature(out)?;
+    system_feature(out, target)?;
     out.write_str("</target>")
+}
+
+/// The system registers that the target lists, by Arm's names. gdb saves and restores none of them around a call
+/// of its own: most are not the program's, and some change by themselves.
+fn system_feature(out: &mut impl Write, target: &impl Target) -> fmt::Result {
+    out.write_str(r#"<feature name="org.trapline.aarch64.system">"#)?;
+    for index in 0.. {
+        let Some(register) = target.system_register(index) else { break };
+        write!(out, r#"<reg name="{register}" bitsize="64" type="uint64" group="system""#)?;
+        if index == 0 {
+            write!(out, r#" regnum="{}""#, super::registers::SYSTEM)?;
+        }
+        out.write_str(r#" save-restore="no"/>"#)?;
+    }
+    out.write_str("</feature>")
 }
 
 /// `org.gnu.gdb.aarch64.core`, with the generic roles that lldb looks for.
@@ -157,37 +152,19 @@ const UNIONS: [(&str, &[(&str, &str)]); 6] = [
 mod tests {
     use super::*;
     use std::string::{String, ToString};
-    use std::vec;
-
-    fn whole() -> String {
-        let mut text = String::new();
-        document(&mut text).unwrap();
-        text
-    }
-
-    #[test]
-    fn any_window_shows_that_part_of_the_document() {
-        let whole = whole();
-        for (offset, length) in
-            [(0, 64), (1, 1), (500, 700), (whole.len() - 3, 100), (whole.len(), 8), (1 << 20, 8)]
-        {
-            let mut out = vec![0; 128];
-            let count = read(offset as u64, length, &mut out);
-            let expected = whole.get(offset..).unwrap_or_default();
-            let expected = &expected[..expected.len().min(length).min(out.len())];
-            assert_eq!(String::from_utf8_lossy(&out[..count]), expected);
-        }
-    }
+    use std::vec::Vec;
 
     #[test]
     fn registers_stand_in_the_order_of_their_numbers() {
-        let whole = whole();
-        let names: vec::Vec<_> = whole
+        let mut whole = String::new();
+        core_feature(&mut whole).unwrap();
+        fpu_feature(&mut whole).unwrap();
+        let names: Vec<_> = whole
             .split("<reg name=\"")
             .skip(1)
             .map(|rest| rest.split('"').next().unwrap().to_string())
             .collect();
-        assert_eq!(names.len(), 68);
+        assert_eq!(names.len() as u64, super::super::registers::SYSTEM);
         assert_eq!((names[31].as_str(), names[33].as_str(), names[34].as_str()), ("sp", "cpsr", "v0"));
         assert_eq!((names[66].as_str(), names[67].as_str()), ("fpsr", "fpcr"));
     }

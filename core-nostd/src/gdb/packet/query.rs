@@ -1,0 +1,207 @@
+//! `q` and `Q`: questions and settings.
+
+use super::super::wire::{Hex, Scanner};
+use super::Thread;
+
+/// A question.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(in super::super) enum Query<'p> {
+    /// `qSupported`: what the client can do.
+    Supported(Features),
+    /// `qXfer:…:read`.
+    Transfer { object: Transfer, annex: &'p [u8], offset: u64, length: u64 },
+    /// `qfThreadInfo`: the first threads.
+    FirstThreads,
+    /// `qsThreadInfo`: more of them.
+    MoreThreads,
+    /// `qC`.
+    CurrentThread,
+    /// `qThreadExtraInfo`.
+    ThreadName(Thread),
+    /// `qAttached`.
+    Attached,
+    /// `qSymbol`: the client has symbols.
+    Symbols,
+    /// `qRcmd`: a `monitor` command.
+    Command(Hex<'p>),
+    /// `qHostInfo` of lldb, as all that follow.
+    Host,
+    /// `qProcessInfo`.
+    Process,
+    /// `qWatchpointSupportInfo`.
+    Watchpoints,
+    /// `qGDBServerVersion`.
+    Version,
+    /// `qMemoryRegionInfo`.
+    MemoryRegion(u64),
+    /// `qThreadStopInfo`.
+    ThreadStop(Thread),
+    /// `qEcho`.
+    Echo(&'p [u8]),
+    /// A question that is known, with contents that mean nothing.
+    Malformed,
+}
+
+/// What `qXfer` reads.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(in super::super) enum Transfer {
+    /// The target description.
+    Features,
+    /// The threads.
+    Threads,
+    /// The memory map.
+    MemoryMap,
+}
+
+/// What the client says in `qSupported` that it can do, as far as it matters here.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(in super::super) struct Features {
+    /// It shows the text of errors, `E.text`, for every packet.
+    pub(in super::super) error_text: bool,
+    /// It knows `x`, with a `b` in front of the bytes.
+    pub(in super::super) binary_upload: bool,
+}
+
+/// Something that the client sets.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(in super::super) enum Setting {
+    /// `QStartNoAckMode`.
+    NoAcknowledgements,
+    /// `QNonStop`.
+    NonStop(bool),
+    /// `QThreadSuffixSupported` of lldb, as all that follow.
+    ThreadSuffix,
+    /// `QListThreadsInStopReply`.
+    ThreadsInStop,
+    /// `QEnableErrorStrings`.
+    ErrorStrings,
+}
+
+impl<'p> Query<'p> {
+    /// What comes behind the `q`; `None` for a question that is not known.
+    pub(super) fn parse(mut scanner: Scanner<'p>) -> Option<Self> {
+        let name_length =
+            scanner.rest().iter().position(|byte| matches!(byte, b':' | b',' | b';')).unwrap_or(usize::MAX);
+        let name = scanner.rest().get(..name_length).unwrap_or(scanner.rest());
+        scanner.text(name)?;
+        let query = match name {
+            b"Supported" => Some(Self::Supported(Features::parse(scanner))),
+            b"Xfer" => return transfer(scanner),
+            b"fThreadInfo" => scanner.end(Self::FirstThreads),
+            b"sThreadInfo" => scanner.end(Self::MoreThreads),
+            b"C" => scanner.end(Self::CurrentThread),
+            b"ThreadExtraInfo" => scanner.byte().and_then(|_| Thread::whole(scanner)).map(Self::ThreadName),
+            b"Attached" => Some(Self::Attached),
+            b"Symbol" => Some(Self::Symbols),
+            b"Rcmd" => scanner.byte().and_then(|_| scanner.hex()).map(Self::Command),
+            b"HostInfo" => Some(Self::Host),
+            b"ProcessInfo" => Some(Self::Process),
+            b"WatchpointSupportInfo" => Some(Self::Watchpoints),
+            b"GDBServerVersion" => Some(Self::Version),
+            b"MemoryRegionInfo" => {
+                let address = scanner.byte().and_then(|_| scanner.number());
+                address.and_then(|address| scanner.end(Self::MemoryRegion(address)))
+            }
+            b"Echo" => scanner.byte().map(|_| Self::Echo(scanner.rest())),
+            _ => return numbered(name),
+        };
+        Some(query.unwrap_or(Self::Malformed))
+    }
+}
+
+/// A question whose number follows its name at once.
+fn numbered(name: &[u8]) -> Option<Query<'_>> {
+    let mut scanner = Scanner::new(name);
+    scanner.text(b"ThreadStopInfo")?;
+    Some(Thread::whole(scanner).map_or(Query::Malformed, Query::ThreadStop))
+}
+
+/// `qXfer:object:read:annex:offset,length`, from its first colon on.
+fn transfer(mut scanner: Scanner<'_>) -> Option<Query<'_>> {
+    scanner.text(b":")?;
+    let object = match scanner.until(b':') {
+        b"features" => Transfer::Features,
+        b"threads" => Transfer::Threads,
+        b"memory-map" => Transfer::MemoryMap,
+        _ => return None,
+    };
+    // What can be read cannot always be written.
+    scanner.text(b"read:")?;
+    let annex = scanner.until(b':');
+    let mut range = || {
+        let offset = scanner.number()?;
+        scanner.text(b",")?;
+        let length = scanner.number()?;
+        scanner.end((offset, length))
+    };
+    Some(match range() {
+        Some((offset, length)) => Query::Transfer { object, annex, offset, length },
+        None => Query::Malformed,
+    })
+}
+
+impl Features {
+    fn parse(mut scanner: Scanner<'_>) -> Self {
+        let mut features = Self::default();
+        scanner.byte();
+        while !scanner.is_empty() {
+            match scanner.until(b';') {
+                b"error-message+" => features.error_text = true,
+                b"binary-upload+" => features.binary_upload = true,
+                _ => {}
+            }
+        }
+        features
+    }
+}
+
+impl Setting {
+    /// What comes behind the `Q`; `None` for a setting that is not known.
+    pub(super) fn parse(scanner: Scanner<'_>) -> Option<Self> {
+        Some(match scanner.rest() {
+            b"StartNoAckMode" => Self::NoAcknowledgements,
+            b"NonStop:0" => Self::NonStop(false),
+            b"NonStop:1" => Self::NonStop(true),
+            b"ThreadSuffixSupported" => Self::ThreadSuffix,
+            b"ListThreadsInStopReply" => Self::ThreadsInStop,
+            b"EnableErrorStrings" => Self::ErrorStrings,
+            _ => return None,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::target::CoreId;
+
+    #[test]
+    fn questions_end_their_name_at_a_separator() {
+        let parse = |text: &'static str| Query::parse(Scanner::new(text.as_bytes()));
+        let features = Features { error_text: true, binary_upload: false };
+        for (text, query) in [
+            ("Supported", Some(Query::Supported(Features::default()))),
+            ("Supported:swbreak+;error-message+;x", Some(Query::Supported(features))),
+            ("C", Some(Query::CurrentThread)),
+            ("CRC:0,1", None),
+            ("Rcmd,68", Some(Query::Command(Hex::new(b"68").unwrap()))),
+            ("Rcmd,6", Some(Query::Malformed)),
+            ("Rcmd", Some(Query::Malformed)),
+            ("ThreadExtraInfo,2", Some(Query::ThreadName(Thread::Core(CoreId(1))))),
+            ("ThreadStopInfo", Some(Query::Malformed)),
+            ("ThreadStopInfo1", Some(Query::ThreadStop(Thread::Core(CoreId(0))))),
+            ("MemoryRegionInfo:ffff000000000000", Some(Query::MemoryRegion(0xffff << 48))),
+            ("Echo:5", Some(Query::Echo(b"5"))),
+            ("Xfer:features:read:target.xml:0", Some(Query::Malformed)),
+            ("Xfer:features:write:target.xml:0,1", None),
+            ("Xfer:auxv:read::0,1", None),
+            ("TStatus", None),
+            ("", None),
+        ] {
+            assert_eq!(parse(text), query, "{text}");
+        }
+        let transfer = parse("Xfer:features:read:target.xml:0,ffb");
+        let Some(Query::Transfer { annex, offset, length, .. }) = transfer else { panic!("{transfer:?}") };
+        assert_eq!((annex, offset, length), (&b"target.xml"[..], 0, 0xffb));
+    }
+}

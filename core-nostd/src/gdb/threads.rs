@@ -1,0 +1,118 @@
+//! Threads: the cores, and what they are doing.
+
+use core::fmt::{self, Write as _};
+
+use crate::registers::Pstate;
+use crate::stop::StopReason;
+use crate::target::{CoreId, CoreState, Register, Target, TargetError};
+
+use super::failure::{Failure, Handled};
+use super::packet::Thread;
+use super::session::Exchange;
+
+/// The most threads in one packet of a list.
+const IN_A_LIST: u16 = 32;
+
+impl<T: Target, const CORES: usize, const SOFTWARE: usize> Exchange<'_, '_, T, CORES, SOFTWARE> {
+    /// Appends a thread's number.
+    pub(super) fn write_thread(&mut self, core: CoreId) {
+        self.reply.number(u64::from(core.0) + 1);
+    }
+
+    /// The next threads of the list, or its end.
+    pub(super) fn list_threads(&mut self, first: bool) {
+        let begin = if first { 0 } else { self.session.listed };
+        let end = begin.saturating_add(IN_A_LIST).min(self.debugger.core_count());
+        if begin >= end {
+            self.reply.byte(b'l');
+            return;
+        }
+        for number in begin..end {
+            self.reply.byte(if number == begin { b'm' } else { b',' });
+            self.write_thread(CoreId(number));
+        }
+        self.session.listed = end;
+    }
+
+    /// Answers `qThreadExtraInfo`.
+    pub(super) fn write_thread_name(&mut self, thread: Thread) -> Handled<(), T::Error> {
+        let core = self.core_of(thread)?;
+        let name = self.thread_name(core)?;
+        // A reply takes any text that fits.
+        let _ = write!(self.reply.hex_text(), "{name}");
+        Ok(())
+    }
+
+    pub(super) fn thread_name(&mut self, core: CoreId) -> Handled<ThreadName, T::Error> {
+        ThreadName::of(self.debugger, core).map_err(Failure::from)
+    }
+
+    /// What lldb wants to know of all threads at every stop: their numbers and program counters, and the reason.
+    pub(super) fn write_threads_for_stop(&mut self, reason: Option<StopReason>) {
+        self.reply.text("threads:");
+        for core in self.debugger.core_ids() {
+            if core.0 > 0 {
+                self.reply.byte(b',');
+            }
+            self.write_thread(core);
+        }
+        self.reply.text(";reason:");
+        self.reply.text(reason_for_lldb(reason));
+        self.reply.byte(b';');
+    }
+}
+
+/// A stop's reason as lldb calls it.
+pub(super) const fn reason_for_lldb(reason: Option<StopReason>) -> &'static str {
+    match reason {
+        None => "none",
+        Some(StopReason::Breakpoint | StopReason::SoftwareBreakpoint) => "breakpoint",
+        Some(StopReason::Watchpoint { .. }) => "watchpoint",
+        Some(StopReason::Step) => "trace",
+        Some(StopReason::Interrupt | StopReason::ExternalRequest) => "signal",
+    }
+}
+
+/// What a thread is called: the core's number, and what it is doing.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct ThreadName {
+    core: CoreId,
+    state: CoreState,
+    /// Of a halted core.
+    pstate: Option<Pstate>,
+}
+
+impl ThreadName {
+    pub(super) fn of<T: Target, const CORES: usize, const SOFTWARE: usize>(
+        debugger: &mut crate::debugger::Debugger<T, CORES, SOFTWARE>,
+        core: CoreId,
+    ) -> Result<Self, TargetError<T::Error>> {
+        let state = debugger.core_state(core)?;
+        let pstate = match debugger.read_register(core, Register::Pstate) {
+            Ok(pstate) if state == CoreState::Halted => Some(Pstate::from(pstate)),
+            Err(TargetError::Lost(error)) => return Err(TargetError::Lost(error)),
+            _ => None,
+        };
+        Ok(Self { core, state, pstate })
+    }
+}
+
+impl fmt::Display for ThreadName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} [", self.core)?;
+        f.write_str(match self.state {
+            CoreState::Halted => "halted",
+            CoreState::Running => "running",
+            CoreState::Off => "off",
+        })?;
+        if let Some(pstate) = self.pstate {
+            write!(f, ", {}", pstate.exception_level())?;
+            f.write_str(match pstate.stack_pointer_selector() {
+                _ if pstate.is_aarch32() => " in AArch32",
+                crate::registers::StackPointer::El0 => "t",
+                crate::registers::StackPointer::ElX => "h",
+            })?;
+        }
+        f.write_str("]")
+    }
+}
