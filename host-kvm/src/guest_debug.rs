@@ -20,6 +20,8 @@ pub struct GuestDebug {
     pub bank: Bank,
     /// Whether breakpoint instructions are planted in the guest's memory.
     pub software_breakpoints: bool,
+    /// Whether the bank takes the place of the guest's own although no pair of it is enabled.
+    pub hides_own: bool,
     /// Whether the next instruction is to be stepped.
     pub step: bool,
 }
@@ -31,6 +33,7 @@ impl GuestDebug {
         Self {
             bank: arming.bank,
             software_breakpoints: arming.software_breakpoints,
+            hides_own: arming.hides_own,
             step: matches!(how, Resume::Step),
         }
     }
@@ -45,7 +48,7 @@ impl GuestDebug {
         if self.software_breakpoints {
             control |= ENABLE | USE_SW_BP;
         }
-        if !self.bank.is_disarmed() {
+        if self.hides_own || !self.bank.is_disarmed() {
             control |= ENABLE | USE_HW;
         }
         control
@@ -74,6 +77,8 @@ mod tests {
         let mut hardware = Arming::default();
         hardware.bank.watchpoints[15] = Pair { control: 0x1ff7, value: 0 };
         assert_eq!(GuestDebug::new(&hardware, Resume::Run).control(), 0x0002_0001);
+        let hidden = Arming { hides_own: true, ..Arming::default() };
+        assert_eq!(GuestDebug::new(&hidden, Resume::Step).control(), 0x0002_0003, "an empty bank");
         let all = Arming { software_breakpoints: true, ..hardware };
         assert_eq!(GuestDebug::new(&all, Resume::Step).control(), 0x0003_0003);
     }

@@ -7,33 +7,35 @@
 
 #![expect(unsafe_code, reason = "a signal handler writes into the page that a vCPU shares with the kernel")]
 
-use std::cell::Cell;
 use std::ffi::c_int;
 use std::marker::PhantomData;
 use std::ptr;
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, AtomicPtr, Ordering, compiler_fence};
 
 use kvm_bindings::kvm_run;
 use vmm_sys_util::signal::{SIGRTMIN, register_signal_handler};
 
 use crate::error::{Errno, Error};
 
+// Atomic, though only one thread uses them: its signal handler may come between any two instructions.
 thread_local! {
     /// Whether a kick has come that no `KVM_RUN` of this thread has seen yet.
-    static KICKED: Cell<bool> = const { Cell::new(false) };
+    static KICKED: AtomicBool = const { AtomicBool::new(false) };
     /// `immediate_exit` of the vCPU that this thread runs or is about to run, else null.
-    static IMMEDIATE_EXIT: Cell<*mut u8> = const { Cell::new(ptr::null_mut()) };
+    static IMMEDIATE_EXIT: AtomicPtr<u8> = const { AtomicPtr::new(ptr::null_mut()) };
 }
 
 fn signal() -> c_int {
     SIGRTMIN()
 }
 
-/// Only reads and writes two `const`-initialised thread-locals without destructors, which needs
+/// Only reads and writes two `const`-initialised thread-local atomics without destructors, which needs
 /// neither allocation nor a lock, and a byte; `errno` stays as it is.
 extern "C" fn on_signal(_: c_int, _: *mut libc::siginfo_t, _: *mut libc::c_void) {
-    KICKED.set(true);
-    let immediate_exit = IMMEDIATE_EXIT.get();
+    KICKED.with(|kicked| kicked.store(true, Ordering::Relaxed));
+    compiler_fence(Ordering::SeqCst);
+    let immediate_exit = IMMEDIATE_EXIT.with(|pointer| pointer.load(Ordering::Relaxed));
     if !immediate_exit.is_null() {
         // SAFETY: the pointer is non-null only while a `Window` of this thread lives, and a `Window` is
         // made from the `kvm_run` of a vCPU that stays mapped as long as it does (`Window::open`). The
@@ -73,7 +75,9 @@ impl Thread {
 
 /// Forgets a kick that has come; to be called *before* looking at what the kick is about.
 pub(crate) fn forget() {
-    KICKED.set(false);
+    KICKED.with(|kicked| kicked.store(false, Ordering::Relaxed));
+    // What the kick is about is looked at behind this.
+    compiler_fence(Ordering::SeqCst);
 }
 
 /// While it lives, a kick reaches the vCPU that it was opened for.
@@ -91,9 +95,11 @@ impl Window {
         let immediate_exit = ptr::from_mut(&mut run.immediate_exit);
         // SAFETY: derived from a live reference.
         unsafe { immediate_exit.write_volatile(0) };
-        IMMEDIATE_EXIT.set(immediate_exit);
-        // A kick from here on finds the pointer; one from before has left its mark.
-        if KICKED.get() {
+        IMMEDIATE_EXIT.with(|pointer| pointer.store(immediate_exit, Ordering::Relaxed));
+        // A kick from here on finds the pointer; one from before has left its mark. The fence keeps the
+        // compiler from looking for the mark first, between which and the pointer a kick would be lost.
+        compiler_fence(Ordering::SeqCst);
+        if KICKED.with(|kicked| kicked.load(Ordering::Relaxed)) {
             // SAFETY: as above; `run` is still borrowed.
             unsafe { immediate_exit.write_volatile(1) };
         }
@@ -103,7 +109,9 @@ impl Window {
 
 impl Drop for Window {
     fn drop(&mut self) {
-        IMMEDIATE_EXIT.set(ptr::null_mut());
+        IMMEDIATE_EXIT.with(|pointer| pointer.store(ptr::null_mut(), Ordering::Relaxed));
+        // What follows may unmap the page.
+        compiler_fence(Ordering::SeqCst);
     }
 }
 

@@ -22,6 +22,7 @@ pub mod kernel_image;
 mod kick;
 #[cfg(feature = "machine")]
 pub mod machine;
+mod own_pairs;
 mod pmu;
 pub mod register_cache;
 pub mod register_id;

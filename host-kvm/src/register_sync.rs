@@ -23,14 +23,8 @@ impl SyncLevel {
     /// The lowest level at which a register is put back.
     #[must_use]
     pub fn of(id: RegisterId) -> Self {
-        // CNTPCT_EL0 (DDI 0487, its "Accessing" table).
-        const PHYSICAL_COUNTER: Option<SystemRegister> = SystemRegister::new(3, 3, 14, 0, 1);
         match id.kind() {
-            RegisterKind::System(register)
-                if register == SystemRegister::CNTVCT_EL0 || Some(register) == PHYSICAL_COUNTER =>
-            {
-                Self::Full
-            }
+            RegisterKind::System(SystemRegister::CNTVCT_EL0 | SystemRegister::CNTPCT_EL0) => Self::Full,
             RegisterKind::System(register) if is_identification(register) => Self::Reset,
             RegisterKind::CacheSize { .. } | RegisterKind::Firmware(_) | RegisterKind::FirmwareBitmap(_) => {
                 Self::Reset
@@ -207,7 +201,7 @@ mod tests {
     fn counters_are_put_back_at_the_full_level_only_and_identification_from_reset_on() {
         for (id, level) in [
             (system("CNTVCT_EL0"), SyncLevel::Full),
-            (system("S3_3_C14_C0_1"), SyncLevel::Full), // CNTPCT_EL0
+            (system("CNTPCT_EL0"), SyncLevel::Full),
             (system("CNTV_CVAL_EL0"), SyncLevel::Runtime),
             (system("CNTV_CTL_EL0"), SyncLevel::Runtime),
             (system("SCTLR_EL1"), SyncLevel::Runtime),

@@ -101,13 +101,13 @@ impl KvmTarget {
             cores,
             memory: SharedMemory(memory),
             capabilities,
-            time: VirtualTime::default(),
+            time: VirtualTime::new(kvm),
             console: None,
         })
     }
 
-    /// Whether the guest's virtual time stands still while all its vCPUs are halted. It does, unless it
-    /// is told otherwise here.
+    /// Whether the guest's time stands still while all its vCPUs are halted. It does, unless it is told
+    /// otherwise here: the virtual counter, and where KVM has `KVM_CAP_COUNTER_OFFSET` the physical one.
     pub const fn hold_virtual_time(&mut self, hold: bool) {
         self.time.hold(hold);
     }

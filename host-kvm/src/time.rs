@@ -1,7 +1,8 @@
-//! The guest's virtual time, which stands still while the guest is stopped.
+//! The guest's time, which stands still while the guest is stopped.
 
 use trapline_core::target::SystemRegister;
 
+use crate::capability::KvmCapabilities;
 use crate::error::Error;
 use crate::host_instructions;
 use crate::register_id::RegisterId;
@@ -13,22 +14,25 @@ const SHORTEST_STOP: u64 = 1000;
 
 /// Whether and how the guest's counters are set back after a stop.
 ///
-/// The guest's counters are the host's less an offset, and they run on while no vCPU runs. Writing
+/// The guest's counters are the host's less an offset each, and they run on while no vCPU runs. Writing
 /// `CNTVCT_EL0` of one vCPU moves the offset of all (KVM API, section 4.68; Linux,
-/// arch/arm64/kvm/arch_timer.c).
+/// arch/arm64/kvm/arch_timer.c). `CNTPCT_EL0` has an offset since Linux 6.4, with
+/// `KVM_CAP_COUNTER_OFFSET`; before, it is the host's own counter, and does not stand still.
 #[derive(Debug)]
 pub(crate) struct VirtualTime {
     hold: bool,
     shortest: u64,
-}
-
-impl Default for VirtualTime {
-    fn default() -> Self {
-        Self { hold: true, shortest: host_instructions::counter_frequency() / SHORTEST_STOP }
-    }
+    /// The counters that can be set.
+    counters: &'static [SystemRegister],
 }
 
 impl VirtualTime {
+    pub(crate) fn new(kvm: &KvmCapabilities) -> Self {
+        const COUNTERS: [SystemRegister; 2] = [SystemRegister::CNTVCT_EL0, SystemRegister::CNTPCT_EL0];
+        let counters: &[_] = if kvm.counter_offset { &COUNTERS } else { &[SystemRegister::CNTVCT_EL0] };
+        Self { hold: true, shortest: host_instructions::counter_frequency() / SHORTEST_STOP, counters }
+    }
+
     pub(crate) const fn hold(&mut self, hold: bool) {
         self.hold = hold;
     }
@@ -40,8 +44,11 @@ impl VirtualTime {
         if !self.hold || stopped < self.shortest {
             return Ok(());
         }
-        let counter = RegisterId::system(SystemRegister::CNTVCT_EL0);
-        let now = vcpu.read(counter)?;
-        vcpu.write(counter, now.saturating_sub(stopped))
+        for counter in self.counters {
+            let counter = RegisterId::system(*counter);
+            let now = vcpu.read(counter)?;
+            vcpu.write(counter, now.saturating_sub(stopped))?;
+        }
+        Ok(())
     }
 }

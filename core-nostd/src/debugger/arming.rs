@@ -19,15 +19,22 @@ pub(super) enum Committed {
 /// Pairs that are off for a step.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Except {
-    breakpoints: Slots,
-    watchpoints: Slots,
+    /// Breakpoints of ours.
+    pub(super) breakpoints: Slots,
+    /// Watchpoints of ours.
+    pub(super) watchpoints: Slots,
+    /// All that the guest has set for itself.
+    pub(super) own: bool,
+}
+
+impl Except {
+    pub(super) const NONE: Self = Self { breakpoints: Slots::NONE, watchpoints: Slots::NONE, own: false };
 }
 
 impl Default for Committed {
     /// A backend begins with nothing armed, as the pools do.
     fn default() -> Self {
-        let except = Except { breakpoints: Slots::NONE, watchpoints: Slots::NONE };
-        Self::Pools { generation: 0, except, software: false }
+        Self::Pools { generation: 0, except: Except::NONE, software: false }
     }
 }
 
@@ -35,13 +42,7 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize
     Debugger<T, CORES, SOFTWARE, BYTECODE>
 {
     /// Arms a core with everything reserved but the given pairs, if it is not so armed already.
-    pub(super) fn commit(
-        &mut self,
-        core: CoreId,
-        breakpoints: Slots,
-        watchpoints: Slots,
-    ) -> TargetResult<(), T> {
-        let except = Except { breakpoints, watchpoints };
+    pub(super) fn commit(&mut self, core: CoreId, except: Except) -> TargetResult<(), T> {
         let software = self.any_planted();
         self.settle();
         let wanted = Committed::Pools { generation: self.generation, except, software };
@@ -58,11 +59,9 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize
     pub(super) fn commit_passage(
         &mut self,
         core: CoreId,
-        breakpoints: Slots,
-        watchpoints: Slots,
+        except: Except,
         passage: &Passage,
     ) -> TargetResult<(), T> {
-        let except = Except { breakpoints, watchpoints };
         let mut arming = self.arming(except, self.any_planted());
         passage.arm(&mut arming.bank, self.target.capabilities().breakpoints);
         self.core(core)?.committed = Committed::Other;
@@ -75,8 +74,7 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize
         if !core::mem::take(&mut self.pools_changed) {
             return;
         }
-        let nothing = Except { breakpoints: Slots::NONE, watchpoints: Slots::NONE };
-        let bank = self.arming(nothing, false).bank;
+        let bank = self.arming(Except::NONE, false).bank;
         if bank != self.bank {
             self.bank = bank;
             self.generation = self.generation.wrapping_add(1);
@@ -89,6 +87,6 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize
             (&mut bank.breakpoints, &mut bank.watchpoints);
         self.breakpoints.arm(breakpoints, except.breakpoints);
         self.watchpoints.arm(watchpoints, except.watchpoints);
-        Arming { bank, software_breakpoints }
+        Arming { bank, software_breakpoints, hides_own: except.own }
     }
 }

@@ -64,7 +64,7 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize
                 let block = self.target.capabilities().recorded_block(precise);
                 let named = pair.and_then(|pair| self.watchpoints.hit_of_pair(pair, address, block));
                 match named.or_else(|| self.watchpoints.lookup(address?, write, block)) {
-                    Some(hit) if hit.spurious => self.pass(core, hit.slots, goal),
+                    Some(hit) if hit.spurious => self.pass(core, hit.slots, false, goal),
                     Some(hit) => self.watched(core, &hit, goal),
                     None => self.give_back(core, event, goal),
                 }
@@ -140,11 +140,11 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize
             Then::Wait => {
                 let pc = self.target.read_register(core, Register::Pc)?;
                 let state = self.core(core)?;
-                state.seen = Some(Seen { pc, watchpoints });
+                state.seen = Some(Seen { pc, watchpoints, own: false });
                 state.waiting = Some(goal);
                 Ok(Outcome::Waiting(Stop { core, pc, reason }))
             }
-            Then::Run => self.pass(core, watchpoints, goal),
+            Then::Run => self.pass(core, watchpoints, false, goal),
         }
     }
 
@@ -159,15 +159,22 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize
             return Ok(Outcome::Stopped);
         }
         match self.core(core)?.seen {
-            Some(seen) => self.pass(core, seen.watchpoints, goal),
+            Some(seen) => self.pass(core, seen.watchpoints, seen.own, goal),
             None => self.proceed(core, goal),
         }
     }
 
-    /// Steps over a hit that nobody is to be told of.
-    pub(super) fn pass(&mut self, core: CoreId, watchpoints: Slots, goal: Goal) -> TargetResult<Outcome, T> {
+    /// Steps over a hit that nobody is told of: a condition was false, a watchpoint watches more than it
+    /// was asked to, or it was one of the guest's `own` comparators where the guest takes no exception.
+    pub(super) fn pass(
+        &mut self,
+        core: CoreId,
+        watchpoints: Slots,
+        own: bool,
+        goal: Goal,
+    ) -> TargetResult<Outcome, T> {
         let pc = self.target.read_register(core, Register::Pc)?;
-        self.core(core)?.seen = Some(Seen { pc, watchpoints });
+        self.core(core)?.seen = Some(Seen { pc, watchpoints, own });
         if let Some(physical) = self.planted_at(core, pc) {
             self.pause_others(core)?;
             self.plant(Some(physical))?;
@@ -208,7 +215,7 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize
         self.pause_others(core)?;
         self.alone = None;
         let pc = self.target.read_register(core, Register::Pc)?;
-        self.core(core)?.seen = Some(Seen { pc, watchpoints });
+        self.core(core)?.seen = Some(Seen { pc, watchpoints, own: false });
         self.stop = Some(Stop { core, pc, reason });
         Ok(Outcome::Stopped)
     }

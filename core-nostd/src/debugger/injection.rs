@@ -1,8 +1,9 @@
 //! Giving an exception back to the guest.
 
 use crate::aarch32::{register, spsr};
-use crate::injection::{Before, Exception, Features, aarch32, enter_el1};
-use crate::registers::{ExceptionLevel, Mode, Pstate, SctlrEl1};
+use crate::injection::{Before, DebugControls, Exception, Features, aarch32, enter_el1};
+use crate::pool::Slots;
+use crate::registers::{ExceptionLevel, MdscrEl1, Mode, OslsrEl1, Pstate, SctlrEl1};
 use crate::stop::{Cause, StopReason};
 use crate::syndrome::Syndrome;
 use crate::target::{CoreId, Event, Refusal, Register, SystemRegister, Target, TargetResult};
@@ -14,20 +15,38 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize
     Debugger<T, CORES, SOFTWARE, BYTECODE>
 {
     /// Delivers an exception that is not ours to EL1 of the guest, and runs on. A client that was
-    /// stepping is at the vector then.
+    /// stepping is at the vector then. One of the guest's own comparators that the guest would not have
+    /// taken is passed instead.
     ///
     /// Where there is nothing to deliver, or no way to, the client is told of a stop instead: a core
     /// must not run on as if nothing had happened.
     pub(super) fn give_back(&mut self, core: CoreId, event: Event, goal: Goal) -> TargetResult<Outcome, T> {
         let Event::DebugException { syndrome, fault_address } = event else {
-            return self.stop_all(core, StopReason::ExternalRequest, crate::pool::Slots::NONE);
+            return self.stop_all(core, StopReason::ExternalRequest, Slots::NONE);
         };
-        let fault_address = match Cause::of(&event) {
+        let cause = Cause::of(&event);
+        if matches!(cause, Cause::Breakpoint | Cause::Watchpoint { .. }) && !self.takes_itself(core)? {
+            return self.pass(core, Slots::NONE, true, goal);
+        }
+        let fault_address = match cause {
             Cause::Watchpoint { .. } => Some(fault_address),
             _ => None,
         };
         self.inject(core, &Exception { syndrome, fault_address })?;
         self.after_step(core, goal)
+    }
+
+    /// Whether a halted core would take exceptions of the guest's own comparators if they were not routed
+    /// to the debugger.
+    fn takes_itself(&mut self, core: CoreId) -> TargetResult<bool, T> {
+        let controls = DebugControls {
+            mdscr_el1: MdscrEl1::from(self.read_system(core, SystemRegister::MDSCR_EL1)?),
+            // A guest that has no OS Lock cannot have locked it.
+            oslsr_el1: OslsrEl1::from(self.read_identification(core, SystemRegister::OSLSR_EL1)?),
+            el1_uses_aarch32: self.target.el1_uses_aarch32(core)?,
+        };
+        let pstate = Pstate::from(self.target.read_register(core, Register::Pstate)?);
+        Ok(controls.enable_comparators(pstate))
     }
 
     /// Lets EL1 of a halted core take a synchronous exception, as hardware would have delivered it.

@@ -118,11 +118,13 @@ struct Core {
     owed: Option<Goal>,
 }
 
-/// A stop that has been reported: running on from `pc` passes it.
+/// A stop that has been reported or that nobody is told of: running on from `pc` passes it.
 #[derive(Clone, Copy, Debug)]
 struct Seen {
     pc: u64,
     watchpoints: Slots,
+    /// Whether it was a comparator of the guest's own at which the guest takes no exception.
+    own: bool,
 }
 
 /// The target has more cores than the debugger was built for.
@@ -271,7 +273,13 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize
                     self.halt(core)?;
                     first = first.or(Some(core));
                 }
-                CoreState::Halted => first = first.or(Some(core)),
+                CoreState::Halted => {
+                    // One that its backend has halted on its own, in the middle of a step even.
+                    if !matches!(self.core(core)?.run, Run::Halted) {
+                        self.halt(core)?;
+                    }
+                    first = first.or(Some(core));
+                }
                 CoreState::Off => {}
             }
         }

@@ -6,6 +6,7 @@ use crate::registers::{Pstate, Spsr};
 use crate::stepping::{AfterStep, ExceptionRegisters, ExceptionSources, QuietStep};
 use crate::target::{CoreId, Register, Resume, SystemRegister, Target, TargetResult};
 
+use super::arming::Except;
 use super::resume::{Goal, Run, Step};
 use super::{Debugger, Seen};
 
@@ -21,17 +22,17 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize
         // Of an instruction that is not executed now there is nothing to look at afterwards.
         state.access.take_if(|access| !access.is_at(pc));
         let seen = state.seen.take();
-        let passed = match seen {
-            Some(Seen { pc: seen, watchpoints }) if seen == pc => watchpoints,
-            _ => Slots::NONE,
+        let (watchpoints, own) = match seen {
+            Some(Seen { pc: seen, watchpoints, own }) if seen == pc => (watchpoints, own),
+            _ => (Slots::NONE, false),
         };
-        let except = self.breakpoints.slots_at(pc);
+        let except = Except { breakpoints: self.breakpoints.slots_at(pc), watchpoints, own };
 
         let pstate = Pstate::from(self.target.read_register(core, Register::Pstate)?);
         let set = instruction_set(pstate);
         let instruction = self.fetch(core, pc, set);
         let passage = match instruction {
-            Some(_) => self.passage(core, pc, pstate, set, except)?,
+            Some(_) => self.passage(core, pc, pstate, set, except.breakpoints)?,
             None => None,
         };
 
@@ -49,11 +50,11 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize
         };
         let resume = match &passage {
             Some(passage) => {
-                self.commit_passage(core, except, passed, passage)?;
+                self.commit_passage(core, except, passage)?;
                 Resume::Run
             }
             None => {
-                self.commit(core, except, passed)?;
+                self.commit(core, except)?;
                 Resume::Step
             }
         };

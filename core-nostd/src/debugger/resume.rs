@@ -5,6 +5,7 @@ use crate::pool::{Owner, Slots};
 use crate::stepping::QuietStep;
 use crate::target::{CoreId, Refusal, Register, Resume, Target, TargetError, TargetResult};
 
+use super::arming::Except;
 use super::exclusive::Passage;
 use super::{Debugger, Outcome, Seen};
 use crate::stop::StopReason;
@@ -213,7 +214,7 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize
 
     /// Runs a core with everything armed.
     pub(super) fn run_free(&mut self, core: CoreId) -> TargetResult<(), T> {
-        self.commit(core, Slots::NONE, Slots::NONE)?;
+        self.commit(core, Except::NONE)?;
         let state = self.core(core)?;
         state.run = Run::Free;
         state.seen = None;

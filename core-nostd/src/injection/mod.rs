@@ -7,5 +7,7 @@
 
 pub mod aarch32;
 mod aarch64;
+mod enabled;
 
 pub use aarch64::{After, Before, Exception, Features, enter_el1, synchronous_vector, syndrome_at_el1};
+pub use enabled::DebugControls;

@@ -231,6 +231,7 @@ named_system_registers! {
     DCZID_EL0 = 3, 3, 0, 0, 7;
     TPIDR_EL0 = 3, 3, 13, 0, 2;
     TPIDRRO_EL0 = 3, 3, 13, 0, 3;
+    CNTPCT_EL0 = 3, 3, 14, 0, 1;
     CNTVCT_EL0 = 3, 3, 14, 0, 2;
     CNTV_CTL_EL0 = 3, 3, 14, 3, 1;
     CNTV_CVAL_EL0 = 3, 3, 14, 3, 2;

@@ -138,13 +138,17 @@ pub struct Arming {
     pub bank: Bank,
     /// Whether breakpoint instructions are planted in memory.
     pub software_breakpoints: bool,
+    /// Whether the comparators that the target's own software has set are to trap nothing, even where
+    /// none of `bank` is enabled: for a step over an instruction at which they hit the debugger but would
+    /// not hit the software.
+    pub hides_own: bool,
 }
 
 impl Arming {
     /// Whether there is nothing to trap, so that every debug exception can be left to the target itself.
     #[must_use]
     pub fn is_disarmed(&self) -> bool {
-        !self.software_breakpoints && self.bank.is_disarmed()
+        !self.software_breakpoints && !self.hides_own && self.bank.is_disarmed()
     }
 }
 

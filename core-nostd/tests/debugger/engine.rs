@@ -190,6 +190,7 @@ fn a_watchpoint_that_is_nobodys_goes_back_with_its_address() {
     let mut engine = engine(1);
     insert(&mut engine, watch(RAM + 0x1000, 8, Access::Read));
     engine.resume().unwrap();
+    debugs_itself(&mut engine);
     assert_eq!(event(&mut engine, 0, RAM + 0x40, watchpoint(RAM + 0x1000, true)), Outcome::Resumed);
     let target = engine.target_mut();
     assert_eq!(target.get(0, Register::System(SystemRegister::FAR_EL1)), RAM + 0x1000);
@@ -242,6 +243,76 @@ fn a_step_event_that_nobody_asked_for_is_the_guests_own() {
     assert_eq!(event(&mut engine, 0, RAM + 0x40, step()), Outcome::Resumed);
     let esr = engine.target_mut().get(0, Register::System(SystemRegister::ESR_EL1));
     assert_eq!(esr >> 26, 0x33);
+}
+
+/// What a guest must have set to take breakpoint exceptions from EL1: MDE and KDE.
+fn debugs_itself(engine: &mut Engine) {
+    engine.target_mut().set(0, Register::System(SystemRegister::MDSCR_EL1), 1 << 15 | 1 << 13);
+}
+
+#[test]
+fn a_breakpoint_that_is_nobodys_of_ours_goes_to_a_guest_that_takes_such_exceptions() {
+    let mut engine = engine(1);
+    insert(&mut engine, software(RAM + 0x100));
+    engine.resume().unwrap();
+    debugs_itself(&mut engine);
+    assert_eq!(event(&mut engine, 0, RAM + 0x40, breakpoint()), Outcome::Resumed);
+    let esr = engine.target_mut().get(0, Register::System(SystemRegister::ESR_EL1));
+    assert_eq!(esr >> 26, 0x31);
+    assert_eq!(engine.target_mut().get(0, Register::Pc), RAM + 0x8000 + 0x200);
+}
+
+#[test]
+fn a_breakpoint_at_which_the_guest_would_take_no_exception_is_passed_with_its_comparators_off() {
+    for (mdscr, oslsr, pstate) in [
+        (1 << 15, 0, OPEN),                    // KDE clear
+        (1 << 15 | 1 << 13, 0, OPEN | 1 << 9), // PSTATE.D set
+        (1 << 15 | 1 << 13, 1 << 1, OPEN),     // OS Lock
+        (1 << 13, 0, OPEN),                    // MDE clear
+        (1 << 15, 1 << 1, 0),                  // OS Lock, EL0
+    ] {
+        let mut engine = engine(1);
+        insert(&mut engine, software(RAM + 0x100));
+        engine.resume().unwrap();
+        let target = engine.target_mut();
+        target.set(0, Register::System(SystemRegister::MDSCR_EL1), mdscr);
+        target.set(0, Register::System(SystemRegister::OSLSR_EL1), oslsr);
+        target.set(0, Register::Pstate, pstate);
+        target.take();
+        assert_eq!(event(&mut engine, 0, RAM + 0x40, breakpoint()), Outcome::Resumed);
+        let did = engine.target_mut().take();
+        assert_eq!(did[1..], [Did::Commit(0, 0, 0), Did::HidesOwn(0), Did::Step(0)], "{did:?}");
+        assert_eq!(event(&mut engine, 0, RAM + 0x44, step()), Outcome::Resumed);
+        let did = engine.target_mut().take();
+        assert_eq!(did, [Did::Pstate(0, pstate), Did::Commit(0, 0, 0), Did::Run(0)]);
+        assert_eq!(engine.target_mut().get(0, Register::System(SystemRegister::ESR_EL1)), 0);
+    }
+}
+
+#[test]
+fn a_step_passes_a_breakpoint_of_the_guests_own_and_is_reported() {
+    let mut engine = engine(1);
+    engine.set_action(CoreId(0), Action::Step).unwrap();
+    engine.resume().unwrap();
+    assert_eq!(event(&mut engine, 0, RAM, breakpoint()), Outcome::Resumed);
+    assert_eq!(event(&mut engine, 0, RAM + 4, step()), Outcome::Stopped);
+    assert_eq!(engine.stop().unwrap().reason, StopReason::Step);
+}
+
+#[test]
+fn a_core_that_its_backend_has_halted_in_mid_step_is_put_right_and_runs_on() {
+    let mut engine = engine(1);
+    engine.set_action(CoreId(0), Action::Step).unwrap();
+    engine.resume().unwrap();
+    assert_eq!(engine.target_mut().get(0, Register::Pstate), QUIET);
+    // It asked for its own reset, say: there is no event.
+    engine.target_mut().halts(0, RAM + 4);
+    assert_eq!(engine.interrupt().unwrap().reason, StopReason::Interrupt);
+    assert_eq!(engine.target_mut().get(0, Register::Pstate), OPEN);
+    engine.clear_actions();
+    engine.target_mut().take();
+    engine.resume().unwrap();
+    assert_eq!(engine.target_mut().take(), [Did::Run(0)]);
 }
 
 #[test]

@@ -20,6 +20,8 @@ pub(crate) const NOP: u32 = 0xd503_201f;
 pub(crate) enum Did {
     /// Core, enabled breakpoint pairs, enabled watchpoint pairs, as bit sets.
     Commit(u16, u16, u16),
+    /// A commit with the guest's own comparators off; it follows its `Commit`.
+    HidesOwn(u16),
     Run(u16),
     Step(u16),
     Halt(u16),
@@ -213,6 +215,9 @@ impl Comparators for Recorder {
         };
         let (breakpoints, watchpoints) = (&arming.bank.breakpoints, &arming.bank.watchpoints);
         self.did.push(Did::Commit(core.0, enabled(breakpoints), enabled(watchpoints)));
+        if arming.hides_own {
+            self.did.push(Did::HidesOwn(core.0));
+        }
         Ok(())
     }
 }

@@ -3,6 +3,7 @@
 #![expect(dead_code, reason = "each test binary uses its own part")]
 
 pub(crate) mod a64;
+pub(crate) mod handlers;
 
 use std::io::{self, Write};
 use std::path::Path;

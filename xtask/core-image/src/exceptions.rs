@@ -11,6 +11,7 @@ pub(crate) fn link() {
         context::DebugContext,
         injection::After,
         injection::Before,
+        injection::DebugControls,
         injection::Exception,
         injection::Features,
         injection::aarch32::DebugException,
@@ -21,7 +22,7 @@ pub(crate) fn link() {
         stop::StopReason,
         stop::Stop
     ];
-    default![context::DebugContext, injection::Features];
+    default![context::DebugContext, injection::DebugControls, injection::Features];
     display![stop::Stop];
     link![
         context::DebugRegister::system_register,
@@ -35,6 +36,7 @@ pub(crate) fn link() {
         injection::enter_el1,
         injection::synchronous_vector,
         injection::syndrome_at_el1,
+        injection::DebugControls::enable_comparators,
         injection::Features::from_id_registers,
         injection::aarch32::DebugException::from_syndrome,
         injection::aarch32::enter_el1,
