@@ -4,7 +4,9 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+#[cfg(feature = "kvm")]
 use crate::gdb_address::GdbAddress;
+#[cfg(feature = "kvm")]
 use crate::serial::SerialOutput;
 
 /// One debugger for arm64 KVM guests and real boards.
@@ -24,11 +26,17 @@ pub(crate) struct Cli {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Run a guest on KVM and serve gdb for it
+    #[cfg(feature = "kvm")]
     #[command(after_help = EXIT_STATUS)]
     Guest(GuestArguments),
+    /// Write an ELF file with the symbols and types that an arm64 Linux kernel carries
+    #[cfg(feature = "symbols")]
+    #[command(after_help = SYMBOLS_HELP)]
+    Symbols(SymbolsArguments),
 }
 
 /// Exit statuses, for the help text.
+#[cfg(feature = "kvm")]
 const EXIT_STATUS: &str = "\
 Exit status:
   0    the guest switched itself off, or a client ended it
@@ -36,7 +44,48 @@ Exit status:
   2    the command line is wrong
   130  interrupted (SIGINT); 143 terminated (SIGTERM)";
 
+/// What to do with the file, for the help text.
+#[cfg(feature = "symbols")]
+const SYMBOLS_HELP: &str = "\
+The file has the kernel's functions and variables, the prototypes of functions, and all types, so that
+'hbreak start_kernel', 'ptype struct task_struct' and 'p init_task.comm' work. It has no lines of source.
+
+  gdb   FILE                                     a kernel that runs where it was linked (nokaslr)
+  (gdb) symbol-file FILE -o 0x2c0000             one that moved by so much; 'monitor kaslr' says it
+  (lldb) target modules load --file FILE --slide 0x2c0000
+
+A vmlinux file with debug information is better still: give it to gdb as it is.";
+
+/// Options of `trapline symbols`.
+#[cfg(feature = "symbols")]
+#[derive(Debug, Args)]
+pub(crate) struct SymbolsArguments {
+    /// The kernel: a vmlinuz or an Image of arm64, as it is or packed by gzip or Zstandard
+    #[arg(value_name = "VMLINUZ")]
+    pub(crate) kernel: PathBuf,
+
+    /// The ELF file to write
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: PathBuf,
+
+    /// How much higher than it was linked the kernel runs
+    #[arg(long, value_name = "OFFSET", default_value = "0", value_parser = number, hide_default_value = true)]
+    pub(crate) kaslr: u64,
+}
+
+/// A number in decimal, or behind 0x in hexadecimal, as an option has it.
+#[cfg(feature = "symbols")]
+fn number(text: &str) -> Result<u64, String> {
+    let plain = text.replace('_', "");
+    let parsed = match plain.strip_prefix("0x").or_else(|| plain.strip_prefix("0X")) {
+        Some(digits) => u64::from_str_radix(digits, 16),
+        None => plain.parse(),
+    };
+    parsed.map_err(|error| format!("{error}; write 0x and hexadecimal digits, or a decimal number"))
+}
+
 /// Options of `trapline guest`.
+#[cfg(feature = "kvm")]
 #[derive(Debug, Args)]
 pub(crate) struct GuestArguments {
     /// Firmware to run: an AArch64 ELF file, loaded by its physical addresses

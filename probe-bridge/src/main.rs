@@ -1,12 +1,17 @@
 //! `trapline`: one debugger for arm64 KVM guests and real boards.
 
-#[cfg(not(feature = "kvm"))]
+#[cfg(not(any(feature = "kvm", feature = "symbols")))]
 compile_error!("trapline without a backend debugs nothing; enable the feature kvm");
 
 mod cli;
+#[cfg(feature = "kvm")]
 mod gdb_address;
+#[cfg(feature = "kvm")]
 mod guest;
+#[cfg(feature = "kvm")]
 mod serial;
+#[cfg(feature = "symbols")]
+mod symbols;
 
 use std::process::ExitCode;
 
@@ -29,7 +34,10 @@ fn main() -> ExitCode {
         .with_target(false)
         .init();
     let result = match &cli.command {
+        #[cfg(feature = "kvm")]
         Command::Guest(arguments) => guest::run(arguments),
+        #[cfg(feature = "symbols")]
+        Command::Symbols(arguments) => symbols::run(arguments),
     };
     result.unwrap_or_else(|error| {
         eprintln!("trapline: {error:#}");

@@ -1,0 +1,4 @@
+//! What the `trapline` tool is made of, for other programs.
+
+#[cfg(feature = "symbols")]
+pub mod linux;

@@ -1,0 +1,38 @@
+//! `trapline symbols`: a file with a kernel's symbols and types for debuggers.
+
+use std::process::ExitCode;
+
+use anyhow::{Context, Result};
+use trapline_kvm::kernel_image::unpack;
+use trapline_probe::linux::Kernel;
+use trapline_probe::linux::image::KernelImage;
+
+use crate::cli::SymbolsArguments;
+
+/// No kernel is larger once it is unpacked, in bytes.
+const LARGEST: u64 = 512 << 20;
+
+/// Writes the file and says what is in it.
+///
+/// # Errors
+/// Where the kernel cannot be read, or the file cannot be written.
+pub(crate) fn run(arguments: &SymbolsArguments) -> Result<ExitCode> {
+    let (kernel_file, output) = (arguments.kernel.display(), arguments.output.display());
+    let file = std::fs::read(&arguments.kernel).with_context(|| format!("{kernel_file} cannot be read"))?;
+    let unpacked = unpack(&file, LARGEST).with_context(|| kernel_file.to_string())?;
+    let kernel = Kernel::read(&unpacked).with_context(|| kernel_file.to_string())?;
+    let image = KernelImage::new(&unpacked).with_context(|| kernel_file.to_string())?;
+    let elf = kernel.to_elf(&image, arguments.kaslr)?;
+    std::fs::write(&arguments.output, elf).with_context(|| format!("{output} cannot be written"))?;
+
+    let symbols = kernel.symbols().symbols().len();
+    let version = kernel.banner().unwrap_or("a kernel that does not say its version");
+    match kernel.types() {
+        Ok(types) => println!("{output}: {symbols} symbols, {} types, {version}", types.len()),
+        Err(error) => {
+            println!("{output}: {symbols} symbols, no types, {version}");
+            eprintln!("trapline: {kernel_file}: {error}");
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
