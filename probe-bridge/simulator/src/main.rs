@@ -1,0 +1,76 @@
+//! `trapline-simulator`: a simulated board that other debuggers can be tried on.
+
+use std::fs::File;
+use std::io::{self, Write};
+use std::net::TcpListener;
+use std::path::PathBuf;
+
+use anyhow::{Context, Result};
+use clap::Parser;
+use trapline_simulator::armv8a::Armv8aBoard;
+use trapline_simulator::dap::{DebugPort, System};
+use trapline_simulator::server::bitbang;
+
+/// A simulated board for debuggers, served to one client after the other.
+#[derive(Debug, Parser)]
+#[command(name = "trapline-simulator", version)]
+struct Options {
+    /// The board
+    #[arg(long, value_enum, default_value = "armv8a")]
+    board: Board,
+
+    /// A program for it, an ELF file
+    #[arg(long, value_name = "FILE")]
+    kernel: PathBuf,
+
+    /// Where OpenOCD's `remote_bitbang` driver is served; port 0 takes a free one
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:0")]
+    remote_bitbang: String,
+
+    /// Where the board's serial output goes instead of standard output
+    #[arg(long, value_name = "FILE")]
+    serial: Option<PathBuf>,
+
+    /// Write every access to debug registers and memory that a client made there, one a line, when it leaves
+    #[arg(long, value_name = "FILE")]
+    writes: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum Board {
+    /// Two Armv8-A cores
+    Armv8a,
+}
+
+fn main() -> Result<()> {
+    let options = Options::parse();
+    let image = std::fs::read(&options.kernel)
+        .with_context(|| format!("{} cannot be read", options.kernel.display()))?;
+    let system: Box<dyn System> = match options.board {
+        Board::Armv8a => Box::new(Armv8aBoard::with_elf(&image)?),
+    };
+    let mut port = DebugPort::new(system);
+    let mut serial: Box<dyn Write> = match &options.serial {
+        Some(path) => {
+            Box::new(File::create(path).with_context(|| format!("{} cannot be created", path.display()))?)
+        }
+        None => Box::new(io::stdout()),
+    };
+    let listener = TcpListener::bind(&options.remote_bitbang)
+        .with_context(|| format!("{} cannot be bound", options.remote_bitbang))?;
+    eprintln!("remote_bitbang: {}", listener.local_addr()?);
+    loop {
+        let (stream, _) = listener.accept().context("no client can be accepted")?;
+        if let Err(error) = bitbang::serve(stream, &mut port, &mut serial) {
+            eprintln!("the client is lost: {error}");
+        }
+        serial.flush()?;
+        if let Some(path) = &options.writes {
+            let mut text = String::new();
+            for write in port.take_writes() {
+                text += &format!("{} {:#010x} {:#010x}\n", write.port, write.address, write.value);
+            }
+            std::fs::write(path, text).with_context(|| format!("{} cannot be written", path.display()))?;
+        }
+    }
+}

@@ -1,0 +1,3 @@
+//! How clients of other programs reach the board.
+
+pub mod bitbang;
