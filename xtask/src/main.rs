@@ -1,5 +1,6 @@
 //! The project's own commands: `cargo xtask COMMAND`. Parsing and dispatch only; one file a command.
 
+mod check_simulator;
 mod core_image;
 mod demo;
 mod dependencies;
@@ -29,6 +30,7 @@ struct CommandLine {
 enum Command {
     RunGuest(run_guest::Options),
     Test(test::Options),
+    CheckSimulator(check_simulator::Options),
     CoreImage(core_image::Options),
     Demo(demo::Options),
     Dependencies(dependencies::Options),
@@ -40,6 +42,7 @@ enum Command {
 fn main() -> ExitCode {
     let (outcome, failed) = match CommandLine::parse_from(run_guest::arranged(std::env::args_os())).command {
         Command::RunGuest(options) => (run_guest::run(options), FAILED),
+        Command::CheckSimulator(options) => (check_simulator::run(&options), FAILED),
         Command::CoreImage(options) => (core_image::run(&options), FAILED),
         Command::Demo(options) => (demo::command(options), FAILED),
         Command::Dependencies(options) => (dependencies::run(&options), FAILED),

@@ -80,6 +80,7 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
         Requirement::BARE_METAL_TARGET,
         Requirement::CORTEX_M_TARGET,
         Requirement::GDB,
+        Requirement::OPENOCD,
     ];
     for kind in kinds {
         let options = HostOptions::of(kind.cpu, kind.kernel.parse()?);
@@ -135,6 +136,7 @@ fn steps(kinds: &[Kind]) -> Result<Vec<Step>> {
         step.environment.push(("TRAPLINE_HOST_KERNEL".to_owned(), kind.kernel.into()));
         steps.push(step);
     }
+    steps.push(own("simulated boards, in OpenOCD's hands", &["check-simulator"])?);
     steps.push(own("scripted gdb session", &["run-guest", "--demo"])?);
     Ok(steps)
 }

@@ -87,6 +87,18 @@ pub(crate) fn build(target: &str, arguments: &[&str]) -> Result<PathBuf> {
     let mut command = cargo();
     command.args(["build", "--message-format=json-render-diagnostics"]).args(arguments);
     command.args(options).envs(environment);
+    built(command, arguments)
+}
+
+/// Builds one program for this machine.
+pub(crate) fn build_here(arguments: &[&str]) -> Result<PathBuf> {
+    let mut command = cargo();
+    command.args(["build", "--message-format=json-render-diagnostics"]).args(arguments);
+    built(command, arguments)
+}
+
+/// The program that `cargo build` with these arguments builds.
+fn built(mut command: Command, arguments: &[&str]) -> Result<PathBuf> {
     if !stderr().is_terminal() {
         command.arg("--quiet");
     }

@@ -1,7 +1,7 @@
 //! `cargo xtask run-guest`: builds the tool and the demonstration firmware, and debugs it on a real KVM.
 
 mod arguments;
-mod build;
+pub(crate) mod build;
 mod modes;
 
 use std::{

@@ -50,6 +50,8 @@ impl Requirement {
     pub(crate) const EMULATOR: Self = Self::Program(Program { name: EMULATOR, package: "qemu-system-arm" });
     /// The debugger.
     pub(crate) const GDB: Self = Self::Program(Program { name: "gdb-multiarch", package: "gdb-multiarch" });
+    /// The debugger that the simulated boards are tried with.
+    pub(crate) const OPENOCD: Self = Self::Program(Program { name: "openocd", package: "openocd" });
     /// Standard library of programs for the host.
     pub(crate) const HOST_TARGET: Self = Self::RustTarget(HOST_TARGET);
     /// Core library of bare-metal programs.

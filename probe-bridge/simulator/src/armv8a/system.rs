@@ -90,23 +90,25 @@ impl Armv8aBoard {
         let mut busy = false;
         self.machine.counter += 1;
         for number in 0..self.cores.len() {
-            let Some(core) = self.cores.get_mut(number) else { continue };
-            match core.step(&mut self.machine) {
-                Outcome::Nothing | Outcome::Waits => {}
-                Outcome::Executed => busy = true,
-                Outcome::Halted => {
-                    busy = true;
-                    let channels = core.cti.channels_of_halt();
-                    self.pulse(number, channels);
-                }
-                Outcome::Calls => {
-                    busy = true;
-                    self.call(number);
-                }
-            }
-            self.break_reservations(number);
+            busy |= self.step_core(number);
         }
         busy
+    }
+
+    /// One instruction of one core; whether it did more than wait.
+    fn step_core(&mut self, number: usize) -> bool {
+        let Some(core) = self.cores.get_mut(number) else { return false };
+        match core.step(&mut self.machine) {
+            Outcome::Nothing | Outcome::Waits => return false,
+            Outcome::Executed => {}
+            Outcome::Halted => {
+                let channels = core.cti.channels_of_halt();
+                self.pulse(number, channels);
+            }
+            Outcome::Calls => self.call(number),
+        }
+        self.break_reservations(number);
+        true
     }
 
     /// Stores of one core end the reservations of the others.
@@ -134,19 +136,20 @@ impl Armv8aBoard {
         }
         let mut ctis: Vec<_> = self.cores.iter_mut().map(|core| &mut core.cti).collect();
         cti::pulse(&mut ctis, source, channels);
-        for core in &mut self.cores {
+        for number in 0..self.cores.len() {
+            let Some(core) = self.cores.get_mut(number) else { continue };
             if core.cti.take_restart() {
                 core.restart();
+                // A step is over before a debugger can look: one instruction, then Debug state.
+                if core.external.steps() {
+                    self.step_core(number);
+                    self.step_core(number);
+                    continue;
+                }
             }
-        }
-        self.obey_requests();
-    }
-
-    /// Debug requests are taken at once: nothing in this board takes time to halt.
-    fn obey_requests(&mut self) {
-        for core in &mut self.cores {
-            if core.cti.debug_request() && core.is_running() {
-                core.step(&mut self.machine);
+            // So is the way into Debug state.
+            if self.cores.get(number).is_some_and(|core| core.cti.debug_request() && core.is_running()) {
+                self.step_core(number);
             }
         }
     }

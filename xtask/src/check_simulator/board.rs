@@ -1,0 +1,99 @@
+//! A simulated board in a process of its own.
+
+use std::{
+    ffi::OsStr,
+    fs,
+    io::{BufRead as _, BufReader},
+    path::{Path, PathBuf},
+    process::{Child, Stdio},
+};
+
+use anyhow::{Context as _, Result, bail};
+use tempfile::TempDir;
+
+use crate::{host::tether, workspace};
+
+/// A simulated board that waits for a client.
+pub(super) struct Board {
+    process: Child,
+    port: u16,
+    directory: TempDir,
+}
+
+/// A register write of a client.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Write {
+    /// The access port that it went through.
+    pub(super) access_port: u8,
+    /// Where to.
+    pub(super) address: u64,
+    /// What.
+    pub(super) value: u32,
+}
+
+impl Board {
+    /// Starts the simulator with a program.
+    pub(super) fn start(kind: &str, program: &Path) -> Result<Self> {
+        let simulator = workspace::build_here(&["--package=trapline-simulator"])?;
+        let directory = TempDir::new().context("cannot make a temporary directory")?;
+        let mut command = tether::to_self(simulator.as_os_str());
+        command.args(["--board", kind, "--kernel"]).arg(program);
+        command.arg("--writes").arg(directory.path().join("writes"));
+        command.arg("--serial").arg(directory.path().join("serial"));
+        let mut process = command.stderr(Stdio::piped()).spawn().context("cannot start the simulator")?;
+        let said = process.stderr.take().context("the simulator has no standard error")?;
+        let mut line = String::new();
+        BufReader::new(said).read_line(&mut line)?;
+        let Some((_, port)) = line.trim_end().rsplit_once(':') else {
+            bail!("the simulator does not say where it listens, but: {line}");
+        };
+        let port = port.parse().with_context(|| format!("the simulator listens at {line}"))?;
+        Ok(Self { process, port, directory })
+    }
+
+    /// OpenOCD's commands that reach it.
+    pub(super) fn adapter(&self) -> String {
+        format!(
+            "adapter driver remote_bitbang\nremote_bitbang host 127.0.0.1\nremote_bitbang port {}\n\
+             adapter speed 10000\ntransport select jtag\ntcl_port disabled\ntelnet_port disabled\n",
+            self.port
+        )
+    }
+
+    /// A file for the board's clients.
+    pub(super) fn file(&self, name: impl AsRef<OsStr>, contents: &str) -> Result<PathBuf> {
+        let path = self.directory.path().join(name.as_ref());
+        fs::write(&path, contents).with_context(|| format!("cannot write {}", path.display()))?;
+        Ok(path)
+    }
+
+    /// What the last client, which has left, has written.
+    pub(super) fn writes(&self) -> Result<Vec<Write>> {
+        let path = self.directory.path().join("writes");
+        let text = fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
+        text.lines().map(|line| parse(line).with_context(|| format!("not a write: {line}"))).collect()
+    }
+
+    /// What the board has sent on its serial line.
+    pub(super) fn serial(&self) -> Result<String> {
+        Ok(fs::read_to_string(self.directory.path().join("serial"))?)
+    }
+}
+
+fn parse(line: &str) -> Option<Write> {
+    let mut words = line.split(' ');
+    let hexadecimal = |word: &str| u64::from_str_radix(word.strip_prefix("0x")?, 16).ok();
+    Some(Write {
+        access_port: words.next()?.parse().ok()?,
+        address: hexadecimal(words.next()?)?,
+        value: hexadecimal(words.next()?)?.try_into().ok()?,
+    })
+}
+
+impl Drop for Board {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
