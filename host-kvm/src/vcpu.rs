@@ -369,14 +369,19 @@ impl KvmVcpu {
             Ok(VcpuExit::FailEntry(reason, cpu)) => Exit::FailEntry { reason, cpu },
             Ok(VcpuExit::MemoryFault { gpa, size, .. }) => Exit::MemoryFault { address: gpa, size },
             Ok(_) => Exit::Other { reason: fd.get_kvm_run().exit_reason },
-            Err(errno) => match errno.errno() {
-                libc::EINTR | libc::EAGAIN => Exit::Interrupted,
-                // Linux, arch/arm64/kvm/mmio.c: an abort without a valid syndrome.
-                libc::ENOSYS => Exit::UndecodableAccess,
-                _ => return Err(Error::Ioctl { operation: "KVM_RUN", errno }),
-            },
+            Err(errno) => failed_run(errno)?,
         };
         Ok(Some(exit))
+    }
+}
+
+/// What an error number of `KVM_RUN` means.
+fn failed_run(errno: Errno) -> Result<Exit, Error> {
+    match errno.errno() {
+        libc::EINTR | libc::EAGAIN => Ok(Exit::Interrupted),
+        // Linux, arch/arm64/kvm/mmio.c: an abort without a valid syndrome.
+        libc::ENOSYS => Ok(Exit::UndecodableAccess),
+        _ => Err(Error::Ioctl { operation: "KVM_RUN", errno }),
     }
 }
 
@@ -418,5 +423,24 @@ impl OneRegister for CountedFd {
     fn set(&self, id: RegisterId, buffer: &[u8]) -> Result<(), Errno> {
         self.count();
         self.fd.set_one_reg(id.raw(), buffer).map(|_| ())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_that_is_to_be_repeated_is_no_error_and_all_others_keep_their_number() {
+        for number in [libc::EINTR, libc::EAGAIN] {
+            assert_eq!(failed_run(Errno::new(number)).unwrap(), Exit::Interrupted);
+        }
+        assert_eq!(failed_run(Errno::new(libc::ENOSYS)).unwrap(), Exit::UndecodableAccess);
+        for number in [libc::EFAULT, libc::ENOEXEC, libc::EINVAL, libc::EPERM, libc::ENOMEM] {
+            match failed_run(Errno::new(number)) {
+                Err(Error::Ioctl { operation: "KVM_RUN", errno }) => assert_eq!(errno.errno(), number),
+                other => panic!("{other:?}"),
+            }
+        }
     }
 }

@@ -12,10 +12,11 @@
 mod common;
 
 use common::a64::{self, Program};
-use common::{CODE, DATA, breakpoint, id, machine, map_memory, pc};
+use common::{CODE, DATA, id, machine, map_memory, pc};
 use trapline_core::address::AddressRange;
+use trapline_core::breakpoint::{Breakpoint, Instruction};
 use trapline_core::comparator::Capabilities;
-use trapline_core::pool::{Owner, PoolError, Slots, WatchpointPool};
+use trapline_core::pool::{BreakpointPool, Owner, PoolError, Slots, WatchpointPool};
 use trapline_core::scope::Scope;
 use trapline_core::target::{Arming, Register, Resume};
 use trapline_core::watchpoint::{Access, Watchpoint};
@@ -213,18 +214,29 @@ fn all_pairs_at_once_trap_each_its_own_and_one_more_is_refused() {
 }
 
 #[test]
-fn a_load_exclusive_traps_as_a_load() {
-    let mut program = Program::at(CODE);
-    program.load(3, BASE);
-    let load = program.add(0xc85f_7c64); // LDXR X4, [X3]
-    program.add(0xc805_7c64); // STXR W5, X4, [X3]
-    program.add(a64::brk(0));
-    let mut machine = ready(&program);
-    let vcpu = &mut machine.vcpus_mut()[0];
-    let bytes = AddressRange::new(BASE, 8).unwrap();
-    let access = MemoryAccess { pc: load, bytes, write: false, aligned: true };
-    check(vcpu, &[access], &[watch(2, 1, Access::Read)]);
-    check(vcpu, &[], &[watch(8, 8, Access::ReadWrite)]);
+fn load_exclusives_of_every_width_trap_as_loads() {
+    // LDXRB, LDXRH, LDXR W, LDXR X, LDXP W and LDXP X of W4 or X4, and X5, at [X3].
+    for (size, load) in [
+        (1, 0x085f_7c64),
+        (2, 0x485f_7c64),
+        (4, 0x885f_7c64),
+        (8, 0xc85f_7c64),
+        (8, 0x887f_1464),
+        (16, 0xc87f_1464),
+    ] {
+        let mut program = Program::at(CODE);
+        program.load(3, BASE);
+        let load = program.add(load);
+        program.add(0xd503_3f5f); // CLREX
+        program.add(a64::brk(0));
+        let mut machine = ready(&program);
+        let vcpu = &mut machine.vcpus_mut()[0];
+        let bytes = AddressRange::new(BASE, size).unwrap();
+        let access = MemoryAccess { pc: load, bytes, write: false, aligned: true };
+        check(vcpu, &[access], &[watch(size - 1, 1, Access::Read)]);
+        check(vcpu, &[], &[watch(size - 1, 1, Access::Write)]);
+        check(vcpu, &[], &[watch(size, 8, Access::ReadWrite)]);
+    }
 }
 
 #[test]
@@ -269,7 +281,7 @@ fn zeroing_a_block_traps_as_a_store_anywhere_in_it() {
 }
 
 #[test]
-fn all_breakpoint_pairs_at_once_stop_each_at_its_own_instruction() {
+fn all_breakpoint_pairs_at_once_stop_each_at_its_own_instruction_and_one_more_is_refused() {
     let mut program = Program::at(CODE);
     for _ in 0..64 {
         program.add(a64::NOP);
@@ -279,10 +291,15 @@ fn all_breakpoint_pairs_at_once_stop_each_at_its_own_instruction() {
     let vcpu = &mut machine.vcpus_mut()[0];
     let mut arming = Arming { software_breakpoints: true, ..Arming::default() };
     let pairs = usize::from(capabilities().breakpoints);
+    let mut pool: BreakpointPool = BreakpointPool::new(&capabilities());
+    let at = |address| Breakpoint::at(address, Instruction::A64, Scope::EL1_AND_EL0).unwrap();
     let addresses: Vec<u64> = (0..pairs as u64).map(|number| CODE + 12 * number + 4).collect();
-    for (pair, address) in arming.bank.breakpoints.iter_mut().zip(&addresses) {
-        *pair = breakpoint(*address);
+    for address in &addresses {
+        pool.reserve(at(*address), Owner::DEBUGGER).unwrap();
     }
+    let refused = pool.reserve(at(CODE), Owner::DEBUGGER);
+    assert!(matches!(refused, Err(PoolError::NotEnoughPairs { .. })), "{refused:?}");
+    pool.arm(&mut arming.bank.breakpoints, Slots::NONE);
     vcpu.arm(&arming);
     for address in addresses {
         assert_eq!((next_stop(vcpu).0, pc(vcpu)), (EC_BREAKPOINT, address));

@@ -57,7 +57,9 @@ use crate::pool::{BreakpointPool, Slots, WatchpointPool};
 use crate::registers::{ExceptionLevel, Pstate, StackPointer};
 use crate::software::SoftwareBreakpoints;
 use crate::stop::{Stop, StopReason};
-use crate::target::{CoreId, CoreState, Refusal, Register, SystemRegister, Target, TargetResult};
+use crate::target::{
+    CoreId, CoreState, Refusal, Register, SystemRegister, Target, TargetError, TargetResult,
+};
 
 use access::Access;
 use arming::Committed;
@@ -274,13 +276,10 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize
                     first = first.or(Some(core));
                 }
                 CoreState::Halted => {
-                    // One that its backend has halted on its own, in the middle of a step even.
-                    if !matches!(self.core(core)?.run, Run::Halted) {
-                        self.halt(core)?;
-                    }
+                    self.take_note(core)?;
                     first = first.or(Some(core));
                 }
-                CoreState::Off => {}
+                CoreState::Off => self.take_note(core)?,
             }
         }
         self.alone = None;
@@ -290,6 +289,19 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize
         let stop = Stop { core, pc, reason: StopReason::Interrupt };
         self.stop = Some(stop);
         Ok(stop)
+    }
+
+    /// Takes note that a core has come to rest on its own, in the middle of a step even, as one does that
+    /// resets its machine or switches it off.
+    fn take_note(&mut self, core: CoreId) -> TargetResult<(), T> {
+        if matches!(self.core(core)?.run, Run::Halted) {
+            return Ok(());
+        }
+        match self.halt(core) {
+            // Of a core without power nothing can be put right.
+            Err(TargetError::Refused(Refusal::Off(_))) => Ok(()),
+            result => result,
+        }
     }
 
     /// All cores' numbers.
