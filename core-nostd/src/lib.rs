@@ -17,7 +17,8 @@
 //! A-profile architecture, DDI 0487.
 
 #![no_std]
-#![forbid(unsafe_code)]
+// `el2` has the one module with `unsafe`; without it there is none.
+#![cfg_attr(not(feature = "el2"), forbid(unsafe_code))]
 #![deny(missing_docs)]
 #![cfg_attr(not(test), warn(clippy::indexing_slicing))]
 
@@ -31,6 +32,8 @@ pub mod breakpoint;
 pub mod comparator;
 pub mod context;
 pub mod debugger;
+#[cfg(feature = "el2")]
+pub mod el2;
 #[cfg(feature = "gdb")]
 pub mod gdb;
 pub mod injection;

@@ -8,7 +8,7 @@ use crate::target::{CoreId, Event, Register, Target, TargetResult};
 
 use super::hit::{Candidates, MAX_HITS};
 use super::options::Then;
-use super::resume::{Goal, Run};
+use super::resume::{Goal, Run, Step};
 use super::{Debugger, Request, Seen};
 
 /// What the engine made of an event.
@@ -36,16 +36,7 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize
     /// # Errors
     /// [`crate::target::TargetError`]; the core stays halted.
     pub fn on_event(&mut self, core: CoreId, event: Event) -> TargetResult<Outcome, T> {
-        let run = core::mem::take(&mut self.core(core)?.run);
-        self.regimes.forget();
-        let (goal, step) = match run {
-            Run::Halted => return Ok(Outcome::Stopped),
-            Run::Free => (Goal::Continue, None),
-            Run::Stepping(step) => {
-                self.end_quiet(core, &step)?;
-                (step.goal, Some(step))
-            }
-        };
+        let Some((goal, step)) = self.begin_event(core)? else { return Ok(Outcome::Stopped) };
         match Cause::of(&event) {
             Cause::Step if step.is_some() => self.after_step(core, goal),
             Cause::Breakpoint => {
@@ -82,6 +73,33 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize
             Cause::ExternalRequest => self.stop_all(core, StopReason::ExternalRequest, Slots::NONE),
             Cause::Step | Cause::Other => self.give_back(core, event, goal),
         }
+    }
+
+    /// As [`Self::on_event`], for an exception that the backend knows to be the guest's own, whatever is armed at the
+    /// same place: it is given back.
+    ///
+    /// # Errors
+    /// As [`Self::on_event`].
+    pub fn on_guest_event(&mut self, core: CoreId, event: Event) -> TargetResult<Outcome, T> {
+        match self.begin_event(core)? {
+            Some((goal, _)) => self.give_back(core, event, goal),
+            None => Ok(Outcome::Stopped),
+        }
+    }
+
+    /// What the core was doing for the engine when it halted because of an event, put right; `None` where the engine
+    /// had halted it before.
+    fn begin_event(&mut self, core: CoreId) -> TargetResult<Option<(Goal, Option<Step>)>, T> {
+        let run = core::mem::take(&mut self.core(core)?.run);
+        self.regimes.forget();
+        Ok(match run {
+            Run::Halted => None,
+            Run::Free => Some((Goal::Continue, None)),
+            Run::Stepping(step) => {
+                self.end_quiet(core, &step)?;
+                Some((step.goal, Some(step)))
+            }
+        })
     }
 
     /// The hardware breakpoints that match at `pc`.

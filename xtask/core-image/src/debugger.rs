@@ -57,6 +57,7 @@ pub(crate) fn link() {
         <debugger::InsertError<Lost> as From<software::SoftwareError>>::from,
         <debugger::InsertError<Lost> as From<target::TargetError<Lost>>>::from,
         Engine::on_event,
+        Engine::on_guest_event,
         Engine::inject,
         Engine::translate,
         Engine::read_virtual,

@@ -16,6 +16,8 @@ mod macros;
 mod agent;
 #[cfg(all(target_os = "none", feature = "engine"))]
 mod debugger;
+#[cfg(all(target_os = "none", feature = "el2"))]
+mod el2;
 #[cfg(target_os = "none")]
 mod encoders;
 #[cfg(target_os = "none")]

@@ -21,6 +21,8 @@ extern "C" fn _start() -> ! {
     }
     #[cfg(feature = "gdb")]
     crate::gdb::link();
+    #[cfg(feature = "el2")]
+    crate::el2::link();
     loop {
         core::hint::spin_loop();
     }

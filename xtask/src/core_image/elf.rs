@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result};
 use object::{Object as _, ObjectSection as _, ObjectSymbol as _, RelocationTarget, SymbolKind};
 
 /// A program, linked with `--emit-relocs`.
-pub(super) struct Elf {
+pub(crate) struct Elf {
     /// Functions and statics, by ascending address.
     symbols: Vec<Symbol>,
     sections: Vec<(String, u64)>,
@@ -14,11 +14,11 @@ pub(super) struct Elf {
 }
 
 /// A function or a static.
-pub(super) struct Symbol {
+pub(crate) struct Symbol {
     /// Its name as Rust has it, without hashes.
-    pub(super) name: String,
+    pub(crate) name: String,
     /// In bytes.
-    pub(super) size: u64,
+    pub(crate) size: u64,
     is_function: bool,
     address: u64,
 }
@@ -31,7 +31,7 @@ struct Reference {
 
 impl Elf {
     /// Reads a program.
-    pub(super) fn read(path: &Path) -> Result<Self> {
+    pub(crate) fn read(path: &Path) -> Result<Self> {
         let data = fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
         let file = object::File::parse(&*data).with_context(|| format!("cannot parse {}", path.display()))?;
         let mut symbols: Vec<_> = file
@@ -65,24 +65,24 @@ impl Elf {
     }
 
     /// The size of a section in bytes.
-    pub(super) fn section_size(&self, name: &str) -> Result<u64> {
+    pub(crate) fn section_size(&self, name: &str) -> Result<u64> {
         let section = self.sections.iter().find(|(other, _)| other == name);
         section.map(|(_, size)| *size).with_context(|| format!("the program has no section {name}"))
     }
 
     /// The symbol of a name.
-    pub(super) fn symbol(&self, name: &str) -> Result<&Symbol> {
+    pub(crate) fn symbol(&self, name: &str) -> Result<&Symbol> {
         let symbol = self.symbols.iter().find(|symbol| symbol.name == name);
         symbol.with_context(|| format!("the program has no symbol {name}"))
     }
 
     /// All functions.
-    pub(super) fn functions(&self) -> impl Iterator<Item = &Symbol> {
+    pub(crate) fn functions(&self) -> impl Iterator<Item = &Symbol> {
         self.symbols.iter().filter(|symbol| symbol.is_function)
     }
 
     /// The functions that refer to `symbol`, itself not among them.
-    pub(super) fn referrers(&self, symbol: &Symbol) -> Vec<&Symbol> {
+    pub(crate) fn referrers(&self, symbol: &Symbol) -> Vec<&Symbol> {
         let references = self.references.iter().filter(|reference| reference.to == symbol.address);
         let mut referrers: Vec<_> = references
             .filter_map(|reference| self.function_at(reference.from))

@@ -1,8 +1,8 @@
 //! `cargo xtask core-image`: what is claimed of the core, read from programs that link all of it.
 
-mod elf;
+pub(crate) mod elf;
 mod entries;
-mod panics;
+pub(crate) mod panics;
 
 use std::{cmp::Reverse, collections::BTreeMap, fs, io::ErrorKind, process::ExitCode};
 
@@ -45,7 +45,7 @@ const START: &str = "_start";
 /// The core, as rustdoc and symbols call it.
 const CRATE: &str = "trapline_core";
 const IMAGE: &str = "--package=trapline-core-image";
-const EVERYTHING: &str = "--features=engine,text,derived,gdb";
+const EVERYTHING: &str = "--features=engine,text,derived,gdb,el2";
 
 struct Measure {
     name: &'static str,
@@ -108,7 +108,7 @@ fn missing() -> Result<Vec<String>> {
         _ => {}
     }
     let mut documentation = workspace::cargo();
-    documentation.args(["doc", "--package=trapline-core", "--no-deps", "--features=gdb"]);
+    documentation.args(["doc", "--package=trapline-core", "--no-deps", "--features=gdb,el2"]);
     workspace::quiet(&mut documentation)?;
     // Names that can be read back.
     let names = r#"--config=target.aarch64-unknown-none.rustflags=["-Csymbol-mangling-version=v0"]"#;

@@ -9,7 +9,7 @@ const ALLOWED: [(&str, &str); 1] = [(
 )];
 
 /// Every function that refers to a panic: its name and that of the panic.
-pub(super) fn find(elf: &Elf) -> Vec<String> {
+pub(crate) fn find(elf: &Elf) -> Vec<String> {
     let panics = elf.functions().filter(|function| is_panic(&function.name));
     let mut found: Vec<_> = panics.flat_map(|panic| in_functions(elf, panic)).collect();
     found.sort();
