@@ -8,6 +8,7 @@ mod environment;
 mod host;
 mod in_host;
 mod run_guest;
+mod run_hypervisor;
 mod setup;
 mod test;
 mod workspace;
@@ -29,6 +30,7 @@ struct CommandLine {
 #[derive(Subcommand)]
 enum Command {
     RunGuest(run_guest::Options),
+    RunHypervisor(run_hypervisor::Options),
     Test(test::Options),
     CheckSimulator(check_simulator::Options),
     CoreImage(core_image::Options),
@@ -42,6 +44,7 @@ enum Command {
 fn main() -> ExitCode {
     let (outcome, failed) = match CommandLine::parse_from(run_guest::arranged(std::env::args_os())).command {
         Command::RunGuest(options) => (run_guest::run(options), FAILED),
+        Command::RunHypervisor(options) => (run_hypervisor::run(&options), FAILED),
         Command::CheckSimulator(options) => (check_simulator::run(&options), FAILED),
         Command::CoreImage(options) => (core_image::run(&options), FAILED),
         Command::Demo(options) => (demo::command(options), FAILED),

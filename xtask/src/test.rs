@@ -110,21 +110,33 @@ fn steps(kinds: &[Kind]) -> Result<Vec<Step>> {
         cargo("formatting", &["fmt", "--all", "--check"]),
         lints("lints", &["--workspace", "--all-targets"]),
         lints("lints, KVM host", &["-ptrapline-kvm", "-ptrapline-probe", "--all-targets"]).on(HOST_TARGET)?,
-        lints("lints, bare metal", &["-ptrapline-core", "-ptrapline-firmware"]).on(BARE_METAL_TARGET)?,
+        lints("lints, bare metal", &["-ptrapline-core", "-ptrapline-firmware", "-ptrapline-hypervisor"])
+            .on(BARE_METAL_TARGET)?,
         lints("lints, Cortex-M", &["-ptrapline-core", "--features=gdb,defmt"]).on(CORTEX_M_TARGET)?,
         cargo("unit tests and examples in the documentation", &["test", "--workspace"]),
+        cargo(
+            "unit tests of debug at EL2",
+            &["test", "--package=trapline-core", "--features=el2", "--lib", "el2"],
+        ),
     ];
     for target in [BARE_METAL_TARGET, CORTEX_M_TARGET] {
-        for features in ["--no-default-features", "--features=gdb", "--features=gdb,defmt"] {
+        for features in ["--no-default-features", "--features=gdb", "--features=gdb,defmt", "--all-features"]
+        {
             let name = format!("core for {target}, {}", features.trim_start_matches('-'));
             steps.push(cargo(name, &["build", "--package=trapline-core", features]).on(target)?);
         }
     }
     steps.push(own("licences and origins of dependencies", &["dependencies"])?);
     steps.push(own("no panic in the core, and its size", &["core-image"])?);
-    steps.push(documentation("documentation", &["--workspace", "--exclude=trapline-firmware"]));
+    steps.push(documentation(
+        "documentation",
+        &["--workspace", "--exclude=trapline-firmware", "--exclude=trapline-hypervisor"],
+    ));
     steps.push(documentation("documentation, KVM host", &["-ptrapline-kvm"]).on(HOST_TARGET)?);
-    steps.push(documentation("documentation, bare metal", &["-ptrapline-firmware"]).on(BARE_METAL_TARGET)?);
+    steps.push(
+        documentation("documentation, bare metal", &["-ptrapline-firmware", "-ptrapline-hypervisor"])
+            .on(BARE_METAL_TARGET)?,
+    );
 
     let kvm = |name: String| cargo(name, &["test", "--package=trapline-kvm"]).on(HOST_TARGET);
     if kinds.is_empty() {
@@ -138,6 +150,7 @@ fn steps(kinds: &[Kind]) -> Result<Vec<Step>> {
     }
     steps.push(own("simulated boards, in OpenOCD's hands", &["check-simulator"])?);
     steps.push(own("scripted gdb session", &["run-guest", "--demo"])?);
+    steps.push(own("scripted gdb session at EL2, beside another guest", &["run-hypervisor", "--demo"])?);
     Ok(steps)
 }
 

@@ -3,6 +3,7 @@
 //! A host runs one [`Program`]. What happens meanwhile comes as [`Event`]s from [`Running::next`], signals
 //! to this process included, so that a caller waits in one place.
 
+mod child;
 mod emulated;
 mod image;
 mod initramfs;
@@ -21,6 +22,7 @@ use anyhow::{Result, anyhow};
 
 use self::supervisor::Stopper;
 pub(crate) use self::{
+    child::start_child,
     emulated::EMULATOR,
     image::{check_kernel, check_program},
     options::{HostOptions, MappedFile, PortForward, Stream},

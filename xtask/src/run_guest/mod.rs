@@ -2,7 +2,7 @@
 
 mod arguments;
 pub(crate) mod build;
-mod modes;
+pub(crate) mod modes;
 
 use std::{
     ffi::OsString,
@@ -73,14 +73,16 @@ enum Mode {
 }
 
 /// A guest at work, and what a debugger needs of it.
-struct Session {
-    running: Running,
+pub(crate) struct Session {
+    pub(crate) running: Running,
+    /// The program that the lines come from.
+    pub(crate) speaker: &'static str,
     /// The address of the gdb server on this machine.
-    address: String,
+    pub(crate) address: String,
     /// The file with the guest's symbols.
-    symbols: Option<PathBuf>,
+    pub(crate) symbols: Option<PathBuf>,
     /// Where its serial port is written to; none where that is standard output.
-    serial: Option<PathBuf>,
+    pub(crate) serial: Option<PathBuf>,
 }
 
 /// Carries the command out.
@@ -133,7 +135,7 @@ pub(crate) fn run(options: Options) -> Result<ExitCode> {
     }
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port.host)).to_string();
     eprintln!("gdb server up {:.1} s after the command", begun.elapsed().as_secs_f64());
-    let session = Session { running, address, symbols, serial };
+    let session = Session { running, speaker: "trapline guest", address, symbols, serial };
     match mode {
         Mode::Terminal => modes::terminal(session),
         Mode::Demo => modes::demo(session, begun),

@@ -105,9 +105,19 @@ pub(crate) fn trace(running: &mut Running) -> Result<ExitCode> {
 }
 
 /// Plays the scripted session, shows what was seen, and keeps the transcript.
-pub(crate) fn demo(mut session: Session, begun: Instant) -> Result<ExitCode> {
-    let elf = session.symbols.context("the scripted session needs the firmware's symbols")?;
-    let connection = Connection { address: session.address, elf, gdb: GDB.into(), timeout: COMMAND_TIMEOUT };
+pub(crate) fn demo(session: Session, begun: Instant) -> Result<ExitCode> {
+    demo_and(session, begun, |_, _| Ok(()))
+}
+
+/// As [`demo`]; where all was as expected, checks something more of the session, with what was said so far.
+pub(crate) fn demo_and(
+    mut session: Session,
+    begun: Instant,
+    more: impl FnOnce(&mut Session, &[String]) -> Result<()>,
+) -> Result<ExitCode> {
+    let elf = session.symbols.clone().context("the scripted session needs the firmware's symbols")?;
+    let connection =
+        Connection { address: session.address.clone(), elf, gdb: GDB.into(), timeout: COMMAND_TIMEOUT };
     let (report, reported) = channel();
     let play = move || {
         let played = demo::run(&connection, |step| {
@@ -125,8 +135,10 @@ pub(crate) fn demo(mut session: Session, begun: Instant) -> Result<ExitCode> {
         match reported.recv_timeout(POLL) {
             Ok(report) => {
                 let report = report?;
+                let more = if report.passed() { more(&mut session, &said) } else { Ok(()) };
                 session.running.stop();
-                return conclude(&report, &said);
+                let status = conclude(&report, &said, session.speaker)?;
+                return more.map(|()| status);
             }
             Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => bail!("the scripted session broke off"),
@@ -139,7 +151,7 @@ pub(crate) fn demo(mut session: Session, begun: Instant) -> Result<ExitCode> {
                 return Ok(ExitCode::from(128 + signal));
             }
             Ok(Some(Event::Exited(status))) => {
-                said.push(format!("trapline guest ended with status {status}"));
+                said.push(format!("{} ended with status {status}", session.speaker));
             }
             Ok(None) => {}
             Err(error) => said.push(format!("{error:#}")),
@@ -148,7 +160,7 @@ pub(crate) fn demo(mut session: Session, begun: Instant) -> Result<ExitCode> {
 }
 
 /// Shows the report of a session.
-fn conclude(report: &demo::Report, said: &[String]) -> Result<ExitCode> {
+fn conclude(report: &demo::Report, said: &[String], speaker: &str) -> Result<ExitCode> {
     let transcript = workspace::log("demo-transcript.txt")?;
     fs::write(&transcript, &report.transcript)
         .with_context(|| format!("cannot write {}", transcript.display()))?;
@@ -157,7 +169,7 @@ fn conclude(report: &demo::Report, said: &[String]) -> Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     for line in said {
-        eprintln!("trapline guest: {line}");
+        eprintln!("{speaker}: {line}");
     }
     eprintln!("transcript: {}", transcript.display());
     Ok(ExitCode::FAILURE)

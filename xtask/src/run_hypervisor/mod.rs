@@ -1,0 +1,108 @@
+//! `cargo xtask run-hypervisor`: builds the example hypervisor and the demonstration firmware, and debugs the
+//! firmware as a guest of it, in a machine that QEMU emulates.
+
+mod log;
+mod machine;
+mod size;
+mod two_guests;
+
+use std::{
+    io::{IsTerminal as _, stdin, stdout},
+    process::ExitCode,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Result, bail};
+use clap::Args;
+
+use crate::{
+    host::{Event, Running},
+    run_guest::{Session, build, modes},
+    setup::{Requirement, Setup},
+    workspace,
+};
+
+/// How long the hypervisor may take until gdb can attach, on a machine that is busy with other things.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// What it says then.
+const READY: &str = "gdb may attach";
+
+/// Debugs the demonstration firmware as a guest of the example hypervisor, at EL2 of an emulated machine, while a
+/// second guest runs beside it.
+///
+/// On a terminal gdb opens on it; without one, the scripted session of `run-guest` is played and checked, and after it
+/// that the second guest ran on all the time. What the hypervisor and the guests' serial ports say is in
+/// target/trapline/log/hypervisor.log.
+///
+/// Exit status: as that of `run-guest`.
+#[derive(Args)]
+pub(crate) struct Options {
+    /// Play the scripted gdb session and check what comes back, also on a terminal
+    #[arg(long, conflicts_with_all = ["serve", "size"])]
+    demo: bool,
+    /// Print where gdb can attach and serve until interrupted
+    #[arg(long, conflicts_with = "size")]
+    serve: bool,
+    /// Only build it, and check what debugging costs it and that it cannot panic there
+    #[arg(long)]
+    size: bool,
+    /// Port for gdb on 127.0.0.1 [default: any free one]
+    #[arg(long, value_name = "PORT", default_value_t = 0, hide_default_value = true)]
+    port: u16,
+    /// Fetch nothing: where something is missing, say what, and how to get it by hand
+    #[arg(long)]
+    no_install: bool,
+}
+
+/// Carries the command out.
+pub(crate) fn run(options: &Options) -> Result<ExitCode> {
+    let begun = Instant::now();
+    let demo = options.demo || !stdin().is_terminal() || !stdout().is_terminal();
+    let mut requirements = vec![Requirement::BARE_METAL_TARGET];
+    if !options.size {
+        requirements.push(Requirement::EMULATOR);
+    }
+    if !options.size && !options.serve {
+        requirements.push(Requirement::GDB);
+    }
+    Setup::new(options.no_install).ensure(&requirements)?;
+
+    eprintln!("building …");
+    let hypervisor = size::build_and_check()?;
+    if options.size {
+        return Ok(ExitCode::SUCCESS);
+    }
+    let firmware = build::firmware()?;
+
+    let log = workspace::log("hypervisor.log")?;
+    let (mut running, address) = machine::start(&hypervisor, &firmware, &log, options.port)?;
+    if let Some(status) = wait_until_gdb_may_attach(&mut running)? {
+        return Ok(status);
+    }
+    eprintln!("gdb can attach {:.1} s after the command", begun.elapsed().as_secs_f64());
+    let session =
+        Session { running, speaker: "hypervisor", address, symbols: Some(firmware), serial: Some(log) };
+    if options.serve {
+        modes::serve(session)
+    } else if demo {
+        modes::demo_and(session, begun, two_guests::check)
+    } else {
+        modes::terminal(session)
+    }
+}
+
+/// Waits for the hypervisor; answers how the machine ended where it did that instead.
+fn wait_until_gdb_may_attach(running: &mut Running) -> Result<Option<ExitCode>> {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        match running.next_within(deadline.saturating_duration_since(Instant::now()))? {
+            Some(Event::Line(line)) if line.contains(READY) => return Ok(None),
+            Some(Event::Line(line)) => eprintln!("{line}"),
+            Some(Event::Signal(signal)) => return Ok(Some(ExitCode::from(128 + signal))),
+            Some(Event::Exited(status)) => {
+                bail!("the machine ended with status {status} before gdb could attach")
+            }
+            None => bail!("gdb could not attach within {} s", PATIENCE.as_secs()),
+        }
+    }
+}
