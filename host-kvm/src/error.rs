@@ -115,6 +115,11 @@ pub enum Error {
     #[cfg(feature = "machine")]
     #[error(transparent)]
     Load(#[from] crate::machine::LoadError),
+
+    /// A guest cannot be started.
+    #[cfg(feature = "machine")]
+    #[error(transparent)]
+    Boot(#[from] crate::machine::BootError),
 }
 
 impl Error {

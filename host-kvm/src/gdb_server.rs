@@ -91,6 +91,8 @@ pub enum End {
     Guest(Notice),
     /// The process got this signal.
     Signal(i32),
+    /// Whoever sits at the guest's console asked for it.
+    Asked,
 }
 
 /// Takes what vCPU threads say and wakes the thread that polls it.

@@ -7,7 +7,7 @@ use clap::{Args, Parser, Subcommand};
 #[cfg(feature = "kvm")]
 use crate::gdb_address::GdbAddress;
 #[cfg(feature = "kvm")]
-use crate::serial::SerialOutput;
+use crate::serial::Serial;
 
 /// One debugger for arm64 KVM guests and real boards.
 #[derive(Debug, Parser)]
@@ -39,10 +39,10 @@ pub(crate) enum Command {
 #[cfg(feature = "kvm")]
 const EXIT_STATUS: &str = "\
 Exit status:
-  0    the guest switched itself off, or a client ended it
+  0    the guest switched itself off, or a client or Ctrl-A x ended it
   1    something failed; one line on standard error says what
   2    the command line is wrong
-  130  interrupted (SIGINT); 143 terminated (SIGTERM)";
+  130  interrupted (SIGINT); 143 terminated (SIGTERM); 129, 131 likewise (SIGHUP, SIGQUIT)";
 
 /// What to do with the file, for the help text.
 #[cfg(feature = "symbols")]
@@ -74,7 +74,7 @@ pub(crate) struct SymbolsArguments {
 }
 
 /// A number in decimal, or behind 0x in hexadecimal, as an option has it.
-#[cfg(feature = "symbols")]
+#[cfg(any(feature = "kvm", feature = "symbols"))]
 fn number(text: &str) -> Result<u64, String> {
     let plain = text.replace('_', "");
     let parsed = match plain.strip_prefix("0x").or_else(|| plain.strip_prefix("0X")) {
@@ -88,17 +88,45 @@ fn number(text: &str) -> Result<u64, String> {
 #[cfg(feature = "kvm")]
 #[derive(Debug, Args)]
 pub(crate) struct GuestArguments {
-    /// Firmware to run: an AArch64 ELF file, loaded by its physical addresses
+    /// What to run: an arm64 Linux Image or vmlinuz (gzip, zstd or EFI zboot), an AArch64 ELF file, loaded
+    /// by its physical addresses, or with --flat a flat binary. It starts with a device tree in X0
     #[arg(long, value_name = "FILE")]
     pub(crate) kernel: PathBuf,
 
-    /// Guest memory in MiB, from 0x4000_0000 on
-    #[arg(long, value_name = "MIB", default_value_t = 128, value_parser = clap::value_parser!(u64).range(1..))]
+    /// Load --kernel as it is to this guest-physical address, and start it there
+    #[arg(long, value_name = "ADDRESS", value_parser = number)]
+    pub(crate) flat: Option<u64>,
+
+    /// Initial RAM disk for the kernel
+    #[arg(long, value_name = "FILE")]
+    pub(crate) initrd: Option<PathBuf>,
+
+    /// Command line for the kernel. The default leaves the kernel at the addresses that it was linked for;
+    /// leave nokaslr out to have it moved
+    #[arg(long, value_name = "TEXT", default_value = "console=ttyS0 earlycon nokaslr")]
+    pub(crate) cmdline: String,
+
+    /// How many vCPUs. The kernel starts on the first; the others are off until it turns them on (PSCI)
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) cpus: u16,
+
+    /// Guest memory in MiB, from 0x4000_0000 on. The host gives it as the guest uses it
+    #[arg(long, value_name = "MIB", default_value_t = 512, value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) memory: u64,
 
-    /// Where the guest's serial output goes: `stdio`, or a file that is created or emptied
+    /// Take guest memory from the huge pages that the host has set aside
+    #[arg(long)]
+    pub(crate) hugepages: bool,
+
+    /// The guest's serial port: `stdio` for standard input and output, or a file for its output, which is
+    /// created or emptied. On a terminal every key is the guest's but Ctrl-A: Ctrl-A x ends the guest,
+    /// Ctrl-A Ctrl-A types a Ctrl-A
     #[arg(long, value_name = "stdio|FILE", default_value = "stdio")]
-    pub(crate) serial: SerialOutput,
+    pub(crate) serial: Serial,
+
+    /// Obey Ctrl-A x also where standard input is no terminal
+    #[arg(long)]
+    pub(crate) keys: bool,
 
     /// Where gdb is served: HOST:PORT, unix:PATH, or `none` to run the guest without a debugger.
     /// Port 0 takes a free one. The guest is halted at its first instruction until a client comes
@@ -109,4 +137,16 @@ pub(crate) struct GuestArguments {
     /// connects controls the guest
     #[arg(long)]
     pub(crate) allow_remote: bool,
+}
+
+#[cfg(all(test, any(feature = "kvm", feature = "symbols")))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_number_is_hexadecimal_or_decimal() {
+        assert_eq!(number("0x4020_0000"), Ok(0x4020_0000));
+        assert_eq!(number("4096"), Ok(4096));
+        assert!(number("4020g").is_err() && number("").is_err());
+    }
 }

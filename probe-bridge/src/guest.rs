@@ -6,16 +6,20 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread;
 
 use anyhow::{Context, Result, anyhow, bail};
-use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGTSTP};
 use signal_hook::iterator::Signals;
+use signal_hook::low_level::emulate_default_handler;
 use trapline_core::debugger::Debugger;
 use trapline_core::gdb::Closed;
 use trapline_kvm::gdb_server::{End, Notifier, Served, serve, wait_readable};
-use trapline_kvm::machine::{Machine, MachineConfig};
+use trapline_kvm::machine::{Boot, Bus, Machine, MachineConfig, Pages};
 use trapline_kvm::{KvmTarget, Notice, SystemEvent};
 
 use crate::cli::GuestArguments;
 use crate::gdb_address::Listener;
+use crate::serial::Serial;
+use crate::terminal::{self, Raw};
+use crate::{console, escape};
 
 /// The KVM device.
 const KVM: &str = "/dev/kvm";
@@ -33,22 +37,23 @@ type GuestDebugger = Debugger<KvmTarget, CORES, SOFTWARE>;
 pub(crate) fn run(arguments: &GuestArguments) -> Result<ExitCode> {
     // What can be wrong with the command line is said before anything is built.
     let listener = Listener::bind(&arguments.gdb, arguments.allow_remote)?;
-    let kernel = arguments.kernel.display();
-    let image = std::fs::read(&arguments.kernel).with_context(|| format!("{kernel} cannot be read"))?;
+    let boot = boot(arguments)?;
+    let config = config(arguments)?;
     let output = arguments.serial.open()?;
-    let memory = arguments
-        .memory
-        .checked_mul(1 << 20)
-        .with_context(|| format!("--memory {}: so many MiB do not exist", arguments.memory))?;
 
     let kvm = trapline_kvm::open(Path::new(KVM))?;
-    let config = MachineConfig { memory, ..MachineConfig::default() };
     let mut machine = Machine::new(&kvm, &config, output)?;
-    machine.load_elf(&image).with_context(|| format!("{kernel} cannot be loaded"))?;
+    let kernel = arguments.kernel.display();
+    let booted = machine.boot(&boot).with_context(|| format!("{kernel} cannot be started"))?;
+    tracing::info!("{booted:x?}");
 
     let notifier = Notifier::new().context("no file descriptor is left")?;
     end_on_signals(&notifier)?;
     let machine = machine.start(|target| anyhow::Ok(GuestDebugger::new(target)?), &notifier.observer())?;
+    let terminal = match arguments.serial {
+        Serial::Stdio => connect_console(arguments, machine.bus(), &notifier)?,
+        Serial::File(_) => None,
+    };
 
     let killed = match &listener {
         Some(listener) => serve_clients(listener, machine.handler(), &notifier)?,
@@ -59,11 +64,49 @@ pub(crate) fn run(arguments: &GuestArguments) -> Result<ExitCode> {
         }
     };
     // The threads end before anybody is told: nothing runs any more then.
+    machine.bus().hang_up();
     drop(machine);
+    drop(terminal);
     match notifier.end() {
         Some(end) if !killed => exit_status(end),
         _ => Ok(ExitCode::SUCCESS),
     }
+}
+
+/// What the guest starts with.
+fn boot(arguments: &GuestArguments) -> Result<Boot> {
+    let read =
+        |path: &Path| std::fs::read(path).with_context(|| format!("{} cannot be read", path.display()));
+    Ok(Boot {
+        kernel: read(&arguments.kernel)?,
+        flat: arguments.flat,
+        initrd: arguments.initrd.as_deref().map(read).transpose()?,
+        command_line: arguments.cmdline.clone(),
+    })
+}
+
+/// The machine that was asked for.
+fn config(arguments: &GuestArguments) -> Result<MachineConfig> {
+    let memory = arguments
+        .memory
+        .checked_mul(1 << 20)
+        .with_context(|| format!("--memory {}: so many MiB do not exist", arguments.memory))?;
+    let pages = if arguments.hugepages { Pages::Huge } else { Pages::Usual };
+    Ok(MachineConfig { memory, pages, cpus: arguments.cpus, ..MachineConfig::default() })
+}
+
+/// Lets what is typed go to the guest. The terminal, if it is one, is the guest's while the answer lives.
+fn connect_console(
+    arguments: &GuestArguments,
+    bus: &Arc<Bus>,
+    notifier: &Arc<Notifier>,
+) -> Result<Option<Raw>> {
+    let terminal = Raw::enter()?;
+    if terminal.is_some() {
+        eprintln!("{}", escape::HELP);
+    }
+    console::start(bus.clone(), notifier.clone(), terminal.is_some() || arguments.keys)?;
+    Ok(terminal)
 }
 
 /// Serves one client after the other until the guest is to end; whether a client has killed it.
@@ -82,15 +125,25 @@ fn serve_clients(listener: &Listener, debugger: &Mutex<GuestDebugger>, notifier:
     Ok(false)
 }
 
-/// Lets SIGINT and SIGTERM end the service in order.
+/// Lets the signals that end a process end the service in order, and one that stops it give the terminal
+/// back meanwhile.
 fn end_on_signals(notifier: &Arc<Notifier>) -> Result<()> {
-    let mut signals = Signals::new([SIGINT, SIGTERM]).context("signals cannot be handled")?;
+    let mut signals =
+        Signals::new([SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGTSTP]).context("signals cannot be handled")?;
     let notifier = Arc::clone(notifier);
     thread::Builder::new()
         .name("signals".to_owned())
         .spawn(move || {
             for signal in &mut signals {
-                notifier.finish(End::Signal(signal));
+                if signal != SIGTSTP {
+                    notifier.finish(End::Signal(signal));
+                    continue;
+                }
+                terminal::restore();
+                // It returns when the process is continued. A terminal that is gone then is noticed when
+                // it is read.
+                let _ = emulate_default_handler(SIGTSTP);
+                let _ = terminal::again();
             }
         })
         .context("no thread for signals can be started")?;
@@ -117,6 +170,7 @@ fn exit_status(end: End) -> Result<ExitCode> {
         }
         End::Guest(Notice::HandlerFailed { core, error }) => bail!("{core} is lost to the debugger: {error}"),
         End::Guest(other) => bail!("the guest has ended: {other:?}"),
+        End::Asked => Ok(ExitCode::SUCCESS),
         End::Signal(signal) => {
             Ok(ExitCode::from(u8::try_from(signal).map_or(u8::MAX, |signal| 128_u8.saturating_add(signal))))
         }

@@ -5,6 +5,10 @@ compile_error!("trapline without a backend debugs nothing; enable the feature kv
 
 mod cli;
 #[cfg(feature = "kvm")]
+mod console;
+#[cfg(feature = "kvm")]
+mod escape;
+#[cfg(feature = "kvm")]
 mod gdb_address;
 #[cfg(feature = "kvm")]
 mod guest;
@@ -12,6 +16,8 @@ mod guest;
 mod serial;
 #[cfg(feature = "symbols")]
 mod symbols;
+#[cfg(feature = "kvm")]
+mod terminal;
 
 use std::process::ExitCode;
 

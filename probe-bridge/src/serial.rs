@@ -1,4 +1,4 @@
-//! Where a guest's serial output goes.
+//! Where a guest's serial port leads: a file, or this process's standard input and output.
 
 use std::fs::File;
 use std::io::{self, Write};
@@ -9,14 +9,14 @@ use anyhow::{Context, Result};
 
 /// The argument of `--serial`.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(crate) enum SerialOutput {
-    /// Standard output.
+pub(crate) enum Serial {
+    /// Standard input and output.
     Stdio,
-    /// A file.
+    /// A file for the output; there is no input.
     File(PathBuf),
 }
 
-impl FromStr for SerialOutput {
+impl FromStr for Serial {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
@@ -28,7 +28,7 @@ impl FromStr for SerialOutput {
     }
 }
 
-impl SerialOutput {
+impl Serial {
     /// Opens it for writing, without a buffer: a guest's last words must not be lost.
     ///
     /// # Errors
@@ -65,7 +65,7 @@ mod tests {
 
     #[test]
     fn a_file_that_cannot_be_created_is_named() {
-        let error = SerialOutput::File("/nowhere/serial.log".into()).open().err().unwrap();
+        let error = Serial::File("/nowhere/serial.log".into()).open().err().unwrap();
         assert!(error.to_string().contains("/nowhere/serial.log"), "{error}");
     }
 }

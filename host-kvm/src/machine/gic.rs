@@ -16,6 +16,9 @@ pub const REDISTRIBUTOR_BASE: u64 = 0x080a_0000;
 /// The size of one vCPU's redistributor in bytes: a frame for LPIs and one for SGIs and PPIs.
 pub const REDISTRIBUTOR_SIZE: u64 = 0x2_0000;
 
+/// The first redistributor of the second region, for which the first has no room.
+const FURTHER_REDISTRIBUTORS_BASE: u64 = 0x1000_0000;
+
 /// Interrupt IDs: the 32 that are each vCPU's own, and the shared ones.
 const INTERRUPTS: u32 = 32 + 64;
 
@@ -24,12 +27,39 @@ const INTERRUPTS: u32 = 32 + 64;
 const GROUP_ADDRESS: u32 = 0;
 const ADDRESS_DISTRIBUTOR: u64 = 2;
 const ADDRESS_REDISTRIBUTOR: u64 = 3;
+const ADDRESS_REDISTRIBUTOR_REGION: u64 = 5;
 const GROUP_INTERRUPTS: u32 = 3;
 const GROUP_CONTROL: u32 = 4;
 const CONTROL_INIT: u64 = 0;
 
-/// How many vCPUs have room for their redistributors before the serial port.
-pub(super) const MAX_CPUS: u16 = ((super::SERIAL_BASE - REDISTRIBUTOR_BASE) / REDISTRIBUTOR_SIZE) as u16;
+/// How many vCPUs have room for their redistributors: in the first region before the serial port, in the
+/// second before RAM.
+const FIRST_REGION: u16 = ((super::SERIAL_BASE - REDISTRIBUTOR_BASE) / REDISTRIBUTOR_SIZE) as u16;
+pub(super) const MAX_CPUS: u16 =
+    FIRST_REGION + ((super::RAM_BASE - FURTHER_REDISTRIBUTORS_BASE) / REDISTRIBUTOR_SIZE) as u16;
+
+/// Redistributors that stand one behind the other.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct RedistributorRegion {
+    /// The guest-physical address of the first one.
+    pub(super) base: u64,
+    /// How many there are.
+    pub(super) count: u16,
+}
+
+impl RedistributorRegion {
+    /// Its size in bytes.
+    pub(super) const fn size(&self) -> u64 {
+        self.count as u64 * REDISTRIBUTOR_SIZE
+    }
+}
+
+/// Where the redistributors of that many vCPUs are.
+pub(super) fn redistributor_regions(cpus: u16) -> Vec<RedistributorRegion> {
+    let first = RedistributorRegion { base: REDISTRIBUTOR_BASE, count: cpus.min(FIRST_REGION) };
+    let rest = RedistributorRegion { base: FURTHER_REDISTRIBUTORS_BASE, count: cpus - first.count };
+    [first, rest].into_iter().filter(|region| region.count > 0).collect()
+}
 
 /// The interrupt controller. It lives as long as this does.
 #[derive(Debug)]
@@ -38,8 +68,8 @@ pub(super) struct Gic {
 }
 
 impl Gic {
-    /// Makes the interrupt controller of a VM whose vCPUs all exist.
-    pub(super) fn new(vm: &VmFd) -> Result<Self, Error> {
+    /// Makes the interrupt controller of a VM whose vCPUs, so many, all exist.
+    pub(super) fn new(vm: &VmFd, cpus: u16) -> Result<Self, Error> {
         let mut request =
             kvm::kvm_create_device { type_: kvm::kvm_device_type_KVM_DEV_TYPE_ARM_VGIC_V3, fd: 0, flags: 0 };
         let create = |errno: crate::error::Errno| match errno.errno() {
@@ -57,8 +87,21 @@ impl Gic {
         };
         let distributor = from_ref(&DISTRIBUTOR_BASE) as u64;
         set(GROUP_ADDRESS, ADDRESS_DISTRIBUTOR, distributor, "placing the GICv3 distributor")?;
-        let redistributor = from_ref(&REDISTRIBUTOR_BASE) as u64;
-        set(GROUP_ADDRESS, ADDRESS_REDISTRIBUTOR, redistributor, "placing the GICv3 redistributors")?;
+        // Regions have a count and a number since Linux 4.18; one alone needs neither.
+        match redistributor_regions(cpus).as_slice() {
+            [only] => {
+                let base = from_ref(&only.base) as u64;
+                set(GROUP_ADDRESS, ADDRESS_REDISTRIBUTOR, base, "placing the GICv3 redistributors")?;
+            }
+            regions => {
+                for (number, region) in (0..).zip(regions) {
+                    let encoded = u64::from(region.count) << 52 | region.base | number;
+                    let encoded = from_ref(&encoded) as u64;
+                    let operation = "placing a region of GICv3 redistributors";
+                    set(GROUP_ADDRESS, ADDRESS_REDISTRIBUTOR_REGION, encoded, operation)?;
+                }
+            }
+        }
         let interrupts = from_ref(&INTERRUPTS) as u64;
         set(GROUP_INTERRUPTS, 0, interrupts, "setting the GICv3's number of interrupts")?;
         set(GROUP_CONTROL, CONTROL_INIT, 0, "initialising the GICv3")?;
@@ -68,8 +111,22 @@ impl Gic {
 
 #[cfg(test)]
 mod tests {
+    use super::*;
+
     #[test]
-    fn redistributors_end_before_the_serial_port() {
-        assert_eq!(super::MAX_CPUS, 123);
+    fn every_vcpu_has_its_redistributor_between_the_devices() {
+        const { assert!(MAX_CPUS >= 512, "as many as KVM has") };
+        for cpus in [1, 4, 123, 124, 512, MAX_CPUS] {
+            let regions = redistributor_regions(cpus);
+            assert_eq!(regions.iter().map(|region| region.count).sum::<u16>(), cpus);
+            let ends: Vec<_> = regions.iter().map(|region| region.base + region.size()).collect();
+            assert!(
+                ends.iter()
+                    .zip([super::super::SERIAL_BASE, super::super::RAM_BASE])
+                    .all(|(end, next)| *end <= next)
+            );
+        }
+        assert_eq!(redistributor_regions(123).len(), 1);
+        assert_eq!(redistributor_regions(124).len(), 2);
     }
 }

@@ -145,7 +145,7 @@ fn broken(reason: &str) -> LoadError {
     LoadError::NotElf { reason: reason.to_owned() }
 }
 
-fn within(ram: AddressRange, address: u64, size: u64) -> Result<AddressRange, LoadError> {
+pub(super) fn within(ram: AddressRange, address: u64, size: u64) -> Result<AddressRange, LoadError> {
     AddressRange::new(address, size)
         .ok()
         .filter(|part| ram.contains(part.first()) && ram.contains(part.last()))
@@ -157,7 +157,12 @@ fn join(a: AddressRange, b: AddressRange) -> AddressRange {
     AddressRange::new(first, last - first + 1).unwrap_or(a)
 }
 
-fn put(memory: &dyn GuestMemory, ram: AddressRange, address: u64, data: &[u8]) -> Result<(), LoadError> {
+pub(super) fn put(
+    memory: &dyn GuestMemory,
+    ram: AddressRange,
+    address: u64,
+    data: &[u8],
+) -> Result<(), LoadError> {
     let start = PhysicalAddress(address);
     let refused = |_| LoadError::OutsideRam { address, size: data.len() as u64, ram };
     memory.write(start, data).map_err(refused)?;

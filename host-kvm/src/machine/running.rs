@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use super::Machine;
-use super::serial::Bus;
+use super::bus::Bus;
 use super::vm::Parts;
 use crate::error::Error;
 use crate::run_loop::{EventHandler, Observer, VcpuThreads};

@@ -1,16 +1,14 @@
-//! The serial port, a 16550 with its registers one byte apart, and the bus that leads to it.
+//! The serial port, a 16550 with its registers one byte apart.
 
-use std::collections::BTreeSet;
 use std::io::{self, Write};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use kvm_ioctls::VmFd;
-use vm_superio::serial::NoEvents;
+use vm_superio::serial::SerialEvents;
 use vm_superio::{Serial, Trigger};
 use vmm_sys_util::eventfd::{EFD_NONBLOCK, EventFd};
 
 use crate::error::{Errno, Error};
-use crate::vcpu::Devices;
 
 /// The guest-physical address of the serial port's first register.
 pub const SERIAL_BASE: u64 = 0x0900_0000;
@@ -19,18 +17,15 @@ pub const SERIAL_SIZE: u64 = 0x1000;
 /// The serial port's interrupt as a shared peripheral interrupt: interrupt ID 33, edge-triggered.
 pub const SERIAL_INTERRUPT: u32 = 1;
 
-/// Where nothing answers is said once for each of this many addresses.
-const UNCLAIMED_TO_LOG: usize = 64;
+type Port = Serial<Interrupt, Arc<Room>, Box<dyn Write + Send>>;
 
-type Port = Serial<Interrupt, NoEvents, Box<dyn Write + Send>>;
-
-/// The machine's devices.
-pub struct Bus {
+/// The serial port.
+pub(super) struct SerialPort {
     port: Mutex<Port>,
-    unclaimed: Mutex<BTreeSet<u64>>,
+    room: Arc<Room>,
 }
 
-impl Bus {
+impl SerialPort {
     /// Makes the serial port, whose output goes to `output`, and connects its interrupt.
     pub(super) fn new(vm: &VmFd, output: Box<dyn Write + Send>) -> Result<Self, Error> {
         let failed = |error: io::Error| Error::Ioctl {
@@ -42,63 +37,89 @@ impl Bus {
         Ok(Self::with_line(line, output))
     }
 
-    fn with_line(line: EventFd, output: Box<dyn Write + Send>) -> Self {
-        Self {
-            port: Mutex::new(Serial::new(Interrupt(line), output)),
-            unclaimed: Mutex::new(BTreeSet::new()),
-        }
+    pub(super) fn with_line(line: EventFd, output: Box<dyn Write + Send>) -> Self {
+        let room = Arc::new(Room::default());
+        let port = Serial::with_events(Interrupt(line), room.clone(), output);
+        Self { port: Mutex::new(port), room }
     }
 
     /// Types into the serial port; returns how many bytes it took, the rest is to be offered again.
-    pub fn type_in(&self, input: &[u8]) -> usize {
+    pub(super) fn type_in(&self, input: &[u8]) -> usize {
         // A full FIFO takes nothing; the interrupt's eventfd cannot be full before it is read.
-        self.port().enqueue_raw_bytes(input).unwrap_or(0)
+        let taken = self.port().enqueue_raw_bytes(input).unwrap_or(0);
+        if taken < input.len() {
+            self.room.lock().empty = false;
+        }
+        taken
+    }
+
+    /// Waits until the guest has read what was typed; false where [`Self::hang_up`] ended it.
+    pub(super) fn wait_for_room(&self) -> bool {
+        let state = self.room.lock();
+        let state = self.room.changed.wait_while(state, |state| !state.empty && !state.hung_up);
+        !state.unwrap_or_else(PoisonError::into_inner).hung_up
+    }
+
+    /// Ends every wait for room.
+    pub(super) fn hang_up(&self) {
+        self.room.lock().hung_up = true;
+        self.room.changed.notify_all();
+    }
+
+    /// Reads a register.
+    pub(super) fn read(&self, register: u8) -> u8 {
+        self.port().read(register)
+    }
+
+    /// Writes a register.
+    pub(super) fn write(&self, register: u8, value: u8) {
+        if let Err(error) = self.port().write(register, value) {
+            tracing::warn!("output of the guest's serial port is lost: {error:?}");
+        }
     }
 
     /// A panic of another thread can leave a byte half done, nothing worse.
     fn port(&self) -> MutexGuard<'_, Port> {
         self.port.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
 
-    fn note_unclaimed(&self, address: u64, length: usize, what: &str) {
-        let mut seen = self.unclaimed.lock().unwrap_or_else(PoisonError::into_inner);
-        if seen.len() < UNCLAIMED_TO_LOG && seen.insert(address) {
-            tracing::warn!("the guest {what} {length} bytes at {address:#x}, where nothing is");
-        }
+/// Whether the port's FIFO has room for what is typed, for whoever waits for it.
+#[derive(Debug, Default)]
+struct Room {
+    state: Mutex<RoomState>,
+    changed: Condvar,
+}
+
+#[derive(Debug)]
+struct RoomState {
+    empty: bool,
+    hung_up: bool,
+}
+
+impl Default for RoomState {
+    fn default() -> Self {
+        Self { empty: true, hung_up: false }
     }
 }
 
-impl Devices for Bus {
-    fn read(&self, address: u64, data: &mut [u8]) {
-        data.fill(0);
-        match (serial_register(address), data.first_mut()) {
-            (Some(register), Some(low)) => *low = self.port().read(register),
-            _ => self.note_unclaimed(address, data.len(), "reads"),
-        }
-    }
-
-    fn write(&self, address: u64, data: &[u8]) {
-        match (serial_register(address), data.first()) {
-            (Some(register), Some(low)) => {
-                if let Err(error) = self.port().write(register, *low) {
-                    tracing::warn!("output of the guest's serial port is lost: {error:?}");
-                }
-            }
-            _ => self.note_unclaimed(address, data.len(), "writes"),
-        }
+impl Room {
+    fn lock(&self) -> MutexGuard<'_, RoomState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl std::fmt::Debug for Bus {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Bus").finish_non_exhaustive()
-    }
-}
+impl SerialEvents for Room {
+    fn buffer_read(&self) {}
 
-/// The register of the serial port at an address; those past the eighth read as 0.
-fn serial_register(address: u64) -> Option<u8> {
-    let offset = address.checked_sub(SERIAL_BASE).filter(|offset| *offset < SERIAL_SIZE)?;
-    Some(u8::try_from(offset).unwrap_or(u8::MAX))
+    fn out_byte(&self) {}
+
+    fn tx_lost_byte(&self) {}
+
+    fn in_buffer_empty(&self) {
+        self.lock().empty = true;
+        self.changed.notify_all();
+    }
 }
 
 /// The serial port's interrupt line.
@@ -109,65 +130,5 @@ impl Trigger for Interrupt {
 
     fn trigger(&self) -> io::Result<()> {
         self.0.write(1)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::sync::Arc;
-
-    use super::*;
-
-    #[derive(Clone, Default)]
-    struct Shared(Arc<Mutex<Vec<u8>>>);
-
-    impl Write for Shared {
-        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            self.0.lock().unwrap().write(bytes)
-        }
-
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
-    }
-
-    fn bus() -> (Bus, Shared) {
-        let output = Shared::default();
-        (Bus::with_line(EventFd::new(EFD_NONBLOCK).unwrap(), Box::new(output.clone())), output)
-    }
-
-    #[test]
-    fn a_byte_written_to_the_data_register_comes_out() {
-        let (bus, output) = bus();
-        for byte in *b"trap" {
-            bus.write(SERIAL_BASE, &[byte]);
-        }
-        bus.write(SERIAL_BASE, &u32::from(b'!').to_le_bytes());
-        assert_eq!(*output.0.lock().unwrap(), b"trap!");
-    }
-
-    #[test]
-    fn what_is_typed_in_is_read_from_the_data_register() {
-        let (bus, _) = bus();
-        let mut data = [0xff; 1];
-        bus.read(SERIAL_BASE + 5, &mut data);
-        assert_eq!(data[0] & 1, 0, "no data ready");
-        assert_eq!(bus.type_in(b"ok"), 2);
-        bus.read(SERIAL_BASE + 5, &mut data);
-        assert_eq!(data[0] & 1, 1, "data ready");
-        bus.read(SERIAL_BASE, &mut data);
-        assert_eq!(data, *b"o");
-    }
-
-    #[test]
-    fn what_is_nowhere_reads_as_zero() {
-        let (bus, output) = bus();
-        for address in [0, SERIAL_BASE - 1, SERIAL_BASE + SERIAL_SIZE, u64::MAX] {
-            let mut data = [0xff; 8];
-            bus.read(address, &mut data);
-            assert_eq!(data, [0; 8], "{address:#x}");
-            bus.write(address, b"x");
-        }
-        assert_eq!(*output.0.lock().unwrap(), b"");
     }
 }

@@ -11,10 +11,12 @@ use trapline_core::address::AddressRange;
 use trapline_core::target::Register;
 use vm_memory::{Address, GuestMemoryBackend, GuestMemoryMmap, GuestMemoryRegion};
 
+use super::boot::{self, Boot, Booted};
+use super::bus::Bus;
+use super::fdt::Description;
 use super::gic::{self, Gic};
 use super::loader::{self, LoadedImage};
-use super::serial::Bus;
-use super::{MachineError, RAM_BASE, memory};
+use super::{MachineError, Pages, RAM_BASE, memory};
 use crate::capability::KvmCapabilities;
 use crate::error::Error;
 use crate::pmu::initialise_pmu;
@@ -33,13 +35,15 @@ pub struct MachineConfig {
     pub cpus: u16,
     /// How much RAM, in bytes.
     pub memory: u64,
+    /// What the RAM is made of on the host.
+    pub pages: Pages,
     /// What each vCPU has; `power_off` is the machine's business.
     pub features: VcpuFeatures,
 }
 
 impl Default for MachineConfig {
     fn default() -> Self {
-        Self { cpus: 1, memory: 128 << 20, features: VcpuFeatures::default() }
+        Self { cpus: 1, memory: 128 << 20, pages: Pages::Usual, features: VcpuFeatures::default() }
     }
 }
 
@@ -51,6 +55,7 @@ pub struct Machine {
     pub(super) memory: Arc<GuestMemoryMmap>,
     pub(super) capabilities: KvmCapabilities,
     pub(super) parts: Parts,
+    features: VcpuFeatures,
     ram: AddressRange,
 }
 
@@ -74,7 +79,8 @@ impl Machine {
         if config.cpus == 0 || config.cpus > limit {
             return Err(MachineError::Cpus { cpus: config.cpus, limit }.into());
         }
-        let memory = Arc::new(memory::allocate(config.memory, capabilities.physical_address_bits)?);
+        let memory =
+            Arc::new(memory::allocate(config.memory, capabilities.physical_address_bits, config.pages)?);
         let ram = AddressRange::new(RAM_BASE, config.memory)
             .map_err(|_| MachineError::MemorySize { size: config.memory, limit: 0 })?;
         let vm = kvm.create_vm().map_err(Error::ioctl("KVM_CREATE_VM"))?;
@@ -86,14 +92,15 @@ impl Machine {
                 Ok(KvmVcpu::new(fd).keeping(memory.clone()))
             })
             .collect::<Result<Vec<_>, Error>>()?;
-        let gic = Gic::new(&vm)?;
+        let gic = Gic::new(&vm, config.cpus)?;
         if config.features.pmu_v3 {
             for vcpu in &mut vcpus {
                 vcpu.with_fd(|fd| initialise_pmu(fd, PMU_INTERRUPT))??;
             }
         }
         let bus = Arc::new(Bus::new(&vm, output)?);
-        Ok(Self { vcpus, bus, memory, capabilities, parts: Parts { _gic: gic, vm }, ram })
+        let (features, parts) = (config.features, Parts { _gic: gic, vm });
+        Ok(Self { vcpus, bus, memory, capabilities, parts, features, ram })
     }
 
     /// Loads an ELF executable and lets the first vCPU start at its entry point.
@@ -114,6 +121,29 @@ impl Machine {
         let loaded = loader::load_flat(&*self.memory, self.ram, address, image)?;
         self.start_at(loaded.entry)?;
         Ok(loaded)
+    }
+
+    /// Loads a kernel with all that it starts with, and lets the first vCPU start it.
+    ///
+    /// # Errors
+    /// [`Error::Boot`], [`Error::ReadRegister`] and [`Error::WriteRegister`].
+    pub fn boot(&mut self, boot: &Boot) -> Result<Booted, Error> {
+        let affinities = self.vcpus.iter_mut().map(KvmVcpu::affinity).collect::<Result<Vec<_>, _>>()?;
+        let machine = Description {
+            affinities: &affinities,
+            ram: self.ram,
+            features: self.features,
+            redistributors: &gic::redistributor_regions(affinities.len() as u16),
+            command_line: "",
+            initrd: None,
+            seed: [0; 64],
+        };
+        let booted = boot::load(&self.memory, self.ram, boot, &machine)?;
+        self.start_at(booted.kernel.entry)?;
+        if let (Some(first), Some(x0)) = (self.vcpus.first_mut(), RegisterId::of(Register::X(0))) {
+            first.write(x0, booted.tree)?;
+        }
+        Ok(booted)
     }
 
     fn start_at(&mut self, entry: u64) -> Result<(), Error> {

@@ -25,6 +25,7 @@ pub(crate) use self::{
     child::start_child,
     emulated::EMULATOR,
     image::{check_kernel, check_program},
+    initramfs::Initramfs,
     options::{HostOptions, MappedFile, PortForward, Stream},
 };
 use crate::setup::Requirement;

@@ -8,7 +8,8 @@ use std::{
 use anyhow::{Context as _, Result, bail};
 use clap::{Args as _, Command};
 
-use super::Options;
+use super::{Options, linux};
+use crate::setup::KernelChoice;
 
 /// Options of the tool whose value is a file that it reads.
 const FILES: [&str; 3] = ["--kernel", "--initrd", "--symbols"];
@@ -77,6 +78,10 @@ fn split(argument: &OsStr) -> (&OsStr, Option<&OsStr>) {
 pub(crate) struct GuestArguments {
     /// The kernel, where it is not ours.
     pub(crate) kernel: Option<PathBuf>,
+    /// The Debian kernel that was asked for by name.
+    pub(crate) debian: Option<KernelChoice>,
+    /// Whether the kernel has an initial RAM disk of its own, or is to have none.
+    pub(crate) has_initrd: bool,
     /// The file with symbols that was named.
     pub(crate) symbols: Option<PathBuf>,
     /// The file for the serial port that was named.
@@ -110,6 +115,12 @@ impl GuestArguments {
         Ok(read)
     }
 
+    /// Adds a file that the tool is to read.
+    pub(crate) fn add_file(&mut self, name: &str, file: PathBuf) {
+        self.others.extend([name.into(), file.clone().into()]);
+        self.files.push(file);
+    }
+
     fn option(&mut self, name: &str, value: &OsStr) -> Result<()> {
         match name {
             "--gdb" if value == "none" => {
@@ -124,16 +135,25 @@ impl GuestArguments {
                 self.memory = value.to_str().and_then(|value| value.parse().ok()).unwrap_or(0);
                 self.others.extend([name.into(), value.to_owned()]);
             }
+            "--kernel" if value.to_str().and_then(linux::kernel_of).is_some() => {
+                self.debian = value.to_str().and_then(linux::kernel_of).transpose()?;
+            }
+            "--initrd" if value == "none" => self.has_initrd = true,
+            "--flat" => {
+                // What is loaded as it is has no use for a shell.
+                self.has_initrd = true;
+                self.others.extend([name.into(), value.to_owned()]);
+            }
             _ => {
                 let file = Path::new(value);
                 let file = file.canonicalize().with_context(|| format!("cannot read {}", file.display()))?;
-                self.others.extend([name.into(), file.clone().into()]);
                 match name {
                     "--kernel" => self.kernel = Some(file.clone()),
+                    "--initrd" => self.has_initrd = true,
                     "--symbols" => self.symbols = Some(file.clone()),
                     _ => {}
                 }
-                self.files.push(file);
+                self.add_file(name, file);
             }
         }
         Ok(())
@@ -141,7 +161,7 @@ impl GuestArguments {
 }
 
 fn has_meaning_here(name: &str) -> bool {
-    FILES.contains(&name) || ["--gdb", "--serial", "--memory"].contains(&name)
+    FILES.contains(&name) || ["--gdb", "--serial", "--memory", "--flat"].contains(&name)
 }
 
 #[cfg(test)]

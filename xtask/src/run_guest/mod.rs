@@ -2,7 +2,9 @@
 
 mod arguments;
 pub(crate) mod build;
+mod linux;
 pub(crate) mod modes;
+mod terminal;
 
 use std::{
     ffi::OsString,
@@ -16,23 +18,30 @@ use std::{
 use anyhow::{Result, bail};
 use clap::Args;
 
-use self::arguments::GuestArguments;
 pub(crate) use self::arguments::arranged;
+use self::{arguments::GuestArguments, terminal::Raw};
 use crate::{
     environment,
     host::{Event, Host, HostOptions, Input, MappedFile, Output, PortForward, Program, Running, Stream},
-    setup::{Requirement, Setup},
+    setup::{HostFiles, KernelChoice, Requirement, Setup},
     workspace,
 };
 
 /// How long the tool may take until its gdb server listens.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// The memory of a guest for which nothing else is said, in MiB.
+const USUAL_MEMORY: u64 = 512;
+
 /// Debugs a KVM guest: by default the demonstration firmware, inside an emulated arm64 host on x86.
 ///
 /// On a terminal gdb opens on it; without one, a scripted session is played and checked. All options that
-/// are not listed here are those of `trapline guest`: --kernel FILE, --cpus N, --memory MIB, --break LOC,
-/// --watch LOC, …; what follows `--` is handed on as it is.
+/// are not listed here are those of `trapline guest`: --kernel FILE, --cpus N, --memory MIB, …; what follows
+/// `--` is handed on as it is.
+///
+/// `--kernel debian` is the kernel of the Debian release for arm64, `--kernel debian-6.12` a newer one. A
+/// Linux kernel without --initrd gets a busybox shell, with `--initrd none` none. A shell without a debugger:
+/// `--kernel debian --gdb none --serial stdio`.
 ///
 /// Exit status: 0 when the session ended as it should, or when --serve was interrupted (SIGINT, SIGTERM);
 /// 1 at the first difference of the scripted session, or when something failed; 2 for a wrong command line;
@@ -88,9 +97,9 @@ pub(crate) struct Session {
 /// Carries the command out.
 pub(crate) fn run(options: Options) -> Result<ExitCode> {
     let begun = Instant::now();
-    let guest = GuestArguments::read(&options.guest)?;
+    let mut guest = GuestArguments::read(&options.guest)?;
     let mode = mode(&options, &guest);
-    if mode == Mode::Demo && guest.kernel.is_some() {
+    if mode == Mode::Demo && (guest.kernel.is_some() || guest.debian.is_some()) {
         bail!("the scripted session is for the demonstration firmware: leave --kernel out, or give --serve");
     }
     if mode == Mode::Terminal && guest.serial_is_standard {
@@ -102,7 +111,26 @@ pub(crate) fn run(options: Options) -> Result<ExitCode> {
         requirements.push(Requirement::GDB);
     }
     requirements.extend(host.requirements());
+    requirements.extend(guest.debian.clone().map(Requirement::HostFiles));
+    let wants_shell = match (&guest.kernel, &guest.debian) {
+        _ if guest.has_initrd => false,
+        (Some(kernel), _) if linux::is_kernel(kernel) => {
+            // Of the files for a kernel of one's own only busybox is fetched.
+            requirements.push(Requirement::HostFiles(KernelChoice::File(kernel.clone())));
+            true
+        }
+        (_, debian) => debian.is_some(),
+    };
     Setup::new(options.no_install).ensure(&requirements)?;
+
+    if let Some(choice) = &guest.debian {
+        let kernel = HostFiles::find(choice)?.kernel;
+        guest.kernel = Some(kernel.clone());
+        guest.add_file("--kernel", kernel);
+    }
+    if wants_shell {
+        guest.add_file("--initrd", linux::shell()?);
+    }
 
     eprintln!("building …");
     let tool = build::tool()?;
@@ -125,6 +153,15 @@ pub(crate) fn run(options: Options) -> Result<ExitCode> {
             program.command.push("--allow-remote".into());
         }
         program.forwards.push(port);
+    }
+
+    let terminal = match host {
+        Host::Emulated(_) if program.input == Input::Inherit => Raw::enter()?,
+        _ => None,
+    };
+    if terminal.is_some() {
+        program.command.push("--keys".into());
+        eprintln!("Ctrl-A x ends the guest");
     }
 
     eprintln!("starting the host …");
@@ -187,7 +224,7 @@ fn program(
         input: if serial_is_ours { Input::Inherit } else { Input::Empty },
         output: if serial_is_ours { Output::Watched } else { Output::Lines },
         streams,
-        memory: guest.memory,
+        memory: if guest.memory == 0 { USUAL_MEMORY } else { guest.memory },
     })
 }
 

@@ -80,7 +80,9 @@ pub(crate) fn serve(mut session: Session) -> Result<ExitCode> {
     drop(out);
     loop {
         match session.running.next()? {
-            Event::Line(line) => eprintln!("{line}"),
+            // What comes to standard output is there already.
+            Event::Line(line) if session.serial.is_some() => eprintln!("{line}"),
+            Event::Line(_) => {}
             Event::Signal(_) => {
                 session.running.stop();
                 return Ok(ExitCode::SUCCESS);

@@ -21,7 +21,7 @@ const META_PACKAGE: &str = "linux-image-arm64";
 const BUSYBOX_PACKAGE: &str = "busybox-static";
 
 /// Which kernel the host runs.
-#[derive(Clone, Default, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq, Debug)]
 pub(crate) enum KernelChoice {
     /// That of the Debian release.
     #[default]
@@ -84,14 +84,14 @@ pub(crate) struct HostFiles {
 impl HostFiles {
     /// Whether all of them are there.
     pub(crate) fn are_there(kernel: &KernelChoice) -> bool {
-        busybox().is_file() && kernel.directory().is_none_or(|directory| directory.is_dir())
+        Self::busybox().is_file() && kernel.directory().is_none_or(|directory| directory.is_dir())
     }
 
     /// Finds them once they are there.
     pub(crate) fn find(kernel: &KernelChoice) -> Result<Self> {
         let directory = match kernel {
             KernelChoice::File(file) => {
-                let (kernel, busybox) = (file.clone(), busybox());
+                let (kernel, busybox) = (file.clone(), Self::busybox());
                 return Ok(Self { kernel, console: Vec::new(), network: Vec::new(), busybox });
             }
             kernel => kernel.directory().context("this kernel has no directory")?,
@@ -107,8 +107,13 @@ impl HostFiles {
             kernel: directory.join("vmlinuz"),
             console: files("console")?,
             network: files("network")?,
-            busybox: busybox(),
+            busybox: Self::busybox(),
         })
+    }
+
+    /// The shell and tools, once they are there.
+    pub(crate) fn busybox() -> PathBuf {
+        directory().join("busybox/busybox")
     }
 
     /// What to do by hand when they cannot be fetched: packages that were put into [`packages`] are used.
@@ -129,7 +134,7 @@ impl HostFiles {
     /// Fetches what is missing of them.
     pub(crate) fn fetch(kernel: &KernelChoice) -> Result<()> {
         let mut archive = None;
-        if !busybox().is_file() {
+        if !Self::busybox().is_file() {
             let source = Source {
                 beginning: format!("{BUSYBOX_PACKAGE}_"),
                 name: &|_| Ok(BUSYBOX_PACKAGE.to_owned()),
@@ -156,10 +161,6 @@ impl fmt::Display for KernelChoice {
 
 fn directory() -> PathBuf {
     workspace::cache().join("host")
-}
-
-fn busybox() -> PathBuf {
-    directory().join("busybox/busybox")
 }
 
 /// Where packages that were fetched by hand are looked for.

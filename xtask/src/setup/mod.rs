@@ -41,7 +41,7 @@ pub(crate) enum Requirement {
         /// Its program.
         program: &'static str,
     },
-    /// Kernel and tools of the emulated host.
+    /// Kernel and tools of the emulated host, or of a guest.
     HostFiles(KernelChoice),
 }
 

@@ -1,0 +1,63 @@
+//! A Linux guest without looking for one: Debian's kernels for arm64, and a shell for any kernel.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result};
+
+use crate::{
+    host::{Initramfs, check_kernel},
+    setup::{HostFiles, KernelChoice},
+    workspace,
+};
+
+/// PID 1 of a guest that was given no initial RAM disk.
+const INIT: &str = include_str!("init.sh");
+
+/// The kernel that a name stands for: `debian`, or `debian-VERSION`.
+pub(crate) fn kernel_of(name: &str) -> Option<Result<KernelChoice>> {
+    match name.strip_prefix("debian")? {
+        "" => Some(Ok(KernelChoice::Release)),
+        version => Some(version.strip_prefix('-')?.parse()),
+    }
+}
+
+/// Whether a file is a Linux kernel for arm64.
+pub(crate) fn is_kernel(file: &Path) -> bool {
+    check_kernel(file).is_ok()
+}
+
+/// Writes an initial RAM disk with busybox and a shell on the console.
+pub(crate) fn shell() -> Result<PathBuf> {
+    initramfs("guest-shell.cpio", INIT, &[])
+}
+
+/// Writes an initial RAM disk with busybox, an init, and programs in `/bin`.
+pub(crate) fn initramfs(name: &str, init: &str, programs: &[(&str, &Path)]) -> Result<PathBuf> {
+    let directory = workspace::directory("run")?;
+    let file = tempfile::NamedTempFile::new_in(&directory).context("cannot write an initial RAM disk")?;
+    let mut archive = Initramfs::new(file.reopen()?)?;
+    archive.content(Path::new("/init"), 0o755, init.as_bytes())?;
+    archive.file(&HostFiles::busybox(), Path::new("/bin/busybox"))?;
+    for (name, program) in programs {
+        archive.file(program, &Path::new("/bin").join(name))?;
+    }
+    archive.finish()?;
+    // Another command may have the one before it open.
+    let path = directory.join(name);
+    file.persist(&path).with_context(|| format!("cannot write {}", path.display()))?;
+    Ok(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn debian_is_a_kernel_of_its_release_or_of_a_version() {
+        let version = |name| kernel_of(name).and_then(Result::ok);
+        assert!(version("debian") == Some(KernelChoice::Release));
+        assert!(version("debian-6.12") == Some(KernelChoice::Version("6.12".to_owned())));
+        assert!(kernel_of("debian-newest").is_some_and(|choice| choice.is_err()));
+        assert!(kernel_of("vmlinuz").is_none() && kernel_of("debian.img").is_none());
+    }
+}
