@@ -27,6 +27,19 @@ pub trait EventHandler: Send + 'static {
     /// # Errors
     /// The core stays halted, and [`Notice::HandlerFailed`] says why.
     fn on_event(&mut self, core: CoreId, event: Event) -> Result<Outcome, Self::Error>;
+
+    /// Starts the target over by what the machine does for it; `None` where this handler does not, so that
+    /// [`Notice::System`] is what becomes of the guest's wish.
+    ///
+    /// # Errors
+    /// As [`Self::on_event`].
+    fn on_reset(
+        &mut self,
+        reset: &dyn Fn(&mut KvmTarget) -> Result<(), Error>,
+    ) -> Result<Option<Outcome>, Self::Error> {
+        let _ = reset;
+        Ok(None)
+    }
 }
 
 impl<const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize> EventHandler
@@ -37,7 +50,17 @@ impl<const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize> EventHand
     fn on_event(&mut self, core: CoreId, event: Event) -> Result<Outcome, Self::Error> {
         Self::on_event(self, core, event)
     }
+
+    fn on_reset(
+        &mut self,
+        reset: &dyn Fn(&mut KvmTarget) -> Result<(), Error>,
+    ) -> Result<Option<Outcome>, Self::Error> {
+        self.restart(reset).map(Some)
+    }
 }
+
+/// What resets a machine, all of whose vCPUs are halted, and lets its first vCPU start over.
+pub(crate) type Reset = Arc<dyn Fn(&mut KvmTarget) -> Result<(), Error> + Send + Sync>;
 
 /// What the embedder is told, on a vCPU's thread. The vCPU is halted.
 #[derive(Debug)]
@@ -106,13 +129,25 @@ impl VcpuThreads {
         devices: &Arc<dyn Devices + Send + Sync>,
         observer: &Observer,
     ) -> Result<Self, Error> {
+        Self::start_with_reset(handles, handler, devices, observer, None)
+    }
+
+    /// The same for a machine that can be reset.
+    pub(crate) fn start_with_reset<H: EventHandler>(
+        handles: VcpuHandles,
+        handler: &Arc<Mutex<H>>,
+        devices: &Arc<dyn Devices + Send + Sync>,
+        observer: &Observer,
+        reset: Option<Reset>,
+    ) -> Result<Self, Error> {
         let mut started = Self { cores: handles.0, threads: Vec::new() };
         for core in started.cores.clone() {
             let number = core.id.0;
             let (handler, devices, observer) = (handler.clone(), devices.clone(), observer.clone());
+            let reset = reset.clone();
             let thread = thread::Builder::new()
                 .name(format!("vcpu{number}"))
-                .spawn(move || run_vcpu(&core, &handler, &*devices, &*observer))
+                .spawn(move || run_vcpu(&core, &handler, &*devices, &*observer, reset.as_ref()))
                 .map_err(|source| Error::SpawnThread { core: number, source })?;
             started.threads.push(thread);
         }
@@ -146,6 +181,7 @@ fn run_vcpu<H: EventHandler>(
     handler: &Mutex<H>,
     devices: &(dyn Devices + Send + Sync),
     observer: &(dyn Fn(Notice) + Send + Sync),
+    reset: Option<&Reset>,
 ) {
     let id = core.id;
     let attached = match core.control.attach() {
@@ -168,10 +204,14 @@ fn run_vcpu<H: EventHandler>(
                 }
                 None => {
                     attached.come_out_halted();
-                    observer(match exit {
-                        Exit::System(event) => Notice::System { core: id, event },
-                        exit => Notice::Broken { core: id, exit },
-                    });
+                    let notice = match (exit, reset) {
+                        (Exit::System(SystemEvent::Reset), Some(reset)) => start_over(id, handler, &**reset),
+                        (Exit::System(event), _) => Some(Notice::System { core: id, event }),
+                        (exit, _) => Some(Notice::Broken { core: id, exit }),
+                    };
+                    if let Some(notice) = notice {
+                        observer(notice);
+                    }
                 }
             },
             Err(error) => {
@@ -194,9 +234,33 @@ fn tell_handler<H: EventHandler>(
     };
     let event = attached.take_event()?;
     match handler.on_event(core, event) {
-        Ok(Outcome::Resumed) => None,
-        Ok(Outcome::Stopped) => Some(Notice::Stopped { core }),
-        Ok(Outcome::Waiting(stop)) => Some(Notice::Waiting { core: stop.core }),
+        Ok(outcome) => notice_of(core, outcome),
         Err(error) => Some(Notice::HandlerFailed { core, error: error.into() }),
+    }
+}
+
+/// Brings the guest's wish to start over to the handler.
+fn start_over<H: EventHandler>(
+    core: CoreId,
+    handler: &Mutex<H>,
+    reset: &dyn Fn(&mut KvmTarget) -> Result<(), Error>,
+) -> Option<Notice> {
+    let Ok(mut handler) = handler.lock() else {
+        return Some(Notice::Failed { core, error: HANDLER_LOST });
+    };
+    tracing::info!("{core} resets the machine");
+    match handler.on_reset(reset) {
+        Ok(Some(outcome)) => notice_of(core, outcome),
+        Ok(None) => Some(Notice::System { core, event: SystemEvent::Reset }),
+        Err(error) => Some(Notice::HandlerFailed { core, error: error.into() }),
+    }
+}
+
+/// What the observer is told of an outcome.
+fn notice_of(core: CoreId, outcome: Outcome) -> Option<Notice> {
+    match outcome {
+        Outcome::Resumed => None,
+        Outcome::Stopped => Some(Notice::Stopped { core }),
+        Outcome::Waiting(stop) => Some(Notice::Waiting { core: stop.core }),
     }
 }

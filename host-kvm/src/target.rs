@@ -198,6 +198,10 @@ impl Backend for KvmTarget {
         self.cores.len() as u16
     }
 
+    fn core_kind(&self) -> &'static str {
+        "vCPU"
+    }
+
     fn console(&mut self) -> Option<&mut dyn Console> {
         match &mut self.console {
             Some(console) => Some(&mut *console.0),

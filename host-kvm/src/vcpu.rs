@@ -6,6 +6,8 @@ use std::any::Any;
 use std::cell::Cell;
 use std::sync::Arc;
 
+#[cfg(feature = "machine")]
+use kvm_ioctls::VmFd;
 use kvm_ioctls::{VcpuExit, VcpuFd};
 use trapline_core::registers::{Mode, Pstate};
 use trapline_core::target::{Arming, Resume, SystemRegister};
@@ -19,6 +21,8 @@ use crate::own_pairs::{self, PairCounts};
 use crate::register_cache::{OneRegister, RegisterCache};
 use crate::register_id::RegisterId;
 use crate::register_sync::VcpuEvents;
+#[cfg(feature = "machine")]
+use crate::vcpu_features::VcpuFeatures;
 
 /// What answers when a guest accesses an address that is no memory.
 pub trait Devices {
@@ -290,6 +294,13 @@ impl KvmVcpu {
         self.applied = None;
         self.on = false;
         Ok(work(&self.fd.fd))
+    }
+
+    /// Puts the vCPU back to its state after power-on, with the features that it was initialised with. What
+    /// is armed stays armed.
+    #[cfg(feature = "machine")]
+    pub(crate) fn reset(&mut self, vm: &VmFd, features: VcpuFeatures) -> Result<(), Error> {
+        self.with_fd(|fd| features.reset(vm, fd))?
     }
 
     /// Runs the vCPU until something happens that is not an access to a device.

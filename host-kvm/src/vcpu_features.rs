@@ -69,7 +69,7 @@ impl VcpuFeatures {
     }
 
     /// Initialises a vCPU: the host's preferred target, these features, then what needs to be
-    /// finalised. Returns the target. Calling it again resets the vCPU.
+    /// finalised. Returns the target.
     ///
     /// # Errors
     /// [`Error::Ioctl`] and [`Error::UnsupportedHost`].
@@ -79,6 +79,13 @@ impl VcpuFeatures {
             edge::finalize_vcpu(vcpu, SVE)?;
         }
         Ok(target)
+    }
+
+    /// Resets a vCPU that has been initialised with these features; only `power_off` may differ.
+    #[cfg(feature = "machine")]
+    pub(crate) fn reset(&self, vm: &VmFd, vcpu: &VcpuFd) -> Result<(), Error> {
+        // What has been finalised stays so.
+        init_with_some_target(vm, vcpu, self.words()).map(|_| ())
     }
 
     fn words(&self) -> FeatureWords {

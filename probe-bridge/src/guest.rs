@@ -44,7 +44,7 @@ pub(crate) fn run(arguments: &GuestArguments) -> Result<ExitCode> {
     let kvm = trapline_kvm::open(Path::new(KVM))?;
     let mut machine = Machine::new(&kvm, &config, output)?;
     let kernel = arguments.kernel.display();
-    let booted = machine.boot(&boot).with_context(|| format!("{kernel} cannot be started"))?;
+    let booted = machine.boot(boot).with_context(|| format!("{kernel} cannot be started"))?;
     tracing::info!("{booted:x?}");
 
     let notifier = Notifier::new().context("no file descriptor is left")?;
@@ -158,9 +158,6 @@ fn lock(debugger: &Mutex<GuestDebugger>) -> Result<MutexGuard<'_, GuestDebugger>
 fn exit_status(end: End) -> Result<ExitCode> {
     match end {
         End::Guest(Notice::System { event: SystemEvent::Shutdown, .. }) => Ok(ExitCode::SUCCESS),
-        End::Guest(Notice::System { event: SystemEvent::Reset, .. }) => {
-            bail!("the guest wants to restart, which this machine cannot do; start it anew")
-        }
         End::Guest(Notice::System { core, event }) => bail!("{core} has ended the guest: {event:?}"),
         End::Guest(Notice::Broken { core, exit }) => {
             bail!("{core} did what KVM cannot do, at its program counter or in its memory map: {exit:?}")

@@ -11,12 +11,14 @@
 //!
 //! | file | holds |
 //! |---|---|
+//! | `activity` | what a core is doing, in words |
 //! | `request` | what can be inserted, and why it is refused |
 //! | `arming` | from what is reserved to what stands in the comparators |
 //! | `planting` | break instructions into and out of memory |
 //! | `memory` | virtual memory through the guest's own tables |
 //! | `regime` | the registers that rule these tables |
 //! | `resume` | actions, and stepping over what is armed |
+//! | `restart` | a target that starts over |
 //! | `quiet` | steps that interrupts do not disturb |
 //! | `exclusive` | a load exclusive and its store exclusive as one step |
 //! | `event` | from an event to a verdict |
@@ -26,6 +28,7 @@
 //! | `injection` | giving an exception back to the guest |
 
 mod access;
+mod activity;
 mod arming;
 mod attached;
 mod event;
@@ -38,8 +41,10 @@ mod planting;
 mod quiet;
 mod regime;
 mod request;
+mod restart;
 mod resume;
 
+pub use activity::Activity;
 pub use event::Outcome;
 pub use hit::{Hit, MAX_HITS, Unanswered};
 pub use memory::AccessError;
@@ -94,6 +99,8 @@ pub struct Debugger<
     stop: Option<Stop>,
     /// What was hit then, or by a core that waits.
     hits: Vec<Hit, MAX_HITS>,
+    /// Whether a restart is a stop.
+    stops_at_restart: bool,
     regimes: RegimeCache,
     /// What exceptions do on these cores, once it is known.
     features: Option<Features>,
@@ -176,6 +183,7 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize
             alone: None,
             stop: None,
             hits: Vec::new(),
+            stops_at_restart: false,
             regimes: RegimeCache::default(),
             features: None,
         })
@@ -260,7 +268,7 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize
     }
 
     /// Halts all cores for the client and says where the target stands: the stop that it is already
-    /// halted for, if there is one, else [`StopReason::Interrupt`] on the first core that was running.
+    /// halted for, if there is one, else [`StopReason::Interrupt`] on the first core that is on.
     ///
     /// # Errors
     /// As [`crate::target::RunControl::halt`].
@@ -271,15 +279,12 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize
         let mut first = None;
         for core in self.core_ids() {
             match self.target.core_state(core)? {
-                CoreState::Running => {
-                    self.halt(core)?;
-                    first = first.or(Some(core));
-                }
-                CoreState::Halted => {
-                    self.take_note(core)?;
-                    first = first.or(Some(core));
-                }
-                CoreState::Off => self.take_note(core)?,
+                CoreState::Running => self.halt(core)?,
+                CoreState::Halted | CoreState::Off => self.take_note(core)?,
+            }
+            // A core that waits to be started may count as running until it is halted.
+            if first.is_none() && self.target.core_state(core)? == CoreState::Halted {
+                first = Some(core);
             }
         }
         self.alone = None;

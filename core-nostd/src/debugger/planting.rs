@@ -29,6 +29,18 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize
         Ok(())
     }
 
+    /// Gives memory back as the guest had it; what is inserted is planted again at the next resume. All
+    /// cores must be halted.
+    pub(super) fn lift(&mut self) -> TargetResult<(), T> {
+        loop {
+            let planted = self.software.sites().find(|site| site.state != SiteState::Requested);
+            match planted {
+                Some(site) => self.restore_site(&site)?,
+                None => return Ok(()),
+            }
+        }
+    }
+
     /// The physical address of the instruction at a virtual address, as the halted `core` sees it, where
     /// it is one of ours.
     pub(super) fn planted_at(&mut self, core: CoreId, address: u64) -> Option<PhysicalAddress> {

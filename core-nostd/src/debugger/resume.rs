@@ -122,6 +122,7 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize
     /// As [`Self::interrupt`] and [`Self::resume`].
     pub fn detach(&mut self, owner: Owner) -> TargetResult<(), T> {
         self.interrupt()?;
+        self.stops_at_restart = false;
         self.remove_all(owner);
         self.clear_actions();
         self.resume()

@@ -45,6 +45,7 @@ impl<'b, T: Target, C: Connection, const CORES: usize, const SOFTWARE: usize>
             Err(TargetError::Refused(_)) => CoreId(0),
             Err(TargetError::Lost(error)) => return Err(ServerError::Target(error)),
         };
+        debugger.stop_at_restart(true);
         let (incoming, outgoing) = packet_buffer.split_at_mut(length / 2);
         let receiver = Receiver::new(incoming);
         let session = Session::new(Layout, receiver.capacity(), selected);

@@ -2,9 +2,9 @@
 
 use core::fmt::{self, Write as _};
 
-use crate::registers::Pstate;
+use crate::debugger::{Activity, Debugger};
 use crate::stop::StopReason;
-use crate::target::{CoreId, CoreState, Register, Target, TargetError};
+use crate::target::{CoreId, Target, TargetError};
 
 use super::failure::{Failure, Handled};
 use super::packet::Thread;
@@ -73,46 +73,27 @@ pub(super) const fn reason_for_lldb(reason: Option<StopReason>) -> &'static str 
     }
 }
 
-/// What a thread is called: the core's number, and what it is doing.
+/// What a thread is called: the core by what its target calls it, and what it is doing.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct ThreadName {
+    kind: &'static str,
     core: CoreId,
-    state: CoreState,
-    /// Of a halted core.
-    pstate: Option<Pstate>,
+    activity: Activity,
 }
 
 impl ThreadName {
     pub(super) fn of<T: Target, const CORES: usize, const SOFTWARE: usize>(
-        debugger: &mut crate::debugger::Debugger<T, CORES, SOFTWARE>,
+        debugger: &mut Debugger<T, CORES, SOFTWARE>,
         core: CoreId,
     ) -> Result<Self, TargetError<T::Error>> {
-        let state = debugger.core_state(core)?;
-        let pstate = match debugger.read_register(core, Register::Pstate) {
-            Ok(pstate) if state == CoreState::Halted => Some(Pstate::from(pstate)),
-            Err(TargetError::Lost(error)) => return Err(TargetError::Lost(error)),
-            _ => None,
-        };
-        Ok(Self { core, state, pstate })
+        let activity = debugger.activity(core)?;
+        Ok(Self { kind: debugger.target().core_kind(), core, activity })
     }
 }
 
 impl fmt::Display for ThreadName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} [", self.core)?;
-        f.write_str(match self.state {
-            CoreState::Halted => "halted",
-            CoreState::Running => "running",
-            CoreState::Off => "off",
-        })?;
-        if let Some(pstate) = self.pstate {
-            write!(f, ", {}", pstate.exception_level())?;
-            f.write_str(match pstate.stack_pointer_selector() {
-                _ if pstate.is_aarch32() => " in AArch32",
-                crate::registers::StackPointer::El0 => "t",
-                crate::registers::StackPointer::ElX => "h",
-            })?;
-        }
-        f.write_str("]")
+        let Self { kind, core: CoreId(number), activity } = self;
+        write!(f, "{kind} {number} [{activity}]")
     }
 }

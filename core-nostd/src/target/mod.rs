@@ -35,6 +35,11 @@ pub trait Backend {
     /// How many cores there are. It does not change while the backend lives.
     fn cores(&self) -> u16;
 
+    /// What one of them is called.
+    fn core_kind(&self) -> &'static str {
+        "core"
+    }
+
     /// Where what breakpoints' commands print goes; `None` where there is nobody to read it.
     fn console(&mut self) -> Option<&mut dyn Console> {
         None

@@ -372,3 +372,57 @@ fn detaching_leaves_no_trace_and_lets_the_target_run() {
         "{did:?}"
     );
 }
+
+#[test]
+fn a_target_that_starts_over_keeps_what_is_inserted_and_runs_on() {
+    let mut engine = engine(2);
+    insert(&mut engine, hardware(RAM + 0x10));
+    insert(&mut engine, software(RAM + 0x20));
+    engine.resume().unwrap();
+    engine.target_mut().take();
+    let mut memory_at_reset = 0;
+    let outcome = engine.restart(|target| {
+        memory_at_reset = target.word(RAM + 0x20);
+        target.set(0, Register::Pc, RAM);
+        target.take();
+        Ok(())
+    });
+    assert_eq!(outcome, Ok(Outcome::Resumed));
+    assert_eq!(memory_at_reset, NOP);
+    assert_eq!(
+        engine.target_mut().take(),
+        [Did::Write(RAM + 0x20, BRK), Did::Commit(0, 1, 0), Did::Run(0), Did::Commit(1, 1, 0), Did::Run(1)]
+    );
+}
+
+#[test]
+fn a_client_that_wants_to_see_a_restart_sees_the_first_instruction() {
+    let mut engine = engine(1);
+    engine.stop_at_restart(true);
+    engine.resume().unwrap();
+    engine.target_mut().take();
+    assert_eq!(engine.restart(|_| Ok(())), Ok(Outcome::Stopped));
+    let stop = engine.stop().unwrap();
+    assert_eq!((stop.reason, stop.pc), (StopReason::ExternalRequest, RAM));
+    assert_eq!(engine.target_mut().take(), [Did::Halt(0)]);
+    engine.detach(Owner::DEBUGGER).unwrap();
+    assert_eq!(engine.restart(|_| Ok(())), Ok(Outcome::Resumed));
+}
+
+#[test]
+fn what_a_core_was_doing_is_said_in_words() {
+    const WFI: u32 = 0xd503_207f;
+    let mut engine = engine(1);
+    let mut said = |pc, pstate| {
+        engine.target_mut().set(0, Register::Pc, pc);
+        engine.target_mut().set(0, Register::Pstate, pstate);
+        engine.activity(CoreId(0)).unwrap().to_string()
+    };
+    assert_eq!(said(RAM + 8, OPEN), "running, EL1h");
+    assert_eq!(said(RAM + 8, 0), "running, EL0t");
+    assert_eq!(said(0, OPEN), "running, EL1h");
+    engine.target_mut().set_word(RAM + 4, WFI);
+    engine.target_mut().set(0, Register::Pc, RAM + 8);
+    engine.target_mut().set(0, Register::Pstate, OPEN);
+    assert_eq!(engine.activity(CoreId(0)).unwrap().to_string(), "in WFI, EL1h");
+}

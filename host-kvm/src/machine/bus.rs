@@ -69,6 +69,11 @@ impl Bus {
         self.serial.hang_up();
     }
 
+    /// Puts the devices back to their state after power-on. The clock runs on.
+    pub(super) fn reset(&self) {
+        self.serial.reset();
+    }
+
     fn note_unclaimed(&self, address: u64, length: usize, what: &str) {
         let mut seen = self.unclaimed.lock().unwrap_or_else(PoisonError::into_inner);
         if seen.len() < UNCLAIMED_TO_LOG && seen.insert(address) {

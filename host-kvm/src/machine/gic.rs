@@ -5,6 +5,7 @@ use std::ptr::from_ref;
 use kvm_bindings as kvm;
 use kvm_ioctls::{DeviceFd, VmFd};
 
+use super::gic_state::GicState;
 use crate::error::Error;
 
 /// The distributor's guest-physical address.
@@ -64,12 +65,14 @@ pub(super) fn redistributor_regions(cpus: u16) -> Vec<RedistributorRegion> {
 /// The interrupt controller. It lives as long as this does.
 #[derive(Debug)]
 pub(super) struct Gic {
-    _device: DeviceFd,
+    device: DeviceFd,
+    after_power_on: GicState,
 }
 
 impl Gic {
-    /// Makes the interrupt controller of a VM whose vCPUs, so many, all exist.
-    pub(super) fn new(vm: &VmFd, cpus: u16) -> Result<Self, Error> {
+    /// Makes the interrupt controller of a VM whose vCPUs, with these affinities (`MPIDR_EL1`), all exist.
+    pub(super) fn new(vm: &VmFd, affinities: &[u64]) -> Result<Self, Error> {
+        let cpus = affinities.len() as u16;
         let mut request =
             kvm::kvm_create_device { type_: kvm::kvm_device_type_KVM_DEV_TYPE_ARM_VGIC_V3, fd: 0, flags: 0 };
         let create = |errno: crate::error::Errno| match errno.errno() {
@@ -105,7 +108,13 @@ impl Gic {
         let interrupts = from_ref(&INTERRUPTS) as u64;
         set(GROUP_INTERRUPTS, 0, interrupts, "setting the GICv3's number of interrupts")?;
         set(GROUP_CONTROL, CONTROL_INIT, 0, "initialising the GICv3")?;
-        Ok(Self { _device: device })
+        let after_power_on = GicState::read(&device, INTERRUPTS, affinities)?;
+        Ok(Self { device, after_power_on })
+    }
+
+    /// Brings back the state after power-on. All vCPUs are out of `KVM_RUN`.
+    pub(super) fn reset(&self) -> Result<(), Error> {
+        self.after_power_on.write(&self.device)
     }
 }
 

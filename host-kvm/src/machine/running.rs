@@ -6,7 +6,7 @@ use super::Machine;
 use super::bus::Bus;
 use super::vm::Parts;
 use crate::error::Error;
-use crate::run_loop::{EventHandler, Observer, VcpuThreads};
+use crate::run_loop::{EventHandler, Observer, Reset, VcpuThreads};
 use crate::target::KvmTarget;
 use crate::vcpu::Devices;
 
@@ -18,12 +18,13 @@ pub struct RunningMachine<H> {
     _threads: VcpuThreads,
     handler: Arc<Mutex<H>>,
     bus: Arc<Bus>,
-    _parts: Parts,
+    _parts: Arc<Parts>,
 }
 
 impl Machine {
     /// Makes the machine a target, gives it to the handler that `make` makes, and starts its vCPUs'
-    /// threads. All cores are halted until somebody resumes them.
+    /// threads. All cores are halted until somebody resumes them. Where the machine was started by
+    /// [`Machine::boot`], a guest that resets it does so; elsewhere the observer is told.
     ///
     /// # Errors
     /// [`Error::ReadRegister`] and [`Error::SpawnThread`], and what `make` fails with.
@@ -35,9 +36,14 @@ impl Machine {
         let target = KvmTarget::new(self.vcpus, self.memory, &self.capabilities)?;
         let handles = target.handles();
         let handler = Arc::new(Mutex::new(make(target)?));
-        let devices: Arc<dyn Devices + Send + Sync> = self.bus.clone();
-        let threads = VcpuThreads::start(handles, &handler, &devices, observer)?;
-        Ok(RunningMachine { _threads: threads, handler, bus: self.bus, _parts: self.parts })
+        let (bus, parts) = (self.bus, Arc::new(self.parts));
+        let devices: Arc<dyn Devices + Send + Sync> = bus.clone();
+        let reset = self.power_on.map(|power_on| {
+            let (bus, parts) = (bus.clone(), parts.clone());
+            Arc::new(move |target: &mut KvmTarget| power_on.again(target, &parts, &bus)) as Reset
+        });
+        let threads = VcpuThreads::start_with_reset(handles, &handler, &devices, observer, reset)?;
+        Ok(RunningMachine { _threads: threads, handler, bus, _parts: parts })
     }
 }
 

@@ -78,6 +78,21 @@ impl SerialPort {
         }
     }
 
+    /// Puts the registers back to what they are after power-on; what has been typed stays.
+    pub(super) fn reset(&self) {
+        const INTERRUPT_ENABLE: u8 = 1;
+        const LINE_CONTROL: u8 = 3;
+        const MODEM_CONTROL: u8 = 4;
+        const EIGHT_BITS: u8 = 0x03;
+        const OUTPUT_2: u8 = 0x08;
+        // In this order: the first one makes the second register what it is.
+        for (register, value) in
+            [(LINE_CONTROL, EIGHT_BITS), (INTERRUPT_ENABLE, 0), (MODEM_CONTROL, OUTPUT_2)]
+        {
+            self.write(register, value);
+        }
+    }
+
     /// A panic of another thread can leave a byte half done, nothing worse.
     fn port(&self) -> MutexGuard<'_, Port> {
         self.port.lock().unwrap_or_else(PoisonError::into_inner)

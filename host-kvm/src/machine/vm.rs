@@ -11,11 +11,11 @@ use trapline_core::address::AddressRange;
 use trapline_core::target::Register;
 use vm_memory::{Address, GuestMemoryBackend, GuestMemoryMmap, GuestMemoryRegion};
 
-use super::boot::{self, Boot, Booted};
+use super::boot::{Boot, Booted};
 use super::bus::Bus;
-use super::fdt::Description;
 use super::gic::{self, Gic};
 use super::loader::{self, LoadedImage};
+use super::power_on::PowerOn;
 use super::{MachineError, Pages, RAM_BASE, memory};
 use crate::capability::KvmCapabilities;
 use crate::error::Error;
@@ -56,14 +56,16 @@ pub struct Machine {
     pub(super) capabilities: KvmCapabilities,
     pub(super) parts: Parts,
     features: VcpuFeatures,
+    affinities: Vec<u64>,
     ram: AddressRange,
+    pub(super) power_on: Option<PowerOn>,
 }
 
-/// What a machine needs to exist, but not to be touched again.
+/// What a machine needs to exist, and what of it a reset is for.
 #[derive(Debug)]
 pub(super) struct Parts {
-    _gic: Gic,
-    vm: VmFd,
+    pub(super) gic: Gic,
+    pub(super) vm: VmFd,
 }
 
 impl Machine {
@@ -92,18 +94,19 @@ impl Machine {
                 Ok(KvmVcpu::new(fd).keeping(memory.clone()))
             })
             .collect::<Result<Vec<_>, Error>>()?;
-        let gic = Gic::new(&vm, config.cpus)?;
+        let affinities = vcpus.iter_mut().map(KvmVcpu::affinity).collect::<Result<Vec<_>, _>>()?;
+        let gic = Gic::new(&vm, &affinities)?;
         if config.features.pmu_v3 {
             for vcpu in &mut vcpus {
                 vcpu.with_fd(|fd| initialise_pmu(fd, PMU_INTERRUPT))??;
             }
         }
         let bus = Arc::new(Bus::new(&vm, output)?);
-        let (features, parts) = (config.features, Parts { _gic: gic, vm });
-        Ok(Self { vcpus, bus, memory, capabilities, parts, features, ram })
+        let (features, parts) = (config.features, Parts { gic, vm });
+        Ok(Self { vcpus, bus, memory, capabilities, parts, features, affinities, ram, power_on: None })
     }
 
-    /// Loads an ELF executable and lets the first vCPU start at its entry point.
+    /// Loads an ELF executable alone and lets the first vCPU start at its entry point.
     ///
     /// # Errors
     /// [`Error::Load`] and [`Error::WriteRegister`].
@@ -123,26 +126,24 @@ impl Machine {
         Ok(loaded)
     }
 
-    /// Loads a kernel with all that it starts with, and lets the first vCPU start it.
+    /// Loads a kernel with all that it starts with, and lets the first vCPU start it. A guest that resets the
+    /// machine starts with the same once more.
     ///
     /// # Errors
-    /// [`Error::Boot`], [`Error::ReadRegister`] and [`Error::WriteRegister`].
-    pub fn boot(&mut self, boot: &Boot) -> Result<Booted, Error> {
-        let affinities = self.vcpus.iter_mut().map(KvmVcpu::affinity).collect::<Result<Vec<_>, _>>()?;
-        let machine = Description {
-            affinities: &affinities,
+    /// [`Error::Boot`] and [`Error::WriteRegister`].
+    pub fn boot(&mut self, boot: Boot) -> Result<Booted, Error> {
+        let power_on = PowerOn {
+            boot,
+            affinities: self.affinities.clone(),
+            memory: self.memory.clone(),
             ram: self.ram,
             features: self.features,
-            redistributors: &gic::redistributor_regions(affinities.len() as u16),
-            command_line: "",
-            initrd: None,
-            seed: [0; 64],
         };
-        let booted = boot::load(&self.memory, self.ram, boot, &machine)?;
-        self.start_at(booted.kernel.entry)?;
-        if let (Some(first), Some(x0)) = (self.vcpus.first_mut(), RegisterId::of(Register::X(0))) {
-            first.write(x0, booted.tree)?;
+        let booted = power_on.load()?;
+        if let Some(first) = self.vcpus.first_mut() {
+            PowerOn::start(first, &booted)?;
         }
+        self.power_on = Some(power_on);
         Ok(booted)
     }
 

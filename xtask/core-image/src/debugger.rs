@@ -14,6 +14,7 @@ pub(crate) fn link() {
         debugger::Action,
         debugger::Hit,
         debugger::Options<'static>,
+        debugger::Activity,
         debugger::Outcome,
         debugger::Request,
         debugger::Then,
@@ -38,7 +39,7 @@ pub(crate) fn link() {
         debugger::ValueCondition,
         target::Arming
     ];
-    display![target::Register, target::CoreId, target::SystemRegister];
+    display![debugger::Activity, target::Register, target::CoreId, target::SystemRegister];
     error![
         debugger::AccessError<Lost>,
         debugger::InsertError<Lost>,
@@ -74,6 +75,9 @@ pub(crate) fn link() {
         Engine::clear_actions,
         Engine::hold_others,
         Engine::resume,
+        Engine::restart,
+        Engine::stop_at_restart,
+        Engine::activity,
         Engine::detach,
         Engine::new,
         Engine::target,
@@ -91,6 +95,7 @@ pub(crate) fn link() {
         Engine::core_ids,
         walk_cores,
         <target::TargetError<Lost> as From<target::Refusal>>::from,
+        <Machine as target::Backend>::core_kind,
         <Machine as target::Registers>::el1_uses_aarch32,
         <Machine as target::Registers>::system_register,
         <Machine as target::Memory>::region,
