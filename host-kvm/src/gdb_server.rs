@@ -117,7 +117,7 @@ impl Notifier {
     pub fn observer(self: &Arc<Self>) -> Observer {
         let notifier = Arc::clone(self);
         Arc::new(move |notice| match notice {
-            Notice::Stopped { .. } | Notice::Waiting { .. } => notifier.wake(),
+            Notice::Stopped { .. } | Notice::Waiting(_) => notifier.wake(),
             notice => notifier.finish(End::Guest(notice)),
         })
     }

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 
 use trapline_core::debugger::{Debugger, Outcome};
+use trapline_core::stop::Stop;
 use trapline_core::target::{CoreId, Event, TargetError};
 
 use crate::core_control::Attached;
@@ -71,11 +72,8 @@ pub enum Notice {
         /// The core whose event it was.
         core: CoreId,
     },
-    /// The handler lets the core wait while the others run.
-    Waiting {
-        /// The core whose event it was.
-        core: CoreId,
-    },
+    /// The handler lets a core wait while the others run.
+    Waiting(Stop),
     /// The guest wants something of the machine.
     System {
         /// The core that asked.
@@ -261,6 +259,6 @@ fn notice_of(core: CoreId, outcome: Outcome) -> Option<Notice> {
     match outcome {
         Outcome::Resumed => None,
         Outcome::Stopped => Some(Notice::Stopped { core }),
-        Outcome::Waiting(stop) => Some(Notice::Waiting { core: stop.core }),
+        Outcome::Waiting(stop) => Some(Notice::Waiting(stop)),
     }
 }

@@ -110,7 +110,6 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize
     /// afterwards.
     pub(super) fn watched(&mut self, core: CoreId, hit: &pool::Hit, goal: Goal) -> TargetResult<Outcome, T> {
         let candidates = self.watchpoints_at(hit);
-        self.hits.clear();
         let verdict = self.judge(core, &candidates, |_| None)?;
         self.keep(core, hit.address, &candidates)?;
         let (watchpoint, address) = (hit.watchpoint, hit.address);
@@ -192,12 +191,11 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize
             return Ok(None);
         }
         let Some(new) = self.watched_bytes(core, access.kept)? else { return Ok(None) };
-        self.hits.clear();
         let verdict = self.judge(core, &access.candidates, |request| match request {
             Request::Watchpoint(watchpoint) => Some(access.effect(watchpoint.range(), &new)),
             _ => None,
         })?;
-        let told = self.hits.first().map(|hit| hit.request);
+        let told = self.hits_of(core).first().map(|hit| hit.request);
         let Some(Request::Watchpoint(watchpoint)) = told else { return Ok(None) };
         let address = watchpoint.range().nearest(access.address);
         let change = access.change(watchpoint.range(), &new);

@@ -20,7 +20,7 @@ pub enum Outcome {
     /// All cores are halted; [`Debugger::stop`] says why.
     Stopped,
     /// This core is halted, at a request with [`super::Then::Wait`], and the others run;
-    /// [`Debugger::hits`] says what was hit, and [`Debugger::go_on`] lets it run on.
+    /// [`Debugger::hits_of`] says what was hit, and [`Debugger::go_on`] lets it run on.
     Waiting(Stop),
 }
 
@@ -135,7 +135,6 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize
         candidates: &Candidates,
         goal: Goal,
     ) -> TargetResult<Outcome, T> {
-        self.hits.clear();
         // An instruction that is ours and that nobody asks for any more stops, as it always did.
         let verdict = match candidates.is_empty() {
             true => Then::Stop,
@@ -176,6 +175,7 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize
         if self.stop.is_some() {
             return Ok(Outcome::Stopped);
         }
+        self.core(core)?.hits.clear();
         match self.core(core)?.seen {
             Some(seen) => self.pass(core, seen.watchpoints, seen.own, goal),
             None => self.proceed(core, goal),
@@ -219,7 +219,7 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize
         reason: StopReason,
         watchpoints: Slots,
     ) -> TargetResult<Outcome, T> {
-        self.hits.clear();
+        self.core(core)?.hits.clear();
         self.stop_with_hits(core, reason, watchpoints)
     }
 

@@ -13,7 +13,7 @@ use super::options::{Then, ValueCondition};
 use super::{Debugger, Request};
 
 /// The most requests that one stop is told to be for.
-pub const MAX_HITS: usize = 8;
+pub const MAX_HITS: usize = 4;
 
 /// Requests that one event may be for.
 pub(super) type Candidates = Vec<(Request, Owner), MAX_HITS>;
@@ -121,11 +121,17 @@ type Value = Result<u64, EvaluationError<Unanswered>>;
 impl<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize>
     Debugger<T, CORES, SOFTWARE, BYTECODE>
 {
-    /// What was hit at the last stop, or at the last [`super::Outcome::Waiting`]; the first
-    /// [`MAX_HITS`] requests.
+    /// What was hit at the last stop, while the target is halted because of it; the first [`MAX_HITS`]
+    /// requests.
     #[must_use]
     pub fn hits(&self) -> &[Hit] {
-        &self.hits
+        self.stop.map_or(&[], |stop| self.hits_of(stop.core))
+    }
+
+    /// What this core has hit since it last ran: it waits ([`super::Outcome::Waiting`]), or has stopped all.
+    #[must_use]
+    pub fn hits_of(&self, core: CoreId) -> &[Hit] {
+        self.cores.get(usize::from(core.0)).map_or(&[], |state| &state.hits)
     }
 
     /// Decides about the requests that an event is for, and notes those that somebody is to be told of.
@@ -136,6 +142,7 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize
         candidates: &Candidates,
         effect: impl Fn(&Request) -> Option<Effect>,
     ) -> TargetResult<Then, T> {
+        self.core(core)?.hits.clear();
         let mut verdict = Then::Run;
         for (request, owner) in candidates {
             let effect = effect(request);
@@ -146,7 +153,7 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize
             };
             if then != Then::Run {
                 // The vector is as long as the one of candidates.
-                let _ = self.hits.push(hit);
+                let _ = self.core(core)?.hits.push(hit);
                 verdict = verdict.or(then);
             }
         }

@@ -97,8 +97,6 @@ pub struct Debugger<
     alone: Option<CoreId>,
     /// The last stop, until the next resume.
     stop: Option<Stop>,
-    /// What was hit then, or by a core that waits.
-    hits: Vec<Hit, MAX_HITS>,
     /// Whether a restart is a stop.
     stops_at_restart: bool,
     regimes: RegimeCache,
@@ -123,6 +121,8 @@ struct Core {
     access: Option<Access>,
     /// What it was doing when it was hit, while it waits for [`Debugger::go_on`].
     waiting: Option<Goal>,
+    /// What it has hit.
+    hits: Vec<Hit, MAX_HITS>,
     /// A step that was done when the engine halted the core for another one's sake.
     owed: Option<Goal>,
 }
@@ -182,7 +182,6 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize
             cores,
             alone: None,
             stop: None,
-            hits: Vec::new(),
             stops_at_restart: false,
             regimes: RegimeCache::default(),
             features: None,
@@ -288,8 +287,8 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize
             }
         }
         self.alone = None;
-        self.hits.clear();
         let core = first.unwrap_or(CoreId(0));
+        self.core(core)?.hits.clear();
         let pc = self.target.read_register(core, Register::Pc)?;
         let stop = Stop { core, pc, reason: StopReason::Interrupt };
         self.stop = Some(stop);

@@ -33,7 +33,6 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize
         }
         self.lift()?;
         reset(&mut self.target).map_err(TargetError::Lost)?;
-        self.hits.clear();
         self.alone = None;
         self.regimes.forget();
         for core in &mut self.cores {

@@ -106,8 +106,8 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize
     /// [`TargetError`]; cores that had been started run on then.
     pub fn resume(&mut self) -> TargetResult<(), T> {
         self.stop = None;
-        self.hits.clear();
         for core in &mut self.cores {
+            core.hits.clear();
             core.waiting = None;
             core.owed = None;
         }

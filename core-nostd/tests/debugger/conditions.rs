@@ -228,7 +228,7 @@ fn a_core_waits_alone_until_it_is_told_to_go_on() {
         Outcome::Waiting(stop) => assert_eq!((stop.core, stop.pc), (CoreId(1), HERE)),
         other => panic!("{other:?}"),
     }
-    assert_eq!(engine.hits()[0].count, 1);
+    assert_eq!(engine.hits_of(CoreId(1))[0].count, 1);
     assert_eq!((engine.stop(), engine.target_mut().take()), (None, vec![]));
     assert_eq!(engine.go_on(CoreId(1)), Ok(Outcome::Resumed));
     assert_eq!(engine.target_mut().take().last(), Some(&Did::Step(1)));
@@ -324,7 +324,7 @@ fn a_client_that_steps_over_the_access_itself_is_told_of_the_change() {
     engine.resume().unwrap();
     engine.target_mut().set_word(WATCHED, 9);
     assert!(matches!(event(&mut engine, 0, HERE + 4, step()), Outcome::Waiting(_)));
-    assert_eq!(engine.hits()[0].owner, Owner::HOST);
+    assert_eq!(engine.hits_of(CORE)[0].owner, Owner::HOST);
     assert_eq!(engine.go_on(CORE), Ok(Outcome::Stopped));
     assert_eq!(engine.stop().unwrap().reason, StopReason::Step);
 }

@@ -67,6 +67,7 @@ pub(crate) fn link() {
         Engine::insert_with,
         Engine::hit_count,
         Engine::hits,
+        Engine::hits_of,
         Engine::bytecode_used,
         Engine::go_on,
         Engine::remove,
