@@ -93,6 +93,10 @@ pub enum End {
     Signal(i32),
     /// Whoever sits at the guest's console asked for it.
     Asked,
+    /// What it was for is done.
+    Done,
+    /// Nobody takes what is told of the guest.
+    Output(io::Error),
 }
 
 /// Takes what vCPU threads say and wakes the thread that polls it.

@@ -1,6 +1,7 @@
 //! Several vCPUs and their guest's memory as a target of the debugger.
 
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
 
 use trapline_core::address::PhysicalAddress;
 use trapline_core::comparator::Capabilities;
@@ -15,6 +16,7 @@ use crate::core_control::CoreControl;
 use crate::error::Error;
 use crate::guest_memory::GuestMemory;
 use crate::host_instructions;
+use crate::register_cache::OneRegister;
 use crate::register_id::RegisterId;
 use crate::time::VirtualTime;
 use crate::vcpu::{KvmVcpu, PowerState};
@@ -116,6 +118,24 @@ impl KvmTarget {
     /// with the debugger locked, so it should be quick.
     pub fn set_console(&mut self, console: Option<Box<dyn Console + Send>>) {
         self.console = console.map(SharedConsole);
+    }
+
+    /// The guest's virtual time when a core of it was halted: what `CNTVCT_EL0` had counted since it was 0.
+    ///
+    /// # Errors
+    /// Refused where the core does not exist or is running.
+    pub fn virtual_time(&self, core: CoreId) -> TargetResult<Duration, Self> {
+        let mut count = [0; 8];
+        let vcpu = self.halted(core)?;
+        let id = RegisterId::system(SystemRegister::CNTVCT_EL0);
+        // Past the cache: it counts on.
+        OneRegister::get(&*vcpu, id, &mut count)
+            .map_err(|errno| TargetError::Lost(Error::ReadRegister { id, errno }))?;
+        let since = host_instructions::counter().saturating_sub(self.core(core)?.control.halted_at());
+        let count = u128::from(u64::from_ne_bytes(count).saturating_sub(since));
+        let frequency = u128::from(host_instructions::counter_frequency().max(1));
+        let nanoseconds = count * 1_000_000_000 / frequency;
+        Ok(Duration::from_nanos(u64::try_from(nanoseconds).unwrap_or(u64::MAX)))
     }
 
     /// Works on a halted vCPU in ways that the target's traits do not know.

@@ -6,6 +6,8 @@ use clap::{Args, Parser, Subcommand};
 
 #[cfg(feature = "kvm")]
 use crate::gdb_address::GdbAddress;
+#[cfg(feature = "points")]
+use crate::points::PointOptions;
 #[cfg(feature = "kvm")]
 use crate::serial::Serial;
 
@@ -39,7 +41,7 @@ pub(crate) enum Command {
 #[cfg(feature = "kvm")]
 const EXIT_STATUS: &str = "\
 Exit status:
-  0    the guest switched itself off, or a client or Ctrl-A x ended it
+  0    the guest switched itself off, a client or Ctrl-A x ended it, or what --break and --watch are for is done
   1    something failed; one line on standard error says what
   2    the command line is wrong
   130  interrupted (SIGINT); 143 terminated (SIGTERM); 129, 131 likewise (SIGHUP, SIGQUIT)";
@@ -137,6 +139,10 @@ pub(crate) struct GuestArguments {
     /// connects controls the guest
     #[arg(long)]
     pub(crate) allow_remote: bool,
+
+    /// What the tool itself traps
+    #[command(flatten)]
+    pub(crate) points: PointOptions,
 }
 
 #[cfg(all(test, any(feature = "kvm", feature = "symbols")))]

@@ -17,6 +17,8 @@ use trapline_kvm::{KvmTarget, Notice, SystemEvent};
 
 use crate::cli::GuestArguments;
 use crate::gdb_address::Listener;
+use crate::guest_points::GuestPoints;
+use crate::points::Points;
 use crate::serial::Serial;
 use crate::terminal::{self, Raw};
 use crate::{console, escape};
@@ -28,7 +30,10 @@ const KVM: &str = "/dev/kvm";
 const CORES: usize = 512;
 const SOFTWARE: usize = 4096;
 
-type GuestDebugger = Debugger<KvmTarget, CORES, SOFTWARE>;
+/// Why what is told of hits is lost.
+const NOBODY_READS: &str = "nobody takes what is told of hits";
+
+pub(crate) type GuestDebugger = Debugger<KvmTarget, CORES, SOFTWARE>;
 
 /// Runs the guest until it ends, a client ends it, or a signal does.
 ///
@@ -39,6 +44,7 @@ pub(crate) fn run(arguments: &GuestArguments) -> Result<ExitCode> {
     let listener = Listener::bind(&arguments.gdb, arguments.allow_remote)?;
     let boot = boot(arguments)?;
     let config = config(arguments)?;
+    let points = Points::new(&arguments.points, Some(&boot.kernel))?;
     let output = arguments.serial.open()?;
 
     let kvm = trapline_kvm::open(Path::new(KVM))?;
@@ -49,7 +55,9 @@ pub(crate) fn run(arguments: &GuestArguments) -> Result<ExitCode> {
 
     let notifier = Notifier::new().context("no file descriptor is left")?;
     end_on_signals(&notifier)?;
-    let machine = machine.start(|target| anyhow::Ok(GuestDebugger::new(target)?), &notifier.observer())?;
+    let points = GuestPoints::new(points, &arguments.points, &notifier, listener.is_none());
+    let machine = machine.start(|target| anyhow::Ok(GuestDebugger::new(target)?), &points.observer())?;
+    points.arm(machine.handler())?;
     let terminal = match arguments.serial {
         Serial::Stdio => connect_console(arguments, machine.bus(), &notifier)?,
         Serial::File(_) => None,
@@ -67,6 +75,7 @@ pub(crate) fn run(arguments: &GuestArguments) -> Result<ExitCode> {
     machine.bus().hang_up();
     drop(machine);
     drop(terminal);
+    points.summarise().context(NOBODY_READS)?;
     match notifier.end() {
         Some(end) if !killed => exit_status(end),
         _ => Ok(ExitCode::SUCCESS),
@@ -166,6 +175,8 @@ fn exit_status(end: End) -> Result<ExitCode> {
             Err(anyhow::Error::new(error).context(format!("{core} cannot be run")))
         }
         End::Guest(Notice::HandlerFailed { core, error }) => bail!("{core} is lost to the debugger: {error}"),
+        End::Done => Ok(ExitCode::SUCCESS),
+        End::Output(error) => Err(anyhow::Error::new(error).context(NOBODY_READS)),
         End::Guest(other) => bail!("the guest has ended: {other:?}"),
         End::Asked => Ok(ExitCode::SUCCESS),
         End::Signal(signal) => {

@@ -13,6 +13,10 @@ mod gdb_address;
 #[cfg(feature = "kvm")]
 mod guest;
 #[cfg(feature = "kvm")]
+mod guest_points;
+#[cfg(feature = "points")]
+mod points;
+#[cfg(feature = "kvm")]
 mod serial;
 #[cfg(feature = "symbols")]
 mod symbols;

@@ -1,5 +1,6 @@
 //! The project's own commands: `cargo xtask COMMAND`. Parsing and dispatch only; one file a command.
 
+mod check_points;
 mod check_simulator;
 mod core_image;
 mod demo;
@@ -32,6 +33,7 @@ enum Command {
     RunGuest(run_guest::Options),
     RunHypervisor(run_hypervisor::Options),
     Test(test::Options),
+    CheckPoints(check_points::Options),
     CheckSimulator(check_simulator::Options),
     CoreImage(core_image::Options),
     Demo(demo::Options),
@@ -46,6 +48,7 @@ fn main() -> ExitCode {
         Command::RunGuest(options) => (run_guest::run(options), FAILED),
         Command::RunHypervisor(options) => (run_hypervisor::run(&options), FAILED),
         Command::CheckSimulator(options) => (check_simulator::run(&options), FAILED),
+        Command::CheckPoints(options) => (check_points::run(options), FAILED),
         Command::CoreImage(options) => (core_image::run(&options), FAILED),
         Command::Demo(options) => (demo::command(options), FAILED),
         Command::Dependencies(options) => (dependencies::run(&options), FAILED),

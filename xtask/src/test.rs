@@ -149,6 +149,7 @@ fn steps(kinds: &[Kind]) -> Result<Vec<Step>> {
         steps.push(step);
     }
     steps.push(own("simulated boards, in OpenOCD's hands", &["check-simulator"])?);
+    steps.push(own("points without a client", &["check-points"])?);
     steps.push(own("scripted gdb session", &["run-guest", "--demo"])?);
     steps.push(own("scripted gdb session at EL2, beside another guest", &["run-hypervisor", "--demo"])?);
     Ok(steps)

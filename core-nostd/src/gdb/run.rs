@@ -114,7 +114,11 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize> Exchange<'_, '_, T, C
         self.reply.text(";core:");
         self.reply.number(core.0.into());
         self.reply.byte(b';');
-        match reason {
+        // A client that is told of a breakpoint which is not its own takes it for one that it has removed
+        // meanwhile, and runs on.
+        let hits = self.debugger.hits();
+        let ours = hits.is_empty() || hits.iter().any(|hit| hit.owner == Owner::DEBUGGER);
+        match reason.filter(|_| ours) {
             Some(StopReason::Breakpoint) => self.reply.text("hwbreak:;"),
             Some(StopReason::SoftwareBreakpoint) => self.reply.text("swbreak:;"),
             Some(StopReason::Watchpoint { watchpoint, address, .. }) => {

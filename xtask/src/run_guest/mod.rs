@@ -222,7 +222,7 @@ fn program(
         files,
         forwards: Vec::new(),
         input: if serial_is_ours { Input::Inherit } else { Input::Empty },
-        output: if serial_is_ours { Output::Watched } else { Output::Lines },
+        output: if serial_is_ours || mode == Mode::Trace { Output::Watched } else { Output::Lines },
         streams,
         memory: if guest.memory == 0 { USUAL_MEMORY } else { guest.memory },
     })

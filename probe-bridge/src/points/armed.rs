@@ -1,0 +1,184 @@
+//! From the options to requests of the engine.
+
+use std::path::Path;
+
+use anyhow::{Context, Result, anyhow, bail};
+use trapline_core::address::AddressRange;
+use trapline_core::breakpoint::{Breakpoint, Instruction};
+use trapline_core::debugger::{Debugger, InsertError, Options, Request, Then, ValueCondition};
+use trapline_core::pool::Owner;
+use trapline_core::target::{CoreId, Target, TargetError};
+use trapline_core::watchpoint::{Access, Watchpoint};
+
+use super::expression;
+use super::location::{Asked, BreakPoint, WatchPoint};
+use super::options::{OnStop, PointOptions};
+use super::symbols::Symbols;
+
+/// How many bytes are watched where nothing says how many.
+const LENGTH: u64 = 8;
+
+/// The points of a command line, with what their names stand for.
+pub(crate) struct Points {
+    pub(super) points: Vec<Point>,
+    pub(super) symbols: Symbols,
+    then: Then,
+}
+
+/// One point.
+pub(super) struct Point {
+    /// As it was written.
+    pub(super) text: String,
+    place: Place,
+    condition: Option<Vec<u8>>,
+    /// As what it stands in the engine.
+    pub(super) request: Option<Request>,
+    /// How often it was hit.
+    pub(super) hits: u64,
+}
+
+/// What it traps.
+#[derive(Clone, Copy, Debug)]
+enum Place {
+    Code(u64),
+    Data(AddressRange, Access, Asked),
+}
+
+impl Points {
+    /// The points of `options`, where there are any; `kernel` is the guest's image, which may have the symbols.
+    ///
+    /// # Errors
+    /// Where a place is not there, or an expression is none.
+    pub(crate) fn new(options: &PointOptions, kernel: Option<&[u8]>) -> Result<Option<Self>> {
+        if options.breaks.is_empty() && options.watches.is_empty() {
+            return Ok(None);
+        }
+        let symbols = match (&options.symbols, kernel) {
+            (Some(path), _) => read(path)?,
+            (None, Some(kernel)) if kernel.starts_with(b"\x7fELF") => Symbols::read(kernel.to_vec())?,
+            (None, _) => Symbols::none(),
+        };
+        let breaks = options.breaks.iter().map(|point| Point::at_code(point, &symbols));
+        let watches = options.watches.iter().map(|point| Point::at_data(point, &symbols));
+        let points = breaks.chain(watches).collect::<Result<Vec<_>>>()?;
+        let then = match options.on_stop {
+            OnStop::Stop => Then::Stop,
+            OnStop::Log => Then::Wait,
+        };
+        Ok(Some(Self { points, symbols, then }))
+    }
+
+    /// Inserts all points; what each takes is told on standard error. Breakpoints take comparators as long as
+    /// there are some: those do not depend on memory that is still to be mapped or loaded.
+    ///
+    /// # Errors
+    /// Where one is refused, or the target is lost.
+    pub(crate) fn arm<T, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize>(
+        &mut self,
+        debugger: &mut Debugger<T, CORES, SOFTWARE, BYTECODE>,
+    ) -> Result<()>
+    where
+        T: Target<Error: Send + Sync + 'static>,
+    {
+        for point in &mut self.points {
+            let conditions: Vec<&[u8]> = point.condition.as_deref().into_iter().collect();
+            let value = match point.place {
+                Place::Code(_) => ValueCondition::Before,
+                Place::Data(_, _, Asked::Any) => ValueCondition::After,
+                Place::Data(_, _, Asked::Changed) => ValueCondition::Changed,
+                Place::Data(_, _, Asked::Equals(value)) => ValueCondition::Equals(value),
+            };
+            let options = Options { conditions: &conditions, value, then: self.then, ..Options::default() };
+            let (request, kind) =
+                insert(debugger, point.place, &options).with_context(|| format!("'{}'", point.text))?;
+            eprintln!("{}: {kind}", point.text);
+            point.request = Some(request);
+        }
+        Ok(())
+    }
+}
+
+/// Reads a file with symbols.
+fn read(path: &Path) -> Result<Symbols> {
+    let name = path.display();
+    let file = std::fs::read(path).with_context(|| format!("--symbols {name}"))?;
+    Symbols::read(file).with_context(|| format!("--symbols {name}"))
+}
+
+impl Point {
+    fn at_code(point: &BreakPoint, symbols: &Symbols) -> Result<Self> {
+        let found = symbols.find(&point.location).with_context(|| format!("--break '{}'", point.text))?;
+        if !found.address.is_multiple_of(4) {
+            bail!("--break '{}': {:#x} is no address of an instruction", point.text, found.address);
+        }
+        Ok(Self {
+            text: point.text.clone(),
+            place: Place::Code(found.address),
+            condition: condition(point.condition.as_deref(), symbols)
+                .with_context(|| format!("--break '{}'", point.text))?,
+            request: None,
+            hits: 0,
+        })
+    }
+
+    fn at_data(point: &WatchPoint, symbols: &Symbols) -> Result<Self> {
+        let context = || format!("--watch '{}'", point.text);
+        let found = symbols.find(&point.location).with_context(context)?;
+        let length = point.length.or(found.size).unwrap_or(LENGTH);
+        let range = AddressRange::new(found.address, length).map_err(|error| anyhow!("{error}"));
+        Ok(Self {
+            text: point.text.clone(),
+            place: Place::Data(range.with_context(context)?, point.access, point.asked),
+            condition: condition(point.condition.as_deref(), symbols).with_context(context)?,
+            request: None,
+            hits: 0,
+        })
+    }
+}
+
+fn condition(text: Option<&str>, symbols: &Symbols) -> Result<Option<Vec<u8>>> {
+    let address = |name: &str| Ok(symbols.find_symbol(name)?.address);
+    text.map(|text| expression::compile(text, &address).with_context(|| format!("if {text}"))).transpose()
+}
+
+/// Inserts one point by the first way that serves it; says which one.
+fn insert<T, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize>(
+    debugger: &mut Debugger<T, CORES, SOFTWARE, BYTECODE>,
+    place: Place,
+    options: &Options<'_>,
+) -> Result<(Request, String)>
+where
+    T: Target<Error: Send + Sync + 'static>,
+{
+    let scope = debugger.target().scope();
+    match place {
+        Place::Code(address) => {
+            let hardware = Request::Breakpoint(Breakpoint::at(address, Instruction::A64, scope)?);
+            match debugger.insert_with(CoreId(0), hardware, Owner::HOST, options) {
+                Ok(()) => Ok((hardware, format!("hardware breakpoint at {address:#x}"))),
+                Err(InsertError::Pool(_)) => {
+                    let software = Request::Software { address, instruction: Instruction::A64 };
+                    told(debugger.insert_with(CoreId(0), software, Owner::HOST, options))?;
+                    Ok((software, format!("software breakpoint at {address:#x}, no comparator is left")))
+                }
+                Err(error) => told(Err(error)).map(|()| (hardware, String::new())),
+            }
+        }
+        Place::Data(range, access, _) => {
+            let watchpoint = Request::Watchpoint(Watchpoint::new(range, access, scope));
+            let free = debugger.watchpoints().free();
+            told(debugger.insert_with(CoreId(0), watchpoint, Owner::HOST, options))?;
+            let taken = free - debugger.watchpoints().free();
+            Ok((watchpoint, format!("{access} of {range}, {taken} watchpoint comparators")))
+        }
+    }
+}
+
+/// A refusal or a loss with its cause.
+fn told<E: std::error::Error + Send + Sync + 'static>(result: Result<(), InsertError<E>>) -> Result<()> {
+    match result {
+        Ok(()) => Ok(()),
+        Err(InsertError::Target(TargetError::Lost(error))) => Err(anyhow::Error::new(error)),
+        Err(error) => Err(anyhow!("{error}")),
+    }
+}

@@ -1,0 +1,198 @@
+//! What there is to tell of a hit.
+
+use std::io::{self, Write};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use trapline_core::address::sign_extend;
+use trapline_core::debugger::{Debugger, Hit};
+use trapline_core::pool::Owner;
+use trapline_core::stop::{Stop, StopReason};
+use trapline_core::target::{CoreId, Register, Target};
+use trapline_core::watchpoint::Access;
+
+use super::armed::Points;
+use super::options::{Format, PointOptions};
+use super::report::{Frame, Report, Summary};
+use super::symbols::Symbols;
+
+/// How far a backtrace goes.
+const FRAMES: usize = 16;
+/// Bytes of an A64 instruction.
+const INSTRUCTION: u64 = 4;
+
+/// Tells of hits, and counts them.
+pub(crate) struct Tracer {
+    state: Mutex<State>,
+    format: Format,
+    backtrace: bool,
+    most: Option<u64>,
+    begun: Instant,
+}
+
+struct State {
+    points: Points,
+    hits: u64,
+    output: Box<dyn Write + Send>,
+}
+
+impl Tracer {
+    /// Tells of these points' hits on `output`.
+    pub(crate) fn new(points: Points, options: &PointOptions, output: Box<dyn Write + Send>) -> Self {
+        Self {
+            state: Mutex::new(State { points, hits: 0, output }),
+            format: options.format,
+            backtrace: options.backtrace,
+            most: options.max_stops,
+            begun: Instant::now(),
+        }
+    }
+
+    /// Tells of what `core` has hit of the command line's points, where it stands halted by `stop` after so
+    /// much of the target's own time. Whether that was enough is the answer.
+    ///
+    /// # Errors
+    /// Where nobody takes what is told.
+    pub(crate) fn tell<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize>(
+        &self,
+        debugger: &mut Debugger<T, CORES, SOFTWARE, BYTECODE>,
+        stop: &Stop,
+        time: Option<Duration>,
+    ) -> io::Result<bool> {
+        let hits: Vec<Hit> =
+            debugger.hits_of(stop.core).iter().filter(|hit| hit.owner == Owner::HOST).copied().collect();
+        let mut state = self.lock();
+        let is_enough = |hits| self.most.is_some_and(|most| hits >= most);
+        for hit in hits {
+            if is_enough(state.hits) {
+                break;
+            }
+            // What does not belong to a point of the command line is somebody else's.
+            let Some(point) = state.points.points.iter_mut().find(|point| point.request == Some(hit.request))
+            else {
+                continue;
+            };
+            point.hits += 1;
+            let text = point.text.clone();
+            state.hits += 1;
+            let report = self.report(debugger, &state, text, &hit, stop, time);
+            match self.format {
+                Format::Text => writeln!(state.output, "{report}")?,
+                Format::Json => writeln!(state.output, "{}", report.json())?,
+            }
+        }
+        Ok(is_enough(state.hits))
+    }
+
+    /// Tells how often each point was hit.
+    ///
+    /// # Errors
+    /// As [`Self::tell`].
+    pub(crate) fn summarise(&self) -> io::Result<()> {
+        let mut state = self.lock();
+        let points = state.points.points.iter().map(|point| (point.text.clone(), point.hits)).collect();
+        let summary = Summary { hits: state.hits, wall: self.begun.elapsed(), points };
+        match self.format {
+            Format::Text => write!(state.output, "{summary}"),
+            Format::Json => writeln!(state.output, "{}", summary.json()),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // What a panic elsewhere leaves is counts that are too low by one.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn report<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize>(
+        &self,
+        debugger: &mut Debugger<T, CORES, SOFTWARE, BYTECODE>,
+        state: &State,
+        point: String,
+        hit: &Hit,
+        stop: &Stop,
+        time: Option<Duration>,
+    ) -> Report {
+        let symbols = &state.points.symbols;
+        let mut report = Report {
+            number: state.hits,
+            guest: time,
+            wall: self.begun.elapsed(),
+            core: stop.core.0,
+            point,
+            count: hit.count,
+            reason: "hardware breakpoint",
+            at: frame(symbols, stop.pc),
+            access: None,
+            failure: hit.failure.map(|failure| failure.to_string()),
+            backtrace: None,
+        };
+        match stop.reason {
+            StopReason::SoftwareBreakpoint => report.reason = "software breakpoint",
+            StopReason::Watchpoint { watchpoint, address, change } => {
+                report.reason = match watchpoint.access() {
+                    Access::Read => "read watchpoint",
+                    Access::Write => "write watchpoint",
+                    Access::ReadWrite => "access watchpoint",
+                };
+                if change.is_some() {
+                    // The access has been made, by the instruction before.
+                    report.at = frame(symbols, stop.pc.wrapping_sub(INSTRUCTION));
+                }
+                report.access = Some((address, change));
+            }
+            _ => {}
+        }
+        if self.backtrace {
+            report.backtrace = Some(backtrace(debugger, symbols, stop.core, &report.at));
+        }
+        report
+    }
+}
+
+fn frame(symbols: &Symbols, address: u64) -> Frame {
+    Frame { address, place: symbols.place(address) }
+}
+
+/// Who called, by the chain of frame records (AAPCS64, "The Frame Pointer"). At the first instruction of a
+/// function its own record is still to come, and the link register says who called.
+fn backtrace<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize>(
+    debugger: &mut Debugger<T, CORES, SOFTWARE, BYTECODE>,
+    symbols: &Symbols,
+    core: CoreId,
+    at: &Frame,
+) -> Vec<Frame> {
+    let mut frames = Vec::new();
+    if matches!(at.place.symbol, Some((_, 0)))
+        && let Ok(link) = debugger.read_register(core, Register::X(30))
+    {
+        frames.push(frame(symbols, call(link)));
+    }
+    let mut pointer = debugger.read_register(core, Register::X(29)).unwrap_or_default();
+    while frames.len() < FRAMES && pointer != 0 && pointer.is_multiple_of(8) {
+        let mut record = [0; 16];
+        if !matches!(debugger.read_virtual(core, pointer, &mut record), Ok(16)) {
+            break;
+        }
+        let record = u128::from_le_bytes(record);
+        let (next, link) = (record as u64, (record >> 64) as u64);
+        if link == 0 {
+            break;
+        }
+        frames.push(frame(symbols, call(link)));
+        // The stack grows down, so that a chain which goes back is none.
+        if next <= pointer {
+            break;
+        }
+        pointer = next;
+    }
+    frames
+}
+
+/// The address of the call behind which a return address stands, without a pointer authentication code.
+const fn call(link: u64) -> u64 {
+    let plain = match link >> 48 {
+        0 | 0xffff => link,
+        _ => sign_extend(link, 47),
+    };
+    plain.wrapping_sub(INSTRUCTION)
+}

@@ -1,0 +1,24 @@
+//! Breakpoints and watchpoints of the command line, for whichever target: `--break`, `--watch`, and what is
+//! told of their hits.
+//!
+//! | module | holds |
+//! |---|---|
+//! | `options` | the options |
+//! | `location` | places and points as they are written |
+//! | `symbols` | names, lines and addresses of an ELF file |
+//! | `expression` | C expressions as agent bytecode |
+//! | `armed` | from the options to requests |
+//! | `hit` | what there is to tell of a hit |
+//! | `report` | hits and summary, as text and as JSON |
+
+mod armed;
+mod expression;
+mod hit;
+mod location;
+mod options;
+mod report;
+mod symbols;
+
+pub(crate) use armed::Points;
+pub(crate) use hit::Tracer;
+pub(crate) use options::PointOptions;
