@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 
 #[cfg(feature = "kvm")]
 use crate::gdb_address::GdbAddress;
@@ -35,6 +35,8 @@ pub(crate) enum Command {
     #[cfg(feature = "symbols")]
     #[command(after_help = SYMBOLS_HELP)]
     Symbols(SymbolsArguments),
+    /// Say what a register's value means
+    Decode(DecodeArguments),
 }
 
 /// Exit statuses, for the help text.
@@ -58,6 +60,62 @@ The file has the kernel's functions and variables, the prototypes of functions, 
 
 A vmlinux file with debug information is better still: give it to gdb as it is.";
 
+/// Options of `trapline decode`.
+#[derive(Debug, Args)]
+pub(crate) struct DecodeArguments {
+    /// The register
+    pub(crate) register: RegisterName,
+
+    /// Its value, in decimal, or behind 0x in hexadecimal
+    #[arg(value_parser = number)]
+    pub(crate) value: u64,
+
+    /// For dbgbcr and dbgwcr, the value register that belongs to it
+    #[arg(value_name = "DBGBVR|DBGWVR", value_parser = number, default_value = "0", hide_default_value = true)]
+    pub(crate) compared: u64,
+
+    /// How it is written
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) format: Format,
+}
+
+/// The registers that `trapline decode` knows.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum RegisterName {
+    /// Exception syndrome
+    Esr,
+    /// Breakpoint control
+    Dbgbcr,
+    /// Watchpoint control
+    Dbgwcr,
+    /// Debug system control
+    Mdscr,
+    /// Debug configuration at EL2
+    Mdcr,
+    /// Saved program status, or PSTATE
+    #[value(alias = "pstate")]
+    Spsr,
+    /// System control at EL1
+    Sctlr,
+    /// Translation control at EL1
+    Tcr,
+    /// Debug features
+    #[value(name = "id_aa64dfr0")]
+    IdAa64dfr0,
+    /// External debug status and control
+    Edscr,
+}
+
+/// How an answer is written.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, ValueEnum)]
+pub(crate) enum Format {
+    /// For people
+    #[default]
+    Text,
+    /// One object of JSON
+    Json,
+}
+
 /// Options of `trapline symbols`.
 #[cfg(feature = "symbols")]
 #[derive(Debug, Args)]
@@ -76,7 +134,6 @@ pub(crate) struct SymbolsArguments {
 }
 
 /// A number in decimal, or behind 0x in hexadecimal, as an option has it.
-#[cfg(any(feature = "kvm", feature = "symbols"))]
 fn number(text: &str) -> Result<u64, String> {
     let plain = text.replace('_', "");
     let parsed = match plain.strip_prefix("0x").or_else(|| plain.strip_prefix("0X")) {

@@ -4,6 +4,7 @@
 compile_error!("trapline without a backend debugs nothing; enable the feature kvm");
 
 mod cli;
+mod decode;
 #[cfg(feature = "kvm")]
 mod console;
 #[cfg(feature = "kvm")]
@@ -48,6 +49,7 @@ fn main() -> ExitCode {
         Command::Guest(arguments) => guest::run(arguments),
         #[cfg(feature = "symbols")]
         Command::Symbols(arguments) => symbols::run(arguments),
+        Command::Decode(arguments) => decode::run(arguments),
     };
     result.unwrap_or_else(|error| {
         eprintln!("trapline: {error:#}");
