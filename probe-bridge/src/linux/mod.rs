@@ -15,6 +15,7 @@ mod exports;
 pub mod image;
 pub mod kallsyms;
 mod kernel;
+pub mod live;
 pub mod sections;
 pub mod symbols;
 #[cfg(test)]
