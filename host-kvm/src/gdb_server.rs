@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use rustix::event::{EventfdFlags, PollFd, PollFlags, eventfd, poll};
 use rustix::fd::OwnedFd;
 use trapline_core::debugger::Debugger;
-use trapline_core::gdb::{Closed, Connection, Server, ServerError, Status};
+use trapline_core::gdb::{Closed, Commands, Connection, Server, ServerError, Status};
 use trapline_core::pool::Owner;
 use trapline_core::target::TargetError;
 
@@ -205,9 +205,22 @@ pub fn serve<const CORES: usize, const SOFTWARE: usize>(
     debugger: &Mutex<Debugger<KvmTarget, CORES, SOFTWARE>>,
     notifier: &Notifier,
 ) -> Result<Served, Error> {
+    serve_with(client, debugger, notifier, None)
+}
+
+/// As [`serve`], with further `monitor` commands.
+///
+/// # Errors
+/// As [`serve`].
+pub fn serve_with<const CORES: usize, const SOFTWARE: usize>(
+    client: Client,
+    debugger: &Mutex<Debugger<KvmTarget, CORES, SOFTWARE>>,
+    notifier: &Notifier,
+    commands: Option<&mut dyn Commands<KvmTarget, CORES, SOFTWARE>>,
+) -> Result<Served, Error> {
     let mut packet_buffer = vec![0; PACKET_BUFFER];
     let mut incoming = vec![0; INCOMING];
-    let result = serve_until_closed(client, debugger, notifier, &mut packet_buffer, &mut incoming);
+    let result = serve_until_closed(client, debugger, notifier, commands, &mut packet_buffer, &mut incoming);
     let lost = match result {
         Ok(Served::Lost(lost)) => lost,
         Ok(served) => return Ok(served),
@@ -223,6 +236,7 @@ fn serve_until_closed<const CORES: usize, const SOFTWARE: usize>(
     client: Client,
     debugger: &Mutex<Debugger<KvmTarget, CORES, SOFTWARE>>,
     notifier: &Notifier,
+    mut commands: Option<&mut dyn Commands<KvmTarget, CORES, SOFTWARE>>,
     packet_buffer: &mut [u8],
     incoming: &mut [u8],
 ) -> Result<Served, ServerError<Error, io::Error>> {
@@ -248,7 +262,10 @@ fn serve_until_closed<const CORES: usize, const SOFTWARE: usize>(
                 return Ok(Served::Lost(ClientLost::Disconnected));
             }
             let bytes = incoming.get(..count).unwrap_or_default();
-            status = server.receive(&mut *debugger()?, bytes)?;
+            status = match &mut commands {
+                Some(commands) => server.receive_with(&mut *debugger()?, *commands, bytes)?,
+                None => server.receive(&mut *debugger()?, bytes)?,
+            };
         }
         if let Status::Closed(closed) = status {
             return Ok(Served::Closed(closed));

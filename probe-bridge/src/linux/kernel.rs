@@ -1,10 +1,12 @@
 //! All that an image says, read at once.
 
 use super::btf::{Btf, BtfError};
+use super::bytes::u32_at;
 use super::dwarf::{self, DwarfError, Sources};
 use super::elf::{self, ElfError};
 use super::image::{ImageError, KernelImage};
 use super::kallsyms::KallsymsError;
+use super::per_cpu;
 use super::symbols::SymbolTable;
 
 /// Why a kernel's image cannot be read.
@@ -37,6 +39,7 @@ pub struct Kernel {
     symbols: SymbolTable,
     types: Result<Btf, BtfError>,
     banner: Option<String>,
+    pid_in_context: bool,
 }
 
 impl Kernel {
@@ -48,7 +51,8 @@ impl Kernel {
         let image = KernelImage::new(image)?;
         let symbols = SymbolTable::read(&image)?;
         let types = Btf::find(image.bytes());
-        Ok(Self { symbols, types, banner: image.banner().map(str::to_owned) })
+        let pid_in_context = keeps_pid_in_context(&image, &symbols);
+        Ok(Self { symbols, types, banner: image.banner().map(str::to_owned), pid_in_context })
     }
 
     /// The symbols.
@@ -71,6 +75,25 @@ impl Kernel {
         self.banner.as_deref()
     }
 
+    /// Whether the kernel keeps the number of the thread that runs in `CONTEXTIDR_EL1`
+    /// (`CONFIG_PID_IN_CONTEXTIDR`): its code for changing threads writes that register then.
+    #[must_use]
+    pub const fn keeps_pid_in_context(&self) -> bool {
+        self.pid_in_context
+    }
+
+    /// Where a variable that every CPU has one of was linked. A CPU's own is as much higher as its
+    /// `TPIDR_EL1` says.
+    #[must_use]
+    pub fn per_cpu(&self, name: &str) -> Option<u64> {
+        let known = self.symbols.named(name).next().map(|symbol| symbol.address);
+        let typed = || {
+            let variables = per_cpu::variables(self.types.as_ref().ok()?, &self.symbols);
+            variables.into_iter().find(|variable| variable.name == name).map(|variable| variable.address)
+        };
+        known.or_else(typed)
+    }
+
     /// An ELF file with all this, `offset` higher than it was linked. `image` is what it was read from: the
     /// code in it says how long arguments stay where they are passed.
     ///
@@ -84,4 +107,20 @@ impl Kernel {
         };
         Ok(elf::write(symbols, &debug, offset)?)
     }
+}
+
+/// Whether a function that changes threads writes `CONTEXTIDR_EL1`.
+fn keeps_pid_in_context(image: &KernelImage<'_>, symbols: &SymbolTable) -> bool {
+    /// `MSR CONTEXTIDR_EL1, X0`; the register is in the low five bits.
+    const WRITE: u32 = 0xd518_d020;
+    // The compiler may have put it into either.
+    let functions = ["__switch_to", "contextidr_thread_switch"];
+    functions.iter().flat_map(|name| symbols.named(name)).any(|function| {
+        let range = function.address.checked_sub(symbols.base()).and_then(|begin| {
+            let end = begin.checked_add(function.size)?;
+            Some(usize::try_from(begin).ok()?..usize::try_from(end).ok()?)
+        });
+        let code = range.and_then(|range| image.bytes().get(range)).unwrap_or_default();
+        code.chunks_exact(4).any(|word| u32_at(word, 0).is_some_and(|word| word & !0x1f == WRITE))
+    })
 }

@@ -16,6 +16,8 @@ pub mod image;
 pub mod kallsyms;
 mod kernel;
 pub mod live;
+pub mod monitor;
+mod per_cpu;
 pub mod sections;
 pub mod symbols;
 #[cfg(test)]

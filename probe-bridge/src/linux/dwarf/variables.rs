@@ -6,7 +6,7 @@ use gimli::write::{AttributeValue, Expression, UnitEntryId};
 use super::types::Types;
 use super::{Sources, Writer};
 use crate::linux::btf::{Body, Btf};
-use crate::linux::symbols::SymbolTable;
+use crate::linux::per_cpu;
 
 /// What a well-known variable is.
 enum Of {
@@ -67,7 +67,7 @@ const WELL_KNOWN: [(&str, Of); 40] = [
 /// Writes the variables.
 pub(super) fn write(writer: &mut Writer<'_>, types: &Types<'_>, sources: &Sources<'_>) {
     let (btf, symbols) = (sources.types, sources.symbols);
-    for variable in per_cpu(btf, symbols) {
+    for variable in per_cpu::variables(btf, symbols) {
         add(writer, variable.name, types.entry(variable.of), variable.address, variable.global);
     }
     for (name, of) in &WELL_KNOWN {
@@ -125,36 +125,4 @@ fn named(btf: &Btf, name: &str) -> Option<u32> {
         matches!(body, Some(Body::Integer(_) | Body::Typedef(_) | Body::Enumeration(_)))
     };
     btf.named(name).find(is_type)
-}
-
-/// A variable that every CPU has one of, where the first of them was linked.
-struct PerCpu<'a> {
-    name: &'a str,
-    of: u32,
-    address: u64,
-    global: bool,
-}
-
-/// The variables of the section `.data..percpu`.
-fn per_cpu<'a>(btf: &'a Btf, symbols: &SymbolTable) -> Vec<PerCpu<'a>> {
-    let section = btf.named(".data..percpu").find_map(|id| match btf.get(id)?.body {
-        Body::Section(placements) => Some(placements),
-        _ => None,
-    });
-    let Some(placements) = section else { return Vec::new() };
-    let variables: Vec<_> = placements
-        .iter()
-        .filter_map(|placement| {
-            let found = btf.get(placement.variable)?;
-            let Body::Variable { of, global } = found.body else { return None };
-            Some(PerCpu { name: found.name, of, address: placement.offset.into(), global })
-        })
-        .collect();
-    // Without a symbol for the section's begin, any variable in it whose address is known gives it away.
-    let by_variable = || {
-        variables.iter().find_map(|variable| symbols.address(variable.name)?.checked_sub(variable.address))
-    };
-    let Some(begin) = symbols.address("__per_cpu_start").or_else(by_variable) else { return Vec::new() };
-    let placed = variables.into_iter();
-    placed.map(|variable| PerCpu { address: begin.wrapping_add(variable.address), ..variable }).collect()
 }

@@ -36,7 +36,9 @@ pub fn slide(
     vectors: impl IntoIterator<Item = u64>,
     memory: &mut dyn Memory,
 ) -> Result<u64, NotFound> {
-    let runs = |slide: u64, memory: &mut dyn Memory| has_banner(kernel, slide, |address, bytes| memory.read(address, bytes));
+    let runs = |slide: u64, memory: &mut dyn Memory| {
+        has_banner(kernel, slide, |address, bytes| memory.read(address, bytes))
+    };
     for vector in vectors {
         for table in tables(kernel) {
             let slide = vector.wrapping_sub(table);
@@ -56,7 +58,9 @@ fn tables(kernel: &Kernel) -> impl Iterator<Item = u64> {
     const TABLE: u64 = 0x800;
     let at = |name: &'static str| kernel.symbols().named(name).next().map(|symbol| symbol.address);
     let guarded = at("__bp_harden_el1_vectors").into_iter();
-    at("vectors").into_iter().chain(guarded.flat_map(|first| (0..4).map(move |number| first + TABLE * number)))
+    at("vectors")
+        .into_iter()
+        .chain(guarded.flat_map(|first| (0..4).map(move |number| first + TABLE * number)))
 }
 
 /// Whether the kernel's banner is where it should be; `None` where it has none.

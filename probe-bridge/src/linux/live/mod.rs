@@ -62,7 +62,9 @@ pub enum LiveError {
         name: &'static str,
     },
     /// What is in memory cannot be.
-    #[error("the kernel's {what} makes no sense: {value:#x}; it has not started yet, or its memory is damaged")]
+    #[error(
+        "the kernel's {what} makes no sense: {value:#x}; it has not started yet, or its memory is damaged"
+    )]
     Broken {
         /// What it is.
         what: &'static str,

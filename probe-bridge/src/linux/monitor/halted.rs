@@ -1,0 +1,79 @@
+//! A halted target as the memory of a running kernel.
+
+use trapline_core::address::PhysicalAddress;
+use trapline_core::debugger::Debugger;
+use trapline_core::target::{CoreId, Register, SystemRegister, Target};
+
+use crate::linux::live::{Live, Memory, Unreadable};
+
+/// A halted target.
+pub(super) struct Halted<'d, T: Target, const CORES: usize, const SOFTWARE: usize> {
+    pub(super) debugger: &'d mut Debugger<T, CORES, SOFTWARE>,
+    /// The core that the client has selected.
+    pub(super) core: CoreId,
+    /// The core whose tables showed the kernel last: one that is off, or in a process, may not.
+    view: CoreId,
+}
+
+impl<'d, T: Target, const CORES: usize, const SOFTWARE: usize> Halted<'d, T, CORES, SOFTWARE> {
+    pub(super) fn new(debugger: &'d mut Debugger<T, CORES, SOFTWARE>, core: CoreId) -> Self {
+        Self { debugger, core, view: core }
+    }
+
+    /// Where the cores' exception vectors are.
+    pub(super) fn vectors(&mut self) -> Vec<u64> {
+        let vectors = Register::System(SystemRegister::VBAR_EL1);
+        self.debugger
+            .core_ids()
+            .filter_map(|core| self.debugger.read_register(core, vectors).ok())
+            .filter(|&vectors| vectors != 0)
+            .collect()
+    }
+
+    /// The `task_struct` of the thread that each core is at, where it is at one.
+    pub(super) fn current(&mut self, live: &Live<'_>) -> Vec<Option<u64>> {
+        let entry = live.kernel.per_cpu("__entry_task");
+        let cores: Vec<_> = self.debugger.core_ids().collect();
+        cores.into_iter().map(|core| self.current_of(core, entry?.wrapping_add(live.slide))).collect()
+    }
+
+    fn current_of(&mut self, core: CoreId, entry: u64) -> Option<u64> {
+        let own = Register::System(SystemRegister::TPIDR_EL1);
+        let distance = self.debugger.read_register(core, own).ok()?;
+        let mut pointer = [0; 8];
+        self.read(entry.wrapping_add(distance), &mut pointer).ok()?;
+        Some(u64::from_le_bytes(pointer)).filter(|task| task >> 52 == 0xfff)
+    }
+
+    fn read_through(&mut self, core: CoreId, address: u64, bytes: &mut [u8]) -> bool {
+        self.debugger.read_virtual(core, address, bytes).is_ok_and(|count| count == bytes.len())
+    }
+}
+
+impl<T: Target, const CORES: usize, const SOFTWARE: usize> Memory for Halted<'_, T, CORES, SOFTWARE> {
+    fn read(&mut self, address: u64, bytes: &mut [u8]) -> Result<(), Unreadable> {
+        if self.read_through(self.view, address, bytes) {
+            return Ok(());
+        }
+        let others: Vec<_> = self.debugger.core_ids().filter(|&core| core != self.view).collect();
+        match others.into_iter().find(|&core| self.read_through(core, address, bytes)) {
+            Some(core) => {
+                self.view = core;
+                Ok(())
+            }
+            None => Err(Unreadable { address }),
+        }
+    }
+
+    fn read_physical(&mut self, address: u64, bytes: &mut [u8]) -> Result<(), Unreadable> {
+        let read = self.debugger.target_mut().read_memory(PhysicalAddress(address), bytes);
+        read.map_err(|_| Unreadable { address })
+    }
+
+    fn regions(&self) -> Vec<(u64, u64)> {
+        (0..)
+            .map_while(|index| self.debugger.target().region(index))
+            .map(|region| (region.range.first(), region.range.len()))
+            .collect()
+    }
+}
