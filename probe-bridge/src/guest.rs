@@ -10,10 +10,11 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGTSTP};
 use signal_hook::iterator::Signals;
 use signal_hook::low_level::emulate_default_handler;
 use trapline_core::debugger::Debugger;
-use trapline_core::gdb::Closed;
-use trapline_kvm::gdb_server::{End, Notifier, Served, serve, wait_readable};
+use trapline_core::gdb::{Closed, Commands};
+use trapline_kvm::gdb_server::{End, Notifier, Served, serve_with, wait_readable};
 use trapline_kvm::machine::{Boot, Bus, Machine, MachineConfig, Pages};
 use trapline_kvm::{KvmTarget, Notice, SystemEvent};
+use trapline_probe::linux::monitor::{LazyKernel, LinuxCommands};
 
 use crate::cli::GuestArguments;
 use crate::gdb_address::Listener;
@@ -21,10 +22,12 @@ use crate::guest_points::GuestPoints;
 use crate::points::Points;
 use crate::serial::Serial;
 use crate::terminal::{self, Raw};
-use crate::{console, escape};
+use crate::{console, escape, symbols};
 
 /// The KVM device.
 const KVM: &str = "/dev/kvm";
+/// What an ELF file begins with.
+const ELF: &[u8] = b"\x7fELF";
 
 /// The most vCPUs of a guest, and the most software breakpoints.
 const CORES: usize = 512;
@@ -43,6 +46,8 @@ pub(crate) fn run(arguments: &GuestArguments) -> Result<ExitCode> {
     // What can be wrong with the command line is said before anything is built.
     let listener = Listener::bind(&arguments.gdb, arguments.allow_remote)?;
     let boot = boot(arguments)?;
+    let may_be_linux = arguments.flat.is_none() && !boot.kernel.starts_with(ELF);
+    let linux = may_be_linux.then(|| symbols::read_when_needed(&arguments.kernel));
     let config = config(arguments)?;
     let points = Points::new(&arguments.points, Some(&boot.kernel))?;
     let output = arguments.serial.open()?;
@@ -64,7 +69,7 @@ pub(crate) fn run(arguments: &GuestArguments) -> Result<ExitCode> {
     };
 
     let killed = match &listener {
-        Some(listener) => serve_clients(listener, machine.handler(), &notifier)?,
+        Some(listener) => serve_clients(listener, machine.handler(), &notifier, linux.as_ref())?,
         None => {
             lock(machine.handler())?.resume()?;
             notifier.wait().context("the guest's end cannot be waited for")?;
@@ -119,12 +124,19 @@ fn connect_console(
 }
 
 /// Serves one client after the other until the guest is to end; whether a client has killed it.
-fn serve_clients(listener: &Listener, debugger: &Mutex<GuestDebugger>, notifier: &Notifier) -> Result<bool> {
+fn serve_clients(
+    listener: &Listener,
+    debugger: &Mutex<GuestDebugger>,
+    notifier: &Notifier,
+    linux: Option<&LazyKernel>,
+) -> Result<bool> {
     eprintln!("gdb: target remote {listener}");
     while wait_readable(listener, notifier).context("no gdb client can be waited for")? {
         let client = listener.accept()?;
         tracing::info!("a gdb client is here");
-        match serve(client, debugger, notifier)? {
+        let mut commands = linux.map(LinuxCommands::new);
+        let commands = commands.as_mut().map(|commands| commands as &mut dyn Commands<_, _, _>);
+        match serve_with(client, debugger, notifier, commands)? {
             Served::Closed(Closed::Killed) => return Ok(true),
             Served::Closed(Closed::Detached) => tracing::info!("the gdb client has detached"),
             Served::Lost(reason) => eprintln!("{reason}; the guest runs on with nothing armed"),

@@ -4,9 +4,9 @@
 compile_error!("trapline without a backend debugs nothing; enable the feature kvm");
 
 mod cli;
-mod decode;
 #[cfg(feature = "kvm")]
 mod console;
+mod decode;
 #[cfg(feature = "kvm")]
 mod escape;
 #[cfg(feature = "kvm")]

@@ -1,16 +1,35 @@
 //! `trapline symbols`: a file with a kernel's symbols and types for debuggers.
 
+use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use trapline_kvm::kernel_image::unpack;
 use trapline_probe::linux::Kernel;
 use trapline_probe::linux::image::KernelImage;
+#[cfg(feature = "kvm")]
+use trapline_probe::linux::monitor::LazyKernel;
 
 use crate::cli::SymbolsArguments;
 
 /// No kernel is larger once it is unpacked, in bytes.
 const LARGEST: u64 = 512 << 20;
+
+/// A kernel out of a file, read when somebody asks for it.
+#[cfg(feature = "kvm")]
+pub(crate) fn read_when_needed(file: &Path) -> LazyKernel {
+    let file = file.to_owned();
+    LazyKernel::new(Box::new(move || {
+        let read = || anyhow::Ok(Kernel::read(&unpacked(&file)?)?);
+        read().map_err(|error| format!("{}: {error:#}", file.display()))
+    }))
+}
+
+/// An unpacked kernel.
+fn unpacked(file: &Path) -> Result<Vec<u8>> {
+    let packed = std::fs::read(file).context("the file cannot be read")?;
+    Ok(unpack(&packed, LARGEST)?.into_owned())
+}
 
 /// Writes the file and says what is in it.
 ///
@@ -18,8 +37,7 @@ const LARGEST: u64 = 512 << 20;
 /// Where the kernel cannot be read, or the file cannot be written.
 pub(crate) fn run(arguments: &SymbolsArguments) -> Result<ExitCode> {
     let (kernel_file, output) = (arguments.kernel.display(), arguments.output.display());
-    let file = std::fs::read(&arguments.kernel).with_context(|| format!("{kernel_file} cannot be read"))?;
-    let unpacked = unpack(&file, LARGEST).with_context(|| kernel_file.to_string())?;
+    let unpacked = unpacked(&arguments.kernel).with_context(|| kernel_file.to_string())?;
     let kernel = Kernel::read(&unpacked).with_context(|| kernel_file.to_string())?;
     let image = KernelImage::new(&unpacked).with_context(|| kernel_file.to_string())?;
     let elf = kernel.to_elf(&image, arguments.kaslr)?;
