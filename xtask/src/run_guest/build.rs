@@ -20,6 +20,12 @@ pub(crate) fn tool() -> Result<PathBuf> {
     workspace::build(HOST_TARGET, &package)
 }
 
+/// Builds `trapline` for this machine, with what works on any.
+pub(crate) fn tool_here() -> Result<PathBuf> {
+    let package = ["--release", "--package=trapline-probe", "--no-default-features", "--features=symbols"];
+    workspace::build_here(&package)
+}
+
 /// Builds the demonstration firmware, for debugging.
 pub(crate) fn firmware() -> Result<PathBuf> {
     workspace::build(BARE_METAL_TARGET, &["--package=trapline-firmware"])

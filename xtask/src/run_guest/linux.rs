@@ -1,9 +1,13 @@
 //! A Linux guest without looking for one: Debian's kernels for arm64, and a shell for any kernel.
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+};
 
 use anyhow::{Context as _, Result};
 
+use super::build;
 use crate::{
     host::{Initramfs, check_kernel},
     setup::{HostFiles, KernelChoice},
@@ -24,6 +28,23 @@ pub(crate) fn kernel_of(name: &str) -> Option<Result<KernelChoice>> {
 /// Whether a file is a Linux kernel for arm64.
 pub(crate) fn is_kernel(file: &Path) -> bool {
     check_kernel(file).is_ok()
+}
+
+/// Writes the symbols and types that a kernel carries in itself to a file for gdb; none where it has none.
+pub(crate) fn symbols(kernel: &Path) -> Result<Option<PathBuf>> {
+    let tool = build::tool_here()?;
+    let directory = workspace::directory("run")?;
+    let file = tempfile::NamedTempFile::new_in(&directory).context("cannot write a file for symbols")?;
+    let mut command = Command::new(&tool);
+    command.arg("symbols").arg(kernel).arg("--output").arg(file.path()).stdout(Stdio::null());
+    // What is wrong it says itself, and a kernel without symbols can be debugged nevertheless.
+    if !command.status().with_context(|| format!("cannot run {}", tool.display()))?.success() {
+        return Ok(None);
+    }
+    // Another command may have the one before it open.
+    let path = directory.join("guest-symbols.elf");
+    file.persist(&path).with_context(|| format!("cannot write {}", path.display()))?;
+    Ok(Some(path))
 }
 
 /// Writes an initial RAM disk with busybox and a shell on the console.

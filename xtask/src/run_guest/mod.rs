@@ -137,6 +137,10 @@ pub(crate) fn run(options: Options) -> Result<ExitCode> {
     let firmware = if guest.kernel.is_none() { Some(build::firmware()?) } else { None };
     let symbols = guest.symbols.clone().or_else(|| firmware.clone());
     let symbols = symbols.or_else(|| guest.kernel.clone().filter(|kernel| build::is_elf(kernel)));
+    let symbols = match (symbols, &guest.kernel) {
+        (None, Some(kernel)) if mode != Mode::Trace && linux::is_kernel(kernel) => linux::symbols(kernel)?,
+        (symbols, _) => symbols,
+    };
     let serial = match &guest.serial {
         _ if guest.serial_is_standard => None,
         Some(serial) => Some(serial.clone()),
