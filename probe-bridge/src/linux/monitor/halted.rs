@@ -71,9 +71,12 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize> Memory for Halted<'_,
     }
 
     fn regions(&self) -> Vec<(u64, u64)> {
-        (0..)
+        /// Where a target does not say what memory it has, it is looked for up to here.
+        const ANYWHERE: (u64, u64) = (0, 64 << 30);
+        let known: Vec<_> = (0..)
             .map_while(|index| self.debugger.target().region(index))
             .map(|region| (region.range.first(), region.range.len()))
-            .collect()
+            .collect();
+        if known.is_empty() { vec![ANYWHERE] } else { known }
     }
 }

@@ -113,7 +113,13 @@ impl<'k> LinuxCommands<'k> {
     ) -> Said<String> {
         let live = self.live(memory)?;
         let running = memory.current(&live);
-        let tasks = live::tasks(&live, memory).map_err(words)?;
+        let mut tasks = live::tasks(&live, memory).map_err(words)?;
+        // The idle threads of the other CPUs are in no list.
+        for address in running.iter().flatten() {
+            if !tasks.iter().any(|task| task.address == *address) {
+                tasks.extend(live::task(&live, memory, *address).ok());
+            }
+        }
         let mut text = String::from("    PID   TGID  CPU  STATE  OF      NAME\n");
         for task in tasks {
             let mark = if running.contains(&Some(task.address)) { '*' } else { ' ' };
