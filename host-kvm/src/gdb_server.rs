@@ -36,7 +36,11 @@ pub enum Client {
 }
 
 impl Client {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+    /// Reads what the client has sent; 0 bytes where it has closed the connection.
+    ///
+    /// # Errors
+    /// Where the connection fails.
+    pub fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         match self {
             Self::Tcp(stream) => stream.read(buffer),
             Self::Unix(stream) => stream.read(buffer),
@@ -241,7 +245,7 @@ fn serve_until_closed<const CORES: usize, const SOFTWARE: usize>(
     incoming: &mut [u8],
 ) -> Result<Served, ServerError<Error, io::Error>> {
     let debugger = || lock(debugger).map_err(ServerError::Target);
-    let mut server = Server::new(&mut *debugger()?, Outgoing { client, bytes: Vec::new() }, packet_buffer)?;
+    let mut server = Server::new(&mut *debugger()?, Outgoing::new(client), packet_buffer)?;
     loop {
         if notifier.is_finished() {
             server.report_exit(&mut *debugger()?, 0)?;
@@ -306,10 +310,33 @@ fn readable(fds: &mut [PollFd<'_>]) -> io::Result<()> {
     }
 }
 
-/// What goes to the client, sent a packet at a time.
-struct Outgoing {
+/// A client for a [`Server`]: what goes to it is sent a packet at a time.
+#[derive(Debug)]
+pub struct Outgoing {
     client: Client,
     bytes: Vec<u8>,
+}
+
+impl Outgoing {
+    /// Nothing is on the way yet.
+    #[must_use]
+    pub const fn new(client: Client) -> Self {
+        Self { client, bytes: Vec::new() }
+    }
+
+    /// The client.
+    #[must_use]
+    pub const fn client(&self) -> &Client {
+        &self.client
+    }
+
+    /// As [`Client::read`].
+    ///
+    /// # Errors
+    /// As [`Client::read`].
+    pub fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.client.read(buffer)
+    }
 }
 
 impl Connection for Outgoing {

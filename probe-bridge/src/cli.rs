@@ -4,7 +4,9 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-#[cfg(feature = "kvm")]
+#[cfg(feature = "probe")]
+use crate::board_command;
+#[cfg(any(feature = "kvm", feature = "probe"))]
 use crate::gdb_address::GdbAddress;
 #[cfg(feature = "points")]
 use crate::points::PointOptions;
@@ -31,6 +33,12 @@ pub(crate) enum Command {
     #[cfg(feature = "kvm")]
     #[command(after_help = EXIT_STATUS)]
     Guest(GuestArguments),
+    /// Attach to a board through a debug probe and serve gdb for it
+    #[cfg(feature = "probe")]
+    #[command(after_help = BOARD_EXIT_STATUS)]
+    Board(BoardArguments),
+    /// Say which debug probes there are, and what KVM offers
+    List,
     /// Write an ELF file with the symbols and types that an arm64 Linux kernel carries
     #[cfg(feature = "symbols")]
     #[command(after_help = SYMBOLS_HELP)]
@@ -47,6 +55,15 @@ Exit status:
   1    something failed; one line on standard error says what
   2    the command line is wrong
   130  interrupted (SIGINT); 143 terminated (SIGTERM); 129, 131 likewise (SIGHUP, SIGQUIT)";
+
+/// Exit statuses, for the help text.
+#[cfg(feature = "probe")]
+const BOARD_EXIT_STATUS: &str = "\
+Exit status:
+  0    a client ended it
+  1    something failed; one line on standard error says what
+  2    the command line is wrong
+  130  interrupted (SIGINT); 143 terminated (SIGTERM). The board runs on with nothing armed";
 
 /// What to do with the file, for the help text.
 #[cfg(feature = "symbols")]
@@ -200,6 +217,49 @@ pub(crate) struct GuestArguments {
     /// What the tool itself traps
     #[command(flatten)]
     pub(crate) points: PointOptions,
+}
+
+/// Options of `trapline board`: those of probe-rs, and those of `trapline guest`.
+#[cfg(feature = "probe")]
+#[derive(Debug, Args)]
+pub(crate) struct BoardArguments {
+    /// The chip, as probe-rs or the file of --chip-description-path names it
+    #[arg(long, value_name = "NAME")]
+    pub(crate) chip: String,
+
+    /// A file that describes chips, in probe-rs's format
+    #[arg(long, value_name = "YAML")]
+    pub(crate) chip_description_path: Option<PathBuf>,
+
+    /// The debug probe, where there are several: VID:PID or VID:PID:SERIAL
+    #[arg(long, value_name = "PROBE", value_parser = board_command::selector)]
+    pub(crate) probe: Option<probe_rs::probe::DebugProbeSelector>,
+
+    /// The protocol between probe and chip
+    #[arg(long, value_name = "swd|jtag", value_parser = board_command::protocol)]
+    pub(crate) protocol: Option<probe_rs::probe::WireProtocol>,
+
+    /// Its speed in kHz
+    #[arg(long, value_name = "KHZ")]
+    pub(crate) speed: Option<u32>,
+
+    /// Hold the board's reset line while the probe attaches
+    #[arg(long)]
+    pub(crate) connect_under_reset: bool,
+
+    /// The number of the access port that leads to memory, where it is not the first one that could
+    #[arg(long, value_name = "NUMBER")]
+    pub(crate) memory_ap: Option<u8>,
+
+    /// Where gdb is served: HOST:PORT or unix:PATH. Port 0 takes a free one. The board is halted when a
+    /// client comes
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:1234")]
+    pub(crate) gdb: GdbAddress,
+
+    /// Allow --gdb on an address that other machines can reach. There is no authentication: whoever
+    /// connects controls the board
+    #[arg(long)]
+    pub(crate) allow_remote: bool,
 }
 
 #[cfg(all(test, any(feature = "kvm", feature = "symbols")))]

@@ -25,7 +25,7 @@ use crate::terminal::{self, Raw};
 use crate::{console, escape, symbols};
 
 /// The KVM device.
-const KVM: &str = "/dev/kvm";
+pub(crate) const KVM: &str = "/dev/kvm";
 /// What an ELF file begins with.
 const ELF: &[u8] = b"\x7fELF";
 

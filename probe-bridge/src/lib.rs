@@ -1,4 +1,6 @@
 //! What the `trapline` tool is made of, for other programs.
 
+#[cfg(feature = "probe")]
+pub mod board;
 #[cfg(feature = "symbols")]
 pub mod linux;

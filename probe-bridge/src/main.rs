@@ -1,20 +1,23 @@
 //! `trapline`: one debugger for arm64 KVM guests and real boards.
 
-#[cfg(not(any(feature = "kvm", feature = "symbols")))]
+#[cfg(not(any(feature = "kvm", feature = "probe", feature = "symbols")))]
 compile_error!("trapline without a backend debugs nothing; enable the feature kvm");
 
+#[cfg(feature = "probe")]
+mod board_command;
 mod cli;
 #[cfg(feature = "kvm")]
 mod console;
 mod decode;
 #[cfg(feature = "kvm")]
 mod escape;
-#[cfg(feature = "kvm")]
+#[cfg(any(feature = "kvm", feature = "probe"))]
 mod gdb_address;
 #[cfg(feature = "kvm")]
 mod guest;
 #[cfg(feature = "kvm")]
 mod guest_points;
+mod list;
 #[cfg(feature = "points")]
 mod points;
 #[cfg(feature = "kvm")]
@@ -47,6 +50,9 @@ fn main() -> ExitCode {
     let result = match &cli.command {
         #[cfg(feature = "kvm")]
         Command::Guest(arguments) => guest::run(arguments),
+        #[cfg(feature = "probe")]
+        Command::Board(arguments) => board_command::run(arguments),
+        Command::List => list::run(),
         #[cfg(feature = "symbols")]
         Command::Symbols(arguments) => symbols::run(arguments),
         Command::Decode(arguments) => decode::run(arguments),

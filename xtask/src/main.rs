@@ -8,9 +8,11 @@ mod dependencies;
 mod environment;
 mod host;
 mod in_host;
+mod run_board;
 mod run_guest;
 mod run_hypervisor;
 mod setup;
+mod simulator;
 mod test;
 mod workspace;
 
@@ -31,6 +33,7 @@ struct CommandLine {
 #[derive(Subcommand)]
 enum Command {
     RunGuest(run_guest::Options),
+    RunBoard(run_board::Options),
     RunHypervisor(run_hypervisor::Options),
     Test(test::Options),
     CheckPoints(check_points::Options),
@@ -46,6 +49,7 @@ enum Command {
 fn main() -> ExitCode {
     let (outcome, failed) = match CommandLine::parse_from(run_guest::arranged(std::env::args_os())).command {
         Command::RunGuest(options) => (run_guest::run(options), FAILED),
+        Command::RunBoard(options) => (run_board::run(&options), FAILED),
         Command::RunHypervisor(options) => (run_hypervisor::run(&options), FAILED),
         Command::CheckSimulator(options) => (check_simulator::run(&options), FAILED),
         Command::CheckPoints(options) => (check_points::run(options), FAILED),

@@ -148,6 +148,7 @@ fn steps(kinds: &[Kind]) -> Result<Vec<Step>> {
         step.environment.push(("TRAPLINE_HOST_KERNEL".to_owned(), kind.kernel.into()));
         steps.push(step);
     }
+    steps.push(own("scripted gdb session on a simulated board", &["run-board", "--demo"])?);
     steps.push(own("simulated boards, in OpenOCD's hands", &["check-simulator"])?);
     steps.push(own("points without a client", &["check-points"])?);
     steps.push(own("scripted gdb session", &["run-guest", "--demo"])?);

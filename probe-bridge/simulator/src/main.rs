@@ -9,7 +9,7 @@ use anyhow::{Context, Result};
 use clap::Parser;
 use trapline_simulator::armv8a::Armv8aBoard;
 use trapline_simulator::dap::{DebugPort, System};
-use trapline_simulator::server::bitbang;
+use trapline_simulator::server::{bitbang, glasgow};
 
 /// A simulated board for debuggers, served to one client after the other.
 #[derive(Debug, Parser)]
@@ -23,9 +23,13 @@ struct Options {
     #[arg(long, value_name = "FILE")]
     kernel: PathBuf,
 
-    /// Where OpenOCD's `remote_bitbang` driver is served; port 0 takes a free one
+    /// Where clients are served; port 0 takes a free one
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:0")]
-    remote_bitbang: String,
+    listen: String,
+
+    /// What the clients speak
+    #[arg(long, value_enum, default_value = "remote-bitbang")]
+    protocol: Protocol,
 
     /// Where the board's serial output goes instead of standard output
     #[arg(long, value_name = "FILE")]
@@ -42,6 +46,14 @@ enum Board {
     Armv8a,
 }
 
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum Protocol {
+    /// JTAG, as OpenOCD's driver of this name drives it
+    RemoteBitbang,
+    /// SWD, as probe-rs's driver for Glasgow drives it: `--probe 20b7:9db1:tcp:ADDRESS`
+    Glasgow,
+}
+
 fn main() -> Result<()> {
     let options = Options::parse();
     let image = std::fs::read(&options.kernel)
@@ -56,12 +68,16 @@ fn main() -> Result<()> {
         }
         None => Box::new(io::stdout()),
     };
-    let listener = TcpListener::bind(&options.remote_bitbang)
-        .with_context(|| format!("{} cannot be bound", options.remote_bitbang))?;
-    eprintln!("remote_bitbang: {}", listener.local_addr()?);
+    let listener =
+        TcpListener::bind(&options.listen).with_context(|| format!("{} cannot be bound", options.listen))?;
+    eprintln!("listening: {}", listener.local_addr()?);
     loop {
         let (stream, _) = listener.accept().context("no client can be accepted")?;
-        if let Err(error) = bitbang::serve(stream, &mut port, &mut serial) {
+        let served = match options.protocol {
+            Protocol::RemoteBitbang => bitbang::serve(stream, &mut port, &mut serial),
+            Protocol::Glasgow => glasgow::serve(stream, &mut port, &mut serial),
+        };
+        if let Err(error) = served {
             eprintln!("the client is lost: {error}");
         }
         serial.flush()?;

@@ -5,11 +5,8 @@ use std::fs;
 use anyhow::{Context as _, Result, ensure};
 use object::{Object as _, ObjectSymbol as _};
 
-use super::{
-    board::Board,
-    script::{Script, expect_in_order, expect_writes, gdb},
-};
-use crate::run_guest::build;
+use super::script::{Script, expect_in_order, expect_writes, gdb};
+use crate::{run_guest::build, simulator::Board};
 
 /// Access ports of the board: debug registers, memory.
 const DEBUG: u8 = 0;
@@ -45,7 +42,7 @@ pub(super) fn check() -> Result<()> {
         });
         symbol.map(|symbol| symbol.address()).with_context(|| format!("the firmware has no {name}"))
     };
-    let board = Board::start("armv8a", &elf)?;
+    let board = Board::start("armv8a", "remote-bitbang", &elf)?;
     with_openocd(&board, &address)?;
     with_gdb(&board, &elf)
 }

@@ -4,7 +4,6 @@
 //! registers, and where the cores have stopped; an exit status would say little.
 
 mod armv8a;
-mod board;
 mod script;
 
 use std::process::ExitCode;

@@ -9,8 +9,11 @@ use std::{
 
 use anyhow::{Context as _, Result, bail, ensure};
 
-use super::board::{Board, Write};
-use crate::{host::tether, workspace};
+use crate::{
+    host::tether,
+    simulator::{Board, Write},
+    workspace,
+};
 
 /// How long a client may take for its whole script.
 const LIMIT: Duration = Duration::from_secs(120);

@@ -26,6 +26,7 @@ pub(crate) use self::{
     emulated::EMULATOR,
     image::{check_kernel, check_program},
     initramfs::Initramfs,
+    lines::{Watched, copy},
     options::{HostOptions, MappedFile, PortForward, Stream},
 };
 use crate::setup::Requirement;

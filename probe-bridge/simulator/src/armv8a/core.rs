@@ -66,9 +66,18 @@ impl Core {
     /// Begins anew at `entry`. What a warm reset leaves, the debugger's registers, stays.
     pub fn reset(&mut self, entry: u64) {
         self.state = State::new(self.state.number, entry);
-        self.external.status = status::NON_DEBUG;
+        self.external.set_reset(false);
         (self.stepped, self.waiting) = (None, false);
         self.started = true;
+        if self.external.catches_reset() {
+            self.halt(status::RESET_CATCH);
+        }
+    }
+
+    /// Is held in reset.
+    pub fn hold_in_reset(&mut self) {
+        self.external.set_reset(true);
+        self.started = false;
     }
 
     /// Whether it would execute something.

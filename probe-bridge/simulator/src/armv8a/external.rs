@@ -12,6 +12,7 @@ pub mod status {
     pub const EXTERNAL: u32 = 0b01_0011;
     pub const STEP: u32 = 0b01_1011;
     pub const STEP_EXCLUSIVE: u32 = 0b01_1111;
+    pub const RESET_CATCH: u32 = 0b10_0111;
     pub const WATCHPOINT: u32 = 0b10_1011;
     pub const HLT: u32 = 0b10_1111;
 }
@@ -84,6 +85,7 @@ pub struct External {
     restarted: bool,
     was_reset: bool,
     lost_power: bool,
+    in_reset: bool,
     claims: u32,
 }
 
@@ -107,6 +109,7 @@ impl External {
             restarted: false,
             was_reset: true,
             lost_power: false,
+            in_reset: false,
             claims: 0,
         }
     }
@@ -139,6 +142,19 @@ impl External {
     #[must_use]
     pub const fn steps(&self) -> bool {
         self.ecr & 0b100 != 0
+    }
+
+    /// Whether the core halts when it comes out of reset.
+    #[must_use]
+    pub const fn catches_reset(&self) -> bool {
+        self.ecr & 0b10 != 0 && !self.locked
+    }
+
+    /// The core is held in reset, or comes out of it.
+    pub const fn set_reset(&mut self, asserted: bool) {
+        self.in_reset = asserted;
+        self.was_reset = true;
+        self.status = status::NON_DEBUG;
     }
 
     /// Whether interrupts to EL1 are held off.
@@ -314,6 +330,7 @@ impl External {
     fn edprsr(&mut self) -> u32 {
         let value = u32::from(self.powered)
             | u32::from(self.lost_power) << 1
+            | u32::from(self.in_reset) << 2
             | u32::from(self.was_reset) << 3
             | u32::from(self.is_halted()) << 4
             | u32::from(self.os_lock) << 5

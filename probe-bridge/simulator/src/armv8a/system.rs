@@ -300,9 +300,13 @@ impl System for Armv8aBoard {
         self.cores.iter().any(Core::is_running)
     }
 
-    fn reset(&mut self) {
+    fn set_reset(&mut self, asserted: bool) {
         for core in &mut self.cores {
-            core.reset(self.entry);
+            if asserted {
+                core.hold_in_reset();
+            } else {
+                core.reset(self.entry);
+            }
         }
     }
 

@@ -185,9 +185,9 @@ impl DebugPort {
         self.control & STICKY != 0
     }
 
-    /// The cable's reset line.
-    pub fn reset(&mut self) {
-        self.system.reset();
+    /// Pulls the cable's reset line, or releases it.
+    pub fn set_reset(&mut self, asserted: bool) {
+        self.system.set_reset(asserted);
     }
 
     const fn control_and_status(&self) -> u32 {
@@ -269,7 +269,7 @@ mod tests {
             false
         }
 
-        fn reset(&mut self) {}
+        fn set_reset(&mut self, _: bool) {}
 
         fn suffer(&mut self, _: Fault) {}
 

@@ -40,7 +40,7 @@ pub struct BusError {
 }
 
 /// What lies behind the access ports: memory, and cores that run.
-pub trait System {
+pub trait System: Send {
     /// Its access ports, by number.
     fn access_ports(&self) -> Vec<MemoryAp>;
 
@@ -62,8 +62,8 @@ pub trait System {
     /// Whether some core would execute something.
     fn is_running(&self) -> bool;
 
-    /// The board's reset line is pulled and released.
-    fn reset(&mut self);
+    /// The board's reset line is pulled, or released: the cores begin anew.
+    fn set_reset(&mut self, asserted: bool);
 
     /// Something breaks, or is mended.
     fn suffer(&mut self, fault: Fault);

@@ -6,15 +6,12 @@
 use std::io::{self, Read, Write};
 use std::net::TcpStream;
 
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
-
+use super::is_readable;
 use crate::dap::DebugPort;
 use crate::dap::jtag::Tap;
 
 /// Instructions that each core runs before the socket is looked at again.
 const SLICE: u32 = 2_000;
-/// How long the socket is waited for while no core runs.
-const IDLE: Timespec = Timespec { tv_sec: 0, tv_nsec: 50_000_000 };
 
 /// Serves one client until it leaves. Between its commands the board runs.
 ///
@@ -43,10 +40,10 @@ pub fn serve(mut stream: TcpStream, port: &mut DebugPort, mut serial: impl Write
                     if lines & 0b10 != 0 {
                         tap.reset();
                     }
-                    if lines & 0b01 == 0 && pins.in_reset {
-                        port.reset();
+                    let reset = lines & 0b01 != 0;
+                    if reset != std::mem::replace(&mut pins.in_reset, reset) {
+                        port.set_reset(reset);
                     }
-                    pins.in_reset = lines & 0b01 != 0;
                 }
                 b'Q' => return Ok(()),
                 _ => {}
@@ -73,16 +70,5 @@ impl Pins {
             tap.clock(port, levels & 2 != 0, levels & 1 != 0);
         }
         self.clock = clock;
-    }
-}
-
-/// Whether there is something to read: now where the board has work, else after a while.
-fn is_readable(stream: &TcpStream, busy: bool) -> io::Result<bool> {
-    let now = Timespec { tv_sec: 0, tv_nsec: 0 };
-    let mut fds = [PollFd::new(stream, PollFlags::IN)];
-    match poll(&mut fds, Some(if busy { &now } else { &IDLE })) {
-        Ok(_) => Ok(fds.iter().any(|fd| !fd.revents().is_empty())),
-        Err(rustix::io::Errno::INTR) => Ok(false),
-        Err(error) => Err(error.into()),
     }
 }

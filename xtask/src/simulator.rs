@@ -14,7 +14,7 @@ use tempfile::TempDir;
 use crate::{host::tether, workspace};
 
 /// A simulated board that waits for a client.
-pub(super) struct Board {
+pub(crate) struct Board {
     process: Child,
     port: u16,
     directory: TempDir,
@@ -22,22 +22,22 @@ pub(super) struct Board {
 
 /// A register write of a client.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) struct Write {
+pub(crate) struct Write {
     /// The access port that it went through.
-    pub(super) access_port: u8,
+    pub(crate) access_port: u8,
     /// Where to.
-    pub(super) address: u64,
+    pub(crate) address: u64,
     /// What.
-    pub(super) value: u32,
+    pub(crate) value: u32,
 }
 
 impl Board {
     /// Starts the simulator with a program.
-    pub(super) fn start(kind: &str, program: &Path) -> Result<Self> {
+    pub(crate) fn start(kind: &str, protocol: &str, program: &Path) -> Result<Self> {
         let simulator = workspace::build_here(&["--package=trapline-simulator"])?;
         let directory = TempDir::new().context("cannot make a temporary directory")?;
         let mut command = tether::to_self(simulator.as_os_str());
-        command.args(["--board", kind, "--kernel"]).arg(program);
+        command.args(["--board", kind, "--protocol", protocol, "--kernel"]).arg(program);
         command.arg("--writes").arg(directory.path().join("writes"));
         command.arg("--serial").arg(directory.path().join("serial"));
         let mut process = command.stderr(Stdio::piped()).spawn().context("cannot start the simulator")?;
@@ -51,8 +51,18 @@ impl Board {
         Ok(Self { process, port, directory })
     }
 
+    /// The port of 127.0.0.1 that it listens on.
+    pub(crate) const fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// The file that the board's serial output goes to.
+    pub(crate) fn serial_file(&self) -> PathBuf {
+        self.directory.path().join("serial")
+    }
+
     /// OpenOCD's commands that reach it.
-    pub(super) fn adapter(&self) -> String {
+    pub(crate) fn adapter(&self) -> String {
         format!(
             "adapter driver remote_bitbang\nremote_bitbang host 127.0.0.1\nremote_bitbang port {}\n\
              adapter speed 10000\ntransport select jtag\ntcl_port disabled\ntelnet_port disabled\n",
@@ -61,22 +71,22 @@ impl Board {
     }
 
     /// A file for the board's clients.
-    pub(super) fn file(&self, name: impl AsRef<OsStr>, contents: &str) -> Result<PathBuf> {
+    pub(crate) fn file(&self, name: impl AsRef<OsStr>, contents: &str) -> Result<PathBuf> {
         let path = self.directory.path().join(name.as_ref());
         fs::write(&path, contents).with_context(|| format!("cannot write {}", path.display()))?;
         Ok(path)
     }
 
     /// What the last client, which has left, has written.
-    pub(super) fn writes(&self) -> Result<Vec<Write>> {
+    pub(crate) fn writes(&self) -> Result<Vec<Write>> {
         let path = self.directory.path().join("writes");
         let text = fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
         text.lines().map(|line| parse(line).with_context(|| format!("not a write: {line}"))).collect()
     }
 
     /// What the board has sent on its serial line.
-    pub(super) fn serial(&self) -> Result<String> {
-        Ok(fs::read_to_string(self.directory.path().join("serial"))?)
+    pub(crate) fn serial(&self) -> Result<String> {
+        Ok(fs::read_to_string(self.serial_file())?)
     }
 }
 

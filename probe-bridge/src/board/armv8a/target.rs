@@ -1,0 +1,412 @@
+//! All cores as the engine's target.
+
+use trapline_core::address::{AddressRange, PhysicalAddress};
+use trapline_core::comparator::{Bank, Capabilities};
+use trapline_core::registers::DebugStatus;
+use trapline_core::scope::Scope;
+use trapline_core::target::{
+    Arming, Backend, BreakInstruction, Comparators, CoreId, CoreState, DebugStateEntry, Event, Memory,
+    Refusal, Register, Registers, Resume, RunControl, SystemRegister, TargetError, TargetResult,
+};
+
+use super::core::Core;
+use super::debug_unit::{CoreAddresses, is_external};
+use crate::board::error::{BoardError, Result};
+use crate::board::link::{Link, Port};
+
+/// Armv8-A cores, over any way to their buses.
+///
+/// Cores halt together: the hardware tells the others of a stop, through the cross-trigger matrix. Those that were
+/// halted by it run on where the engine passes the stop over; [`Self::poll`] sees to that.
+#[derive(Debug)]
+pub struct Armv8aTarget<L> {
+    link: L,
+    cores: Vec<Core>,
+    capabilities: Capabilities,
+    /// The core that is looked at first: the one behind that which had the last word, so that none is starved by
+    /// another that stops as often.
+    first: usize,
+}
+
+impl<L: Link> Armv8aTarget<L> {
+    /// Takes the cores over: opens their locks, and clears what an earlier session has left in their comparators.
+    /// They keep running, or stay halted.
+    ///
+    /// # Errors
+    /// [`BoardError`].
+    pub fn attach(mut link: L, addresses: &[CoreAddresses]) -> Result<Self> {
+        let mut cores: Vec<_> =
+            (0..).zip(addresses).map(|(number, &at)| Core::new(CoreId(number), at)).collect();
+        let mut capabilities: Option<Capabilities> = None;
+        for core in &mut cores {
+            core.with(&mut link, |unit| unit.check())?;
+            if !core.with(&mut link, |unit| unit.state())?.pu() {
+                core.off();
+                continue;
+            }
+            let own = core.with(&mut link, |unit| {
+                unit.open()?;
+                unit.capabilities()
+            })?;
+            clear(core, &mut link, own)?;
+            // All cores are armed alike, so the poorest counts.
+            capabilities = Some(capabilities.map_or(own, |others| Capabilities {
+                breakpoints: own.breakpoints.min(others.breakpoints),
+                context_aware: own.context_aware.min(others.context_aware),
+                watchpoints: own.watchpoints.min(others.watchpoints),
+                mismatch: own.mismatch && others.mismatch,
+                watchpoint_mismatch: own.watchpoint_mismatch && others.watchpoint_mismatch,
+                address_linking: own.address_linking & others.address_linking,
+                zeroing_block: 0,
+            }));
+            if core.with(&mut link, |unit| unit.state())?.halted() {
+                core.halted();
+            }
+        }
+        let capabilities = capabilities.ok_or(BoardError::NoPower)?;
+        Ok(Self { link, cores, capabilities, first: 0 })
+    }
+
+    /// Gives the cores back: nothing is armed, and they run as they ran before.
+    ///
+    /// # Errors
+    /// [`BoardError`]; the cores that could be reached are free then.
+    pub fn detach(&mut self) -> Result<()> {
+        let mut result = Ok(());
+        for core in &mut self.cores {
+            if core.state == CoreState::Off {
+                continue;
+            }
+            core.wanted = Bank::default();
+            let freed = (|| {
+                core.arm(&mut self.link)?;
+                core.with(&mut self.link, |unit| unit.close())?;
+                core.steps = false;
+                if core.state == CoreState::Halted { core.restart(&mut self.link, false) } else { Ok(()) }
+            })();
+            result = result.and(freed);
+        }
+        result
+    }
+
+    /// The way to the buses.
+    pub const fn link(&mut self) -> &mut L {
+        &mut self.link
+    }
+
+    /// Looks at every core that runs, and answers what has happened to one of them. The engine must be told of it
+    /// before the next call.
+    ///
+    /// # Errors
+    /// [`BoardError`].
+    pub fn poll(&mut self) -> Result<Option<(CoreId, Event)>> {
+        let mut halted_from_outside = None;
+        let count = self.cores.len();
+        for number in (self.first..count).chain(0..self.first) {
+            let Some(core) = self.cores.get_mut(number) else { break };
+            if core.state == CoreState::Halted {
+                continue;
+            }
+            let state = core.with(&mut self.link, |unit| unit.state())?;
+            match (core.state, state.pu()) {
+                (CoreState::Off, false) => continue,
+                (CoreState::Off, true) => power_up(core, &mut self.link)?,
+                (_, false) => {
+                    tracing::warn!("{} has lost its power", core.id);
+                    core.off();
+                    continue;
+                }
+                (_, true) if state.spd() => power_up(core, &mut self.link)?,
+                _ => {}
+            }
+            if !state.halted() {
+                continue;
+            }
+            let status = core.with(&mut self.link, |unit| unit.status())?.status();
+            if is_external(status) {
+                halted_from_outside = Some(core.id);
+                continue;
+            }
+            core.halted();
+            self.first = (number + 1) % count;
+            let entry = entry(core, &mut self.link, status)?;
+            return Ok(Some((core.id, Event::DebugState(entry))));
+        }
+        // Nobody has news of his own, so it is nobody's of these cores: another tool has halted them.
+        let Some(id) = halted_from_outside else { return Ok(None) };
+        self.core(id)?.halted();
+        Ok(Some((id, Event::DebugState(DebugStateEntry::ExternalRequest))))
+    }
+
+    /// Lets those cores run on that were halted only because another one was, after the engine has passed over
+    /// that one's stop.
+    ///
+    /// # Errors
+    /// [`BoardError`].
+    pub fn release(&mut self) -> Result<()> {
+        for core in &mut self.cores {
+            if core.state != CoreState::Running || core.steps {
+                continue;
+            }
+            if core.with(&mut self.link, |unit| unit.state())?.halted()
+                && is_external(core.with(&mut self.link, |unit| unit.status())?.status())
+            {
+                core.restart(&mut self.link, false)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn core(&mut self, core: CoreId) -> Result<&mut Core> {
+        let count = self.cores.len();
+        self.cores
+            .get_mut(usize::from(core.0))
+            .ok_or(BoardError::Description { chip: format!("with {count} cores"), what: "has no such core" })
+    }
+
+    /// A core that is halted, and the way to it.
+    fn halted(&mut self, core: CoreId) -> TargetResult<(&mut Core, &mut L), Self> {
+        let entry = self.cores.get_mut(usize::from(core.0)).ok_or(Refusal::NoSuchCore(core))?;
+        match entry.state {
+            CoreState::Halted => Ok((entry, &mut self.link)),
+            CoreState::Running => Err(Refusal::Running(core).into()),
+            CoreState::Off => Err(Refusal::Off(core).into()),
+        }
+    }
+
+    /// What an error means: a core that has lost its power refuses, and the session goes on.
+    fn failed(&mut self, core: CoreId, error: BoardError) -> TargetError<BoardError> {
+        if let Some(entry) = self.cores.get_mut(usize::from(core.0))
+            && let BoardError::Fault { .. } | BoardError::Timeout { .. } = error
+            && let Ok(state) = entry.with(&mut self.link, |unit| unit.state())
+            && !state.pu()
+        {
+            entry.off();
+            return Refusal::Off(core).into();
+        }
+        TargetError::Lost(error)
+    }
+
+    /// As [`Self::failed`], for the result of an access.
+    fn settle<T>(
+        &mut self,
+        core: CoreId,
+        result: std::result::Result<T, TargetError<BoardError>>,
+    ) -> TargetResult<T, Self> {
+        result.map_err(|error| match error {
+            TargetError::Lost(error) => self.failed(core, error),
+            refused @ TargetError::Refused(_) => refused,
+        })
+    }
+}
+
+/// Empties all comparators, whatever is in them.
+fn clear(core: &mut Core, link: &mut impl Link, capabilities: Capabilities) -> Result<()> {
+    let Capabilities { breakpoints, watchpoints, .. } = capabilities;
+    core.with(link, |unit| {
+        for number in 0..usize::from(breakpoints) {
+            unit.write_breakpoint(number, trapline_core::comparator::Pair::DISABLED)?;
+        }
+        for number in 0..usize::from(watchpoints) {
+            unit.write_watchpoint(number, trapline_core::comparator::Pair::DISABLED)?;
+        }
+        unit.set_step(false)?;
+        unit.bus.flush()
+    })?;
+    core.standing = Bank::default();
+    Ok(())
+}
+
+/// A core has power again: it is set up anew, with what is to be armed.
+fn power_up(core: &mut Core, link: &mut impl Link) -> Result<()> {
+    core.off();
+    core.with(link, |unit| unit.open())?;
+    core.arm(link)?;
+    core.state = CoreState::Running;
+    Ok(())
+}
+
+/// Why a core is in Debug state.
+fn entry(core: &Core, link: &mut impl Link, status: DebugStatus) -> Result<DebugStateEntry> {
+    Ok(match status {
+        DebugStatus::BREAKPOINT => DebugStateEntry::Breakpoint,
+        DebugStatus::WATCHPOINT => {
+            DebugStateEntry::Watchpoint { address: core.with(link, |unit| unit.watched_address())? }
+        }
+        DebugStatus::HALT_INSTRUCTION => DebugStateEntry::HaltInstruction,
+        DebugStatus::EXTERNAL_REQUEST => DebugStateEntry::ExternalRequest,
+        status if status.is_step() => DebugStateEntry::Step,
+        status => DebugStateEntry::Other(status.into_bits()),
+    })
+}
+
+impl<L: Link> Backend for Armv8aTarget<L> {
+    type Error = BoardError;
+
+    fn cores(&self) -> u16 {
+        self.cores.len() as u16
+    }
+}
+
+impl<L: Link> Registers for Armv8aTarget<L> {
+    fn read_register(&mut self, core: CoreId, register: Register) -> TargetResult<u64, Self> {
+        let (entry, link) = self.halted(core)?;
+        let result = entry.read(link, register);
+        self.settle(core, result)
+    }
+
+    fn write_register(&mut self, core: CoreId, register: Register, value: u64) -> TargetResult<(), Self> {
+        let (entry, link) = self.halted(core)?;
+        let result = entry.write(link, register, value);
+        self.settle(core, result)
+    }
+
+    fn read_vector(&mut self, core: CoreId, number: u8) -> TargetResult<u128, Self> {
+        let (entry, link) = self.halted(core)?;
+        let result = entry.read_vector(link, number);
+        self.settle(core, result)
+    }
+
+    fn write_vector(&mut self, core: CoreId, number: u8, value: u128) -> TargetResult<(), Self> {
+        let (entry, link) = self.halted(core)?;
+        let result = entry.write_vector(link, number, value);
+        self.settle(core, result)
+    }
+
+    fn system_register(&self, index: usize) -> Option<SystemRegister> {
+        SHOWN.get(index).copied()
+    }
+}
+
+/// System registers that clients are shown.
+const SHOWN: [SystemRegister; 12] = [
+    SystemRegister::SCTLR_EL1,
+    SystemRegister::TTBR0_EL1,
+    SystemRegister::TTBR1_EL1,
+    SystemRegister::TCR_EL1,
+    SystemRegister::MAIR_EL1,
+    SystemRegister::VBAR_EL1,
+    SystemRegister::ESR_EL1,
+    SystemRegister::FAR_EL1,
+    SystemRegister::ELR_EL1,
+    SystemRegister::SPSR_EL1,
+    SystemRegister::SP_EL0,
+    SystemRegister::CONTEXTIDR_EL1,
+];
+
+impl<L: Link> Memory for Armv8aTarget<L> {
+    fn read_memory(&mut self, address: PhysicalAddress, buffer: &mut [u8]) -> TargetResult<(), Self> {
+        self.access_memory(address, buffer.len(), |link| {
+            link.with(Port::Memory, |bus| bus.read_bytes(address.0, buffer))
+        })
+    }
+
+    fn write_memory(&mut self, address: PhysicalAddress, bytes: &[u8]) -> TargetResult<(), Self> {
+        self.access_memory(address, bytes.len(), |link| {
+            link.with(Port::Memory, |bus| {
+                // All of it is memory, or none of it is written.
+                bus.read_bytes(address.0, &mut vec![0; bytes.len()])?;
+                bus.write_bytes(address.0, bytes)?;
+                bus.flush()
+            })
+        })
+    }
+
+    fn synchronize_instructions(&mut self, _: PhysicalAddress, _: usize) -> TargetResult<(), Self> {
+        // One core's invalidation reaches those of all, in the inner shareable domain.
+        let halted = self.cores.iter().find(|core| core.state == CoreState::Halted).map(|core| core.id);
+        let Some(core) = halted else { return Err(Refusal::Running(CoreId(0)).into()) };
+        let (entry, link) = self.halted(core)?;
+        let result = entry.synchronize_instructions(link);
+        self.settle(core, result)
+    }
+}
+
+impl<L: Link> Armv8aTarget<L> {
+    fn access_memory(
+        &mut self,
+        address: PhysicalAddress,
+        length: usize,
+        work: impl FnOnce(&mut L) -> Result<()>,
+    ) -> TargetResult<(), Self> {
+        let Ok(range) = AddressRange::new(address.0, length as u64) else { return Ok(()) };
+        if !self.link.has_memory() {
+            return Err(Refusal::Unsupported(
+                "no access port of this chip leads to memory; name one with --memory-ap",
+            )
+            .into());
+        }
+        work(&mut self.link).map_err(|error| match error {
+            BoardError::Fault { .. } => Refusal::NoMemory(range).into(),
+            error => TargetError::Lost(error),
+        })
+    }
+}
+
+impl<L: Link> Comparators for Armv8aTarget<L> {
+    fn capabilities(&self) -> Capabilities {
+        self.capabilities
+    }
+
+    fn scope(&self) -> Scope {
+        Scope::ALL
+    }
+
+    fn break_instruction(&self) -> BreakInstruction {
+        BreakInstruction::Hlt
+    }
+
+    fn commit(&mut self, core: CoreId, arming: &Arming) -> TargetResult<(), Self> {
+        if let Some(entry) = self.cores.get_mut(usize::from(core.0)) {
+            entry.wanted = arming.bank;
+        }
+        let (entry, link) = self.halted(core)?;
+        let result = entry.arm(link);
+        result.map_err(|error| self.failed(core, error))
+    }
+}
+
+impl<L: Link> RunControl for Armv8aTarget<L> {
+    fn core_state(&mut self, core: CoreId) -> TargetResult<CoreState, Self> {
+        let entry = self.cores.get(usize::from(core.0)).ok_or(Refusal::NoSuchCore(core))?;
+        Ok(entry.state)
+    }
+
+    fn resume(&mut self, core: CoreId, how: Resume) -> TargetResult<(), Self> {
+        let (entry, link) = self.halted(core)?;
+        let result = entry.restart(link, how == Resume::Step);
+        result.map_err(|error| self.failed(core, error))
+    }
+
+    fn halt(&mut self, core: CoreId) -> TargetResult<(), Self> {
+        let entry = self.cores.get_mut(usize::from(core.0)).ok_or(Refusal::NoSuchCore(core))?;
+        match entry.state {
+            CoreState::Halted => return Ok(()),
+            CoreState::Off => return Err(Refusal::Off(core).into()),
+            CoreState::Running => {}
+        }
+        let result = entry.with(&mut self.link, |unit| {
+            let state = unit.state()?;
+            // It may have halted by itself, or with another one.
+            if !state.halted() && state.pu() {
+                unit.halt()?;
+            }
+            unit.state()
+        });
+        match result {
+            Ok(state) if state.pu() => {
+                entry.halted();
+                Ok(())
+            }
+            Ok(_) => {
+                entry.off();
+                Err(Refusal::Off(core).into())
+            }
+            Err(error) => Err(self.failed(core, error)),
+        }
+    }
+
+    fn steps_with_interrupts_disabled(&self) -> bool {
+        true
+    }
+}

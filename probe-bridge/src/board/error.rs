@@ -1,0 +1,61 @@
+//! Why a board is lost, or cannot be debugged at all.
+
+use trapline_core::target::CoreId;
+
+/// What ends a session with a board, or does not let it begin.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum BoardError {
+    /// The probe does not answer, or the target does not answer the probe.
+    #[error("the probe or its target does not answer: {0}")]
+    Probe(#[from] probe_rs::Error),
+    /// A bus of the board answered with an error. The session goes on where this can be said of one request.
+    #[error("the board's bus answers an access to {address:#x} with an error")]
+    Fault {
+        /// The address on the bus of the access port.
+        address: u64,
+    },
+    /// Something that takes a core microseconds has not happened.
+    #[error("{core} does not {what}; is its clock running, and is no other tool on the probe?")]
+    Timeout {
+        /// The core.
+        core: CoreId,
+        /// What it was to do.
+        what: &'static str,
+    },
+    /// The chip does not let itself be debugged.
+    #[error("{core} does not allow external debug (DBGAUTHSTATUS_EL1 is {status:#x}); unlock the chip first")]
+    Locked {
+        /// The core.
+        core: CoreId,
+        /// `DBGAUTHSTATUS_EL1`.
+        status: u32,
+    },
+    /// No core of the chip has power.
+    #[error("no core of the chip has power (EDPRSR.PU is 0); power it up, or reset the board")]
+    NoPower,
+    /// What is at a core's debug address is no debug unit of an Armv8-A core.
+    #[error(
+        "there is no Armv8-A debug unit at {address:#x} of {core} (EDDEVARCH reads {found:#x}); \
+         is --chip what is on the board?"
+    )]
+    WrongChip {
+        /// The core.
+        core: CoreId,
+        /// The address that the chip's description has.
+        address: u64,
+        /// What is there.
+        found: u32,
+    },
+    /// The chip's description lacks something, or is not for this tool.
+    #[error("the description of chip {chip} {what}")]
+    Description {
+        /// The chip.
+        chip: String,
+        /// What is wrong with it.
+        what: &'static str,
+    },
+}
+
+/// The result of an operation on a board.
+pub type Result<T> = std::result::Result<T, BoardError>;

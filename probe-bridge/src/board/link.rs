@@ -1,0 +1,162 @@
+//! The way to a board's buses: a probe-rs session, or in tests a list of expected accesses.
+
+use probe_rs::Session;
+use probe_rs::architecture::arm::dp::{DpAddress, DpRegisterAddress};
+use probe_rs::architecture::arm::memory::ArmMemoryInterface;
+use probe_rs::architecture::arm::{ArmError, DapError, FullyQualifiedApAddress};
+
+use super::error::{BoardError, Result};
+
+/// Which of a board's buses.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Port {
+    /// Debug registers.
+    Debug,
+    /// Memory.
+    Memory,
+}
+
+/// A bus of a board.
+pub trait Bus {
+    /// Reads a word.
+    ///
+    /// # Errors
+    /// [`BoardError::Fault`] where the bus answers with an error.
+    fn read_word(&mut self, address: u64) -> Result<u32>;
+
+    /// Writes a word.
+    ///
+    /// # Errors
+    /// As [`Self::read_word`]; a fault may be told by a later access only.
+    fn write_word(&mut self, address: u64, value: u32) -> Result<()>;
+
+    /// Reads bytes.
+    ///
+    /// # Errors
+    /// As [`Self::read_word`].
+    fn read_bytes(&mut self, address: u64, buffer: &mut [u8]) -> Result<()>;
+
+    /// Writes bytes.
+    ///
+    /// # Errors
+    /// As [`Self::write_word`].
+    fn write_bytes(&mut self, address: u64, bytes: &[u8]) -> Result<()>;
+
+    /// Waits until everything that was written has arrived.
+    ///
+    /// # Errors
+    /// As [`Self::read_word`].
+    fn flush(&mut self) -> Result<()>;
+}
+
+/// The way to a board's buses.
+pub trait Link {
+    /// Works on a bus. Errors that the board keeps until they are cleared are cleared afterwards.
+    ///
+    /// # Errors
+    /// Those of `work`, and [`BoardError::Probe`].
+    fn with<R>(&mut self, port: Port, work: impl FnOnce(&mut dyn Bus) -> Result<R>) -> Result<R>;
+
+    /// Whether there is a bus to memory.
+    fn has_memory(&self) -> bool;
+}
+
+/// A session of probe-rs.
+#[derive(Debug)]
+pub struct SessionLink {
+    session: Session,
+    debug: FullyQualifiedApAddress,
+    memory: Option<FullyQualifiedApAddress>,
+}
+
+impl SessionLink {
+    /// The buses behind two access ports of a session.
+    #[must_use]
+    pub const fn new(
+        session: Session,
+        debug: FullyQualifiedApAddress,
+        memory: Option<FullyQualifiedApAddress>,
+    ) -> Self {
+        Self { session, debug, memory }
+    }
+
+    /// The session.
+    pub const fn session(&mut self) -> &mut Session {
+        &mut self.session
+    }
+
+    /// Clears what the debug port keeps of an error.
+    fn clear_sticky_errors(&mut self, port: DpAddress) -> Result<()> {
+        /// ABORT: STKCMPCLR, STKERRCLR, WDERRCLR, ORUNERRCLR.
+        const CLEAR: u32 = 0b1_1110;
+        let abort = DpRegisterAddress { address: 0, bank: None };
+        let interface = self.session.get_arm_interface().map_err(probe_rs::Error::from)?;
+        interface.write_raw_dp_register(port, abort, CLEAR).map_err(probe_rs::Error::from)?;
+        Ok(())
+    }
+}
+
+impl Link for SessionLink {
+    fn with<R>(&mut self, port: Port, work: impl FnOnce(&mut dyn Bus) -> Result<R>) -> Result<R> {
+        let access_port = match (port, &self.memory) {
+            (Port::Memory, Some(memory)) => memory.clone(),
+            _ => self.debug.clone(),
+        };
+        let interface = self.session.get_arm_interface().map_err(probe_rs::Error::from)?;
+        let result = match interface.memory_interface(&access_port) {
+            Ok(mut memory) => work(&mut SessionBus(&mut *memory)),
+            Err(error) => Err(error_at(error, 0)),
+        };
+        if let Err(BoardError::Fault { .. }) = &result {
+            self.clear_sticky_errors(access_port.dp())?;
+        }
+        result
+    }
+
+    fn has_memory(&self) -> bool {
+        self.memory.is_some()
+    }
+}
+
+/// A memory interface of probe-rs.
+struct SessionBus<'a>(&'a mut (dyn ArmMemoryInterface + 'a));
+
+impl Bus for SessionBus<'_> {
+    fn read_word(&mut self, address: u64) -> Result<u32> {
+        let value = self.0.read_word_32(address).map_err(|error| error_at(error, address))?;
+        tracing::trace!("{address:#x} is {value:#x}");
+        Ok(value)
+    }
+
+    fn write_word(&mut self, address: u64, value: u32) -> Result<()> {
+        tracing::trace!("{address:#x} becomes {value:#x}");
+        self.0.write_word_32(address, value).map_err(|error| error_at(error, address))
+    }
+
+    fn read_bytes(&mut self, address: u64, buffer: &mut [u8]) -> Result<()> {
+        self.0.read(address, buffer).map_err(|error| error_at(error, address))
+    }
+
+    fn write_bytes(&mut self, address: u64, bytes: &[u8]) -> Result<()> {
+        self.0.write(address, bytes).map_err(|error| error_at(error, address))
+    }
+
+    fn flush(&mut self) -> Result<()> {
+        self.0.flush().map_err(|error| error_at(error, 0))
+    }
+}
+
+/// A FAULT response is the board's answer to one access; everything else ends the session.
+fn error_at(error: ArmError, address: u64) -> BoardError {
+    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(&error);
+    while let Some(inner) = cause {
+        if let Some(DapError::FaultResponse) = inner.downcast_ref() {
+            return BoardError::Fault { address };
+        }
+        if let Some(ArmError::Dap(DapError::FaultResponse)) = inner.downcast_ref() {
+            return BoardError::Fault { address };
+        }
+        cause = inner.source();
+    }
+    BoardError::Probe(error.into())
+}

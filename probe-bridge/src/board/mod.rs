@@ -1,0 +1,21 @@
+//! Boards behind a debug probe.
+//!
+//! probe-rs has the probes, the chips and the way to a chip's buses; what is done on them is here.
+//!
+//! | module | holds |
+//! |---|---|
+//! | `link` | a bus of a board, by a probe-rs session |
+//! | `armv8a` | Armv8-A cores as a target of the engine |
+//! | `attach` | from a probe and a chip's name to a target |
+//! | `serve` | a gdb client and the board's stops in one loop |
+//! | `error` | why a board is lost |
+
+pub mod armv8a;
+mod attach;
+mod error;
+pub mod link;
+mod serve;
+
+pub use attach::{AttachOptions, attach};
+pub use error::{BoardError, Result};
+pub use serve::{Ended, run_until_stopped, serve};

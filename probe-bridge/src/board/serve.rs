@@ -1,0 +1,126 @@
+//! A gdb client and the board's stops in one loop.
+
+use std::io;
+use std::os::fd::AsFd;
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use trapline_core::debugger::{Debugger, Outcome};
+use trapline_core::gdb::{Closed, Server, ServerError, Status};
+use trapline_core::pool::Owner;
+use trapline_core::target::TargetError;
+use trapline_kvm::gdb_server::{Client, Notifier, Outgoing};
+
+use super::armv8a::Armv8aTarget;
+use super::error::{BoardError, Result};
+use super::link::Link;
+
+/// A packet that arrives and one that leaves, in bytes.
+const PACKET_BUFFER: usize = 0x8000;
+/// How long the client is waited for between two looks at cores that run: at first, and at most, in nanoseconds.
+const FIRST_WAIT: i64 = 500_000;
+const LONGEST_WAIT: i64 = 20_000_000;
+
+/// How the service for one client ended.
+#[derive(Debug)]
+pub enum Ended {
+    /// The session is over.
+    Closed(Closed),
+    /// The client was lost. Nothing of it is armed any more, and the board runs on.
+    Lost(io::Error),
+    /// Whoever holds the notifier wants an end.
+    Interrupted,
+}
+
+/// Lets the engine decide about everything that has happened on the board; whether it has stopped.
+///
+/// # Errors
+/// Where the board is lost.
+pub fn run_until_stopped<L: Link, const CORES: usize, const SOFTWARE: usize>(
+    debugger: &mut Debugger<Armv8aTarget<L>, CORES, SOFTWARE>,
+) -> Result<bool> {
+    while let Some((core, event)) = debugger.target_mut().poll()? {
+        match debugger.on_event(core, event) {
+            Ok(Outcome::Resumed) => debugger.target_mut().release()?,
+            Ok(_) => return Ok(true),
+            // A core that has lost its power meanwhile has nothing to tell.
+            Err(TargetError::Refused(refusal)) => tracing::warn!("{core}: {refusal}"),
+            Err(TargetError::Lost(error)) => return Err(error),
+        }
+    }
+    Ok(false)
+}
+
+/// Halts the board and serves one client until it leaves or service ends.
+///
+/// # Errors
+/// Where the board is lost. Trouble with the client is no error, but [`Ended::Lost`].
+pub fn serve<L: Link, const CORES: usize, const SOFTWARE: usize>(
+    client: Client,
+    debugger: &mut Debugger<Armv8aTarget<L>, CORES, SOFTWARE>,
+    notifier: &Notifier,
+) -> Result<Ended> {
+    let mut packet_buffer = vec![0; PACKET_BUFFER];
+    let lost = match serve_until_closed(client, debugger, notifier, &mut packet_buffer) {
+        Ok(Ended::Lost(lost)) => lost,
+        Ok(ended) => return Ok(ended),
+        Err(ServerError::Target(error)) => return Err(error),
+        Err(ServerError::Connection(error)) => error,
+        Err(other) => io::Error::other(other.to_string()),
+    };
+    match debugger.detach(Owner::DEBUGGER) {
+        Ok(()) | Err(TargetError::Refused(_)) => Ok(Ended::Lost(lost)),
+        Err(TargetError::Lost(error)) => Err(error),
+    }
+}
+
+fn serve_until_closed<L: Link, const CORES: usize, const SOFTWARE: usize>(
+    client: Client,
+    debugger: &mut Debugger<Armv8aTarget<L>, CORES, SOFTWARE>,
+    notifier: &Notifier,
+    packet_buffer: &mut [u8],
+) -> std::result::Result<Ended, ServerError<BoardError, io::Error>> {
+    let mut incoming = vec![0; PACKET_BUFFER];
+    let mut server = Server::new(debugger, Outgoing::new(client), packet_buffer)?;
+    let mut wait = FIRST_WAIT;
+    loop {
+        if notifier.is_finished() {
+            return Ok(Ended::Interrupted);
+        }
+        let runs = matches!(server.status(), Status::Running | Status::Detached);
+        let Some(connection) = server.connection() else { return Ok(Ended::Closed(Closed::Detached)) };
+        let readable =
+            wait_for(connection.client(), notifier, runs.then_some(wait)).map_err(ServerError::Connection)?;
+        let mut status = server.status();
+        if readable {
+            let Some(connection) = server.connection() else { continue };
+            let count = connection.read(&mut incoming).map_err(ServerError::Connection)?;
+            if count == 0 {
+                return Ok(Ended::Lost(io::ErrorKind::UnexpectedEof.into()));
+            }
+            status = server.receive(debugger, incoming.get(..count).unwrap_or_default())?;
+            wait = FIRST_WAIT;
+        } else {
+            wait = (wait * 2).min(LONGEST_WAIT);
+        }
+        if run_until_stopped(debugger).map_err(ServerError::Target)? {
+            status = server.report_stop(debugger)?;
+            wait = FIRST_WAIT;
+        }
+        if let Status::Closed(closed) = status {
+            return Ok(Ended::Closed(closed));
+        }
+    }
+}
+
+/// Waits for the client, or an end of service, but not longer than some nanoseconds; whether the client has sent
+/// something.
+fn wait_for(client: &Client, notifier: &Notifier, nanoseconds: Option<i64>) -> io::Result<bool> {
+    let limit = nanoseconds.map(|tv_nsec| Timespec { tv_sec: 0, tv_nsec });
+    let client = client.as_fd();
+    let mut fds = [PollFd::new(&client, PollFlags::IN), PollFd::new(notifier, PollFlags::IN)];
+    match poll(&mut fds, limit.as_ref()) {
+        Ok(_) => Ok(fds.first().is_some_and(|client| !client.revents().is_empty())),
+        Err(rustix::io::Errno::INTR) => Ok(false),
+        Err(error) => Err(error.into()),
+    }
+}

@@ -1,0 +1,174 @@
+//! `trapline board`: a board behind a debug probe.
+
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::thread;
+
+use anyhow::{Context, Result, bail};
+use probe_rs::config::Registry;
+use probe_rs::probe::list::Lister;
+use probe_rs::probe::{DebugProbeSelector, Probe, WireProtocol};
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+use trapline_core::debugger::Debugger;
+use trapline_core::gdb::Closed;
+use trapline_core::pool::Owner;
+use trapline_core::target::{Backend, Comparators, RunControl, TargetError};
+use trapline_kvm::gdb_server::{End, Notifier, wait_readable};
+use trapline_probe::board::armv8a::Armv8aTarget;
+use trapline_probe::board::link::SessionLink;
+use trapline_probe::board::{AttachOptions, Ended, attach, serve};
+
+use crate::cli::BoardArguments;
+use crate::gdb_address::Listener;
+
+/// The most cores of a board, and the most software breakpoints.
+const CORES: usize = 64;
+const SOFTWARE: usize = 1024;
+
+type BoardDebugger = Debugger<Armv8aTarget<SessionLink>, CORES, SOFTWARE>;
+
+/// Attaches to a board and serves gdb for it until a signal comes.
+///
+/// # Errors
+/// Where the probe or the chip is not what the command line says, or the board is lost.
+pub(crate) fn run(arguments: &BoardArguments) -> Result<ExitCode> {
+    let listener = Listener::bind(&arguments.gdb, arguments.allow_remote)?
+        .context("--gdb none leaves nothing to do on a board")?;
+    let registry = registry(arguments)?;
+    let probe = open_probe(arguments)?;
+    let options = AttachOptions {
+        chip: arguments.chip.clone(),
+        under_reset: arguments.connect_under_reset,
+        memory_ap: arguments.memory_ap,
+    };
+    let name = probe.get_name();
+    let target = attach(probe, &registry, &options)
+        .with_context(|| format!("cannot attach to {} through {name}", arguments.chip))?;
+    show_slots(&target);
+
+    let notifier = Notifier::new().context("no file descriptor is left")?;
+    end_on_signals(&notifier)?;
+    let mut debugger = BoardDebugger::new(target)?;
+    eprintln!("gdb: target remote {listener}");
+    let result = serve_clients(&listener, &mut debugger, &notifier);
+    // Whatever ended it, the board is left as it was found, as far as it can be reached.
+    let freed = free(debugger);
+    result?;
+    freed?;
+    match notifier.end() {
+        Some(End::Signal(signal)) => {
+            Ok(ExitCode::from(u8::try_from(signal).map_or(u8::MAX, |signal| 128_u8.saturating_add(signal))))
+        }
+        _ => Ok(ExitCode::SUCCESS),
+    }
+}
+
+/// Serves one client after the other.
+fn serve_clients(listener: &Listener, debugger: &mut BoardDebugger, notifier: &Notifier) -> Result<()> {
+    while wait_readable(listener, notifier).context("no gdb client can be waited for")? {
+        let client = listener.accept()?;
+        tracing::info!("a gdb client is here");
+        match serve(client, debugger, notifier)? {
+            Ended::Closed(Closed::Killed) | Ended::Interrupted => break,
+            Ended::Closed(_) => tracing::info!("the gdb client has detached"),
+            Ended::Lost(reason) => eprintln!("{reason}; the board runs on with nothing armed"),
+        }
+    }
+    Ok(())
+}
+
+/// Removes what is armed or planted, and lets the cores run.
+fn free(mut debugger: BoardDebugger) -> Result<()> {
+    match debugger.detach(Owner::DEBUGGER) {
+        Ok(()) | Err(TargetError::Refused(_)) => {}
+        Err(TargetError::Lost(error)) => return Err(error.into()),
+    }
+    Ok(debugger.target_mut().detach()?)
+}
+
+/// The slot budget comes first: what does not fit is refused later, and then nobody is surprised.
+fn show_slots(target: &Armv8aTarget<SessionLink>) {
+    let capabilities = target.capabilities();
+    eprintln!(
+        "{} cores; {} breakpoints, {} of them for contexts; {} watchpoints; interrupts are {} while stepping",
+        target.cores(),
+        capabilities.breakpoints,
+        capabilities.context_aware,
+        capabilities.watchpoints,
+        if target.steps_with_interrupts_disabled() { "held off" } else { "masked" },
+    );
+}
+
+/// The chips that probe-rs knows, and those that a file describes.
+fn registry(arguments: &BoardArguments) -> Result<Registry> {
+    let mut registry = Registry::from_builtin_families();
+    if let Some(path) = &arguments.chip_description_path {
+        let text =
+            std::fs::read_to_string(path).with_context(|| format!("{} cannot be read", path.display()))?;
+        registry
+            .add_target_family_from_yaml(&text)
+            .with_context(|| format!("{} describes no chip", path.display()))?;
+    }
+    Ok(registry)
+}
+
+/// The probe that was asked for, or the only one.
+fn open_probe(arguments: &BoardArguments) -> Result<Probe> {
+    let lister = Lister::new();
+    let mut probe = match &arguments.probe {
+        Some(selector) => {
+            lister.open(selector.clone()).with_context(|| format!("probe {selector} cannot be opened"))?
+        }
+        None => {
+            let probes = lister.list_all();
+            match probes.as_slice() {
+                [] => bail!("there is no debug probe; connect one, or name it with --probe VID:PID[:SERIAL]"),
+                [only] => only.open().with_context(|| format!("{only} cannot be opened"))?,
+                several => {
+                    let names: Vec<_> = several.iter().map(ToString::to_string).collect();
+                    bail!("there are several probes; choose one with --probe:\n  {}", names.join("\n  "))
+                }
+            }
+        }
+    };
+    if let Some(protocol) = arguments.protocol {
+        probe.select_protocol(protocol)?;
+    }
+    if let Some(speed) = arguments.speed {
+        let actual = probe.set_speed(speed)?;
+        if actual != speed {
+            eprintln!("the probe runs at {actual} kHz");
+        }
+    }
+    Ok(probe)
+}
+
+/// Lets SIGINT and SIGTERM end the service in order.
+fn end_on_signals(notifier: &Arc<Notifier>) -> Result<()> {
+    let mut signals = Signals::new([SIGINT, SIGTERM]).context("signals cannot be handled")?;
+    let notifier = Arc::clone(notifier);
+    thread::Builder::new()
+        .name("signals".to_owned())
+        .spawn(move || {
+            for signal in &mut signals {
+                notifier.finish(End::Signal(signal));
+            }
+        })
+        .context("no thread for signals can be started")?;
+    Ok(())
+}
+
+/// The argument of `--protocol`.
+pub(crate) fn protocol(text: &str) -> std::result::Result<WireProtocol, String> {
+    match text.to_ascii_lowercase().as_str() {
+        "swd" => Ok(WireProtocol::Swd),
+        "jtag" => Ok(WireProtocol::Jtag),
+        _ => Err("write swd or jtag".to_owned()),
+    }
+}
+
+/// The argument of `--probe`.
+pub(crate) fn selector(text: &str) -> std::result::Result<DebugProbeSelector, String> {
+    text.parse().map_err(|error| format!("{error}; write VID:PID or VID:PID:SERIAL, in hexadecimal"))
+}

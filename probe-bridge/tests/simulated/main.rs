@@ -1,0 +1,7 @@
+//! The board backend on simulated boards, through probe-rs.
+#![cfg(feature = "probe")]
+#![expect(clippy::panic, clippy::unwrap_used, reason = "these are tests")]
+
+mod armv8a;
+mod faults;
+mod probe;
