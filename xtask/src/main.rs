@@ -1,5 +1,6 @@
 //! The project's own commands: `cargo xtask COMMAND`. Parsing and dispatch only; one file a command.
 
+mod check_linux;
 mod check_points;
 mod check_simulator;
 mod core_image;
@@ -37,6 +38,7 @@ enum Command {
     RunHypervisor(run_hypervisor::Options),
     Test(test::Options),
     CheckPoints(check_points::Options),
+    CheckLinux(check_linux::Options),
     CheckSimulator(check_simulator::Options),
     CoreImage(core_image::Options),
     Demo(demo::Options),
@@ -51,6 +53,7 @@ fn main() -> ExitCode {
         Command::RunGuest(options) => (run_guest::run(options), FAILED),
         Command::RunBoard(options) => (run_board::run(&options), FAILED),
         Command::RunHypervisor(options) => (run_hypervisor::run(&options), FAILED),
+        Command::CheckLinux(options) => (check_linux::run(options), FAILED),
         Command::CheckSimulator(options) => (check_simulator::run(&options), FAILED),
         Command::CheckPoints(options) => (check_points::run(options), FAILED),
         Command::CoreImage(options) => (core_image::run(&options), FAILED),

@@ -25,7 +25,7 @@ const LIMIT: Duration = Duration::from_secs(15 * 60);
 const POLL: Duration = Duration::from_millis(20);
 
 /// Checks everything: formatting, lints, tests here and on a real KVM, bare-metal builds, documentation,
-/// and the scripted gdb session.
+/// the scripted gdb session, and Linux guests.
 ///
 /// The last line is `N passed, N failed`, in steps. Exit status: 0 when all passed, 1 otherwise.
 #[derive(Args)]
@@ -152,6 +152,7 @@ fn steps(kinds: &[Kind]) -> Result<Vec<Step>> {
     steps.push(own("simulated boards, in OpenOCD's hands", &["check-simulator"])?);
     steps.push(own("points without a client", &["check-points"])?);
     steps.push(own("scripted gdb session", &["run-guest", "--demo"])?);
+    steps.push(own("Linux guests, alone and under gdb", &["check-linux"])?);
     steps.push(own("scripted gdb session at EL2, beside another guest", &["run-hypervisor", "--demo"])?);
     Ok(steps)
 }

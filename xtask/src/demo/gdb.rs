@@ -16,7 +16,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use super::mi::{Fields, Record};
 
 /// A running gdb.
-pub(super) struct Gdb {
+pub(crate) struct Gdb {
     child: Child,
     input: ChildStdin,
     output: Receiver<Record>,
@@ -32,24 +32,24 @@ pub(super) struct Gdb {
 
 /// What came back from one command.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Answer {
+pub(crate) struct Answer {
     /// What the user would have read.
-    pub(super) console: String,
+    pub(crate) console: String,
     /// Why gdb refused.
-    pub(super) error: Option<String>,
+    pub(crate) error: Option<String>,
     /// The last stop that gdb told of.
-    pub(super) stopped: Option<Fields>,
+    pub(crate) stopped: Option<Fields>,
     /// The value that was asked for.
-    pub(super) value: Option<String>,
+    pub(crate) value: Option<String>,
 }
 
 /// Why there is no answer: the session is over.
 #[derive(Debug)]
-pub(super) struct Lost(pub(super) String);
+pub(crate) struct Lost(pub(crate) String);
 
 /// What a command does to the target.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Effect {
+pub(crate) enum Effect {
     /// It stays as it is.
     None,
     /// It runs until it stops by itself.
@@ -62,7 +62,7 @@ pub(super) enum Effect {
 
 impl Gdb {
     /// Starts `program` with the symbols of `elf`. Each command may take `timeout`.
-    pub(super) fn start(program: &Path, elf: &Path, timeout: Duration) -> anyhow::Result<Self> {
+    pub(crate) fn start(program: &Path, elf: &Path, timeout: Duration) -> anyhow::Result<Self> {
         let mut command = Command::new(program);
         command.args([OsStr::new("-nx"), OsStr::new("-q"), OsStr::new("--interpreter=mi3"), elf.as_os_str()]);
         Self::spawn(command, timeout)
@@ -88,6 +88,17 @@ impl Gdb {
         self.exchange(&format!("-gdb-set {setting}"), &format!("`set {setting}`")).map(drop)
     }
 
+    /// What a script needs and a user does not see: nothing is paged, asked back, coloured or fetched.
+    pub(crate) fn prepare(&mut self, timeout: Duration) -> Result<(), Lost> {
+        for setting in ["pagination off", "confirm off", "width 0", "height 0", "style enabled off"] {
+            self.set(setting)?;
+        }
+        self.set("debuginfod enabled off")?;
+        self.set("breakpoint pending off")?;
+        self.set(&format!("remotetimeout {}", timeout.as_secs()))?;
+        self.set(&format!("tcp connect-timeout {}", (timeout.as_secs() / 2).clamp(1, 10)))
+    }
+
     /// The value of an expression.
     pub(super) fn evaluate(&mut self, expression: &str) -> Result<Option<String>, Lost> {
         let command = format!("-data-evaluate-expression {}", quoted(expression));
@@ -95,7 +106,7 @@ impl Gdb {
     }
 
     /// Has gdb execute `command`, a line as a user would type it.
-    pub(super) fn execute(&mut self, command: &str, effect: Effect) -> Result<Answer, Lost> {
+    pub(crate) fn execute(&mut self, command: &str, effect: Effect) -> Result<Answer, Lost> {
         self.detached = false;
         self.complaint = None;
         let mut answer = self
@@ -120,7 +131,7 @@ impl Gdb {
     }
 
     /// Ends gdb. The target must be detached from before, or gdb kills it.
-    pub(super) fn quit(mut self) {
+    pub(crate) fn quit(mut self) {
         // A gdb that is gone already needs no end.
         let _ = self.send("-gdb-exit");
         let _ = self.wait_for_end(Duration::from_secs(5));

@@ -33,7 +33,7 @@ pub(super) enum Record {
 
 /// Named values, in gdb's order.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub(super) struct Fields(Vec<(String, Value)>);
+pub(crate) struct Fields(Vec<(String, Value)>);
 
 /// A value of the machine interface.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -53,7 +53,7 @@ impl Fields {
     }
 
     /// The text called `name`.
-    pub(super) fn text(&self, name: &str) -> Option<&str> {
+    pub(crate) fn text(&self, name: &str) -> Option<&str> {
         match self.value(name) {
             Some(Value::Text(text)) => Some(text),
             _ => None,

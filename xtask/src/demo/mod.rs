@@ -3,7 +3,7 @@
 
 mod check;
 mod console;
-mod gdb;
+pub(crate) mod gdb;
 mod mi;
 mod report;
 mod script;
@@ -110,7 +110,7 @@ pub(crate) fn run(connection: &Connection, mut progress: impl FnMut(Progress)) -
         memory: Memory::default(),
         transcript: Transcript::new(&connection.address, &connection.elf),
     };
-    session.prepare(&mut gdb, connection.timeout).map_err(|Lost(reason)| anyhow!(reason))?;
+    gdb.prepare(connection.timeout).map_err(|Lost(reason)| anyhow!(reason))?;
     for (index, step) in steps.iter().enumerate() {
         let number = index + 1;
         progress(Progress { number, of: steps.len(), title: step.title });
@@ -137,17 +137,6 @@ struct Session<'a> {
 }
 
 impl Session<'_> {
-    /// What a script needs and a user does not see: nothing is paged, asked back, coloured or fetched.
-    fn prepare(&self, gdb: &mut Gdb, timeout: Duration) -> Result<(), Lost> {
-        for setting in ["pagination off", "confirm off", "width 0", "height 0", "style enabled off"] {
-            gdb.set(setting)?;
-        }
-        gdb.set("debuginfod enabled off")?;
-        gdb.set("breakpoint pending off")?;
-        gdb.set(&format!("remotetimeout {}", timeout.as_secs()))?;
-        gdb.set(&format!("tcp connect-timeout {}", (timeout.as_secs() / 2).clamp(1, 10)))
-    }
-
     /// Plays one step; says what was seen.
     fn play(&mut self, number: usize, step: &Step, gdb: &mut Gdb) -> Result<String, Difference> {
         self.transcript.step(number, step.title);

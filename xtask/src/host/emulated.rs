@@ -38,11 +38,20 @@ const USUAL_MEMORY: u64 = 1024;
 /// What kernel and init need at the least, in MiB, beside the kernel image and the files.
 const LEAST_MEMORY: u64 = 96;
 
+/// The processors that the machine can have and that have no AArch64 state.
+const WITHOUT_AARCH64: [&str; 2] = ["cortex-a7", "cortex-a15"];
+
 /// How long the console of a host that failed is kept.
 const KEPT: Duration = Duration::from_secs(24 * 3600);
 
 /// Boots a machine to run `program`, once all that can be checked before has been.
 pub(crate) fn start(options: &HostOptions, program: Program) -> Result<Running> {
+    let cpu = options.cpu();
+    if WITHOUT_AARCH64.contains(&cpu.split(',').next().unwrap_or(cpu)) {
+        bail!(
+            "`{cpu}` is a 32-bit processor, and KVM for arm64 needs a 64-bit one: try --host-cpu cortex-a57"
+        );
+    }
     let files = HostFiles::find(&options.kernel())?;
     let kernel_size = check_kernel(&files.kernel)?;
     let marker = Marker::random()?;

@@ -2,7 +2,7 @@
 
 mod arguments;
 pub(crate) mod build;
-mod linux;
+pub(crate) mod linux;
 pub(crate) mod modes;
 mod terminal;
 

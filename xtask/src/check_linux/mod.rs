@@ -1,0 +1,199 @@
+//! `cargo xtask check-linux`: Debian's own kernels as guests, with a program that uses the guest's debug hardware,
+//! alone and under gdb.
+
+mod console;
+mod session;
+
+use std::{
+    fs,
+    path::Path,
+    process::ExitCode,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context as _, Result, bail};
+use clap::Args;
+
+use crate::{
+    environment,
+    host::{Event, Host, HostOptions, Input, MappedFile, Output, PortForward, Program, Running, Stream},
+    run_guest::{build, linux},
+    setup::{HOST_TARGET, HostFiles, KernelChoice, Requirement, Setup},
+    workspace,
+};
+
+/// PID 1 of the guest.
+const INIT: &str = include_str!("init.sh");
+/// The guest's memory in MiB.
+const MEMORY: u64 = 512;
+/// How long a guest may take from its start to its end, on a machine that is busy with other things.
+const PATIENCE: Duration = Duration::from_secs(10 * 60);
+
+/// Boots Debian's kernels as guests and checks what they say, with and without gdb.
+///
+/// The exit status is 0 when all was as expected.
+#[derive(Args)]
+pub(crate) struct Options {
+    /// Each kernel with 1, 2 and 4 vCPUs, with and without gdb, instead of a few of these
+    #[arg(long)]
+    all: bool,
+    /// Fetch nothing: where something is missing, say what, and how to get it by hand
+    #[arg(long)]
+    no_install: bool,
+    #[command(flatten)]
+    host: HostOptions,
+}
+
+/// One guest.
+#[derive(Clone, Copy)]
+struct Run {
+    /// The version of its kernel.
+    kernel: &'static str,
+    /// How many vCPUs it has.
+    cpus: u16,
+    /// Whether gdb is attached.
+    debugged: bool,
+}
+
+/// The guests of a usual run: each kernel, with gdb where that has most to see.
+const USUAL: [Run; 1] = [Run { kernel: "6.12", cpus: 2, debugged: true }];
+
+/// Carries the command out.
+pub(crate) fn run(options: Options) -> Result<ExitCode> {
+    let host = Host::choose(options.host)?;
+    let runs = if options.all { every_run() } else { USUAL.to_vec() };
+    let mut requirements = vec![Requirement::HOST_TARGET, Requirement::GDB];
+    requirements.extend(host.requirements());
+    for run in &runs {
+        requirements.push(Requirement::HostFiles(run.choice()));
+    }
+    Setup::new(options.no_install).ensure(&requirements)?;
+
+    eprintln!("building …");
+    let tool = build::tool()?;
+    let check = workspace::build(HOST_TARGET, &["--release", "--package=trapline-guest-check"])?;
+    let initrd = linux::initramfs("guest-check.cpio", INIT, &[("guest-check", &check)])?;
+    for run in runs {
+        let begun = Instant::now();
+        run.carry_out(&host, &tool, &initrd).with_context(|| run.name())?;
+        println!("ok {:6.1} s  {}", begun.elapsed().as_secs_f64(), run.name());
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn every_run() -> Vec<Run> {
+    let mut runs = Vec::new();
+    for kernel in ["6.1", "6.12"] {
+        for cpus in [1, 2, 4] {
+            runs.extend([false, true].map(|debugged| Run { kernel, cpus, debugged }));
+        }
+    }
+    runs
+}
+
+impl Run {
+    fn name(&self) -> String {
+        let gdb = if self.debugged { ", under gdb" } else { "" };
+        format!("Linux {} on {} vCPUs{gdb}", self.kernel, self.cpus)
+    }
+
+    /// The release has the older one; it is there for the emulated host as well.
+    fn choice(&self) -> KernelChoice {
+        match self.kernel {
+            "6.1" => KernelChoice::Release,
+            newer => KernelChoice::Version(newer.to_owned()),
+        }
+    }
+
+    fn carry_out(&self, host: &Host, tool: &Path, initrd: &Path) -> Result<()> {
+        let kernel = HostFiles::find(&self.choice())?.kernel;
+        let serial = workspace::log("check-linux-serial.log")?;
+        let port = if self.debugged { Some(PortForward::same(0)?) } else { None };
+        let mut running = host.start(self.program(host, tool, &kernel, initrd, &serial, port))?;
+        if let Some(port) = port {
+            let symbols = linux::symbols(&kernel)?.context("the kernel has no symbols")?;
+            wait_for(&mut running, |line| line.contains("target remote"))?;
+            let guest = session::Guest {
+                address: format!("127.0.0.1:{}", port.host),
+                symbols,
+                serial: serial.clone(),
+                cpus: self.cpus,
+            };
+            session::play(&guest).inspect_err(|_| show_end(&serial))?;
+        }
+        wait_for_end(&mut running).inspect_err(|_| show_end(&serial))?;
+        console::check(&fs::read_to_string(&serial)?, self.cpus, self.debugged)
+            .inspect_err(|_| show_end(&serial))
+    }
+
+    fn program(
+        &self,
+        host: &Host,
+        tool: &Path,
+        kernel: &Path,
+        initrd: &Path,
+        serial: &Path,
+        port: Option<PortForward>,
+    ) -> Program {
+        let gates = if self.debugged { "gates" } else { "" };
+        let mut command = vec![tool.into(), "guest".into(), "--kernel".into(), kernel.into()];
+        command.extend(["--initrd".into(), initrd.into(), "--serial".into(), serial.into()]);
+        command.extend(["--cpus".into(), self.cpus.to_string().into()]);
+        command.extend(["--memory".into(), MEMORY.to_string().into()]);
+        command.extend(["--cmdline".into(), format!("console=ttyS0 nokaslr {gates}").into()]);
+        match port {
+            Some(port) => {
+                let address = format!("{}:{}", host.listen_address(), port.guest);
+                command.extend(["--gdb".into(), address.into(), "--allow-remote".into()]);
+            }
+            None => command.extend(["--gdb".into(), "none".into()]),
+        }
+        Program {
+            command,
+            environment: environment::handed_in(),
+            files: [tool, kernel, initrd].map(MappedFile::in_place).to_vec(),
+            forwards: port.into_iter().collect(),
+            input: Input::Empty,
+            output: Output::Lines,
+            streams: vec![Stream { inside: serial.to_owned(), outside: serial.to_owned() }],
+            memory: MEMORY,
+        }
+    }
+}
+
+fn wait_for(running: &mut Running, is: impl Fn(&str) -> bool) -> Result<()> {
+    let deadline = Instant::now() + PATIENCE;
+    let mut last = String::new();
+    loop {
+        match running.next_within(deadline.saturating_duration_since(Instant::now()))? {
+            Some(Event::Line(line)) if is(&line) => return Ok(()),
+            Some(Event::Line(line)) => last = line,
+            Some(Event::Signal(signal)) => bail!("interrupted by signal {signal}"),
+            Some(Event::Exited(status)) => bail!("trapline guest ended with status {status}: {last}"),
+            None => bail!("trapline guest said nothing of the kind within {} s", PATIENCE.as_secs()),
+        }
+    }
+}
+
+fn wait_for_end(running: &mut Running) -> Result<()> {
+    let deadline = Instant::now() + PATIENCE;
+    let mut last = String::new();
+    loop {
+        match running.next_within(deadline.saturating_duration_since(Instant::now()))? {
+            Some(Event::Line(line)) => last = line,
+            Some(Event::Signal(signal)) => bail!("interrupted by signal {signal}"),
+            Some(Event::Exited(0)) => return Ok(()),
+            Some(Event::Exited(status)) => bail!("trapline guest ended with status {status}: {last}"),
+            None => bail!("the guest did not switch itself off within {} s", PATIENCE.as_secs()),
+        }
+    }
+}
+
+/// The end of the guest's console, for who looks for what went wrong.
+fn show_end(serial: &Path) {
+    let text = fs::read_to_string(serial).unwrap_or_default();
+    let lines: Vec<_> = text.lines().collect();
+    for line in lines.get(lines.len().saturating_sub(20)..).unwrap_or_default() {
+        eprintln!("  | {line}");
+    }
+}
