@@ -1,5 +1,6 @@
 //! `trapline board`: a board behind a debug probe.
 
+use std::io;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::thread;
@@ -8,19 +9,22 @@ use anyhow::{Context, Result, bail};
 use probe_rs::config::Registry;
 use probe_rs::probe::list::Lister;
 use probe_rs::probe::{DebugProbeSelector, Probe, WireProtocol};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use trapline_core::debugger::Debugger;
 use trapline_core::gdb::Closed;
 use trapline_core::pool::Owner;
-use trapline_core::target::{Backend, Comparators, RunControl, TargetError};
+use trapline_core::stop::Stop;
+use trapline_core::target::{Backend, Comparators, CoreState, RunControl, TargetError};
 use trapline_kvm::gdb_server::{End, Notifier, wait_readable};
 use trapline_probe::board::armv8a::Armv8aTarget;
 use trapline_probe::board::link::SessionLink;
-use trapline_probe::board::{AttachOptions, Ended, attach, serve};
+use trapline_probe::board::{AttachOptions, Ended, Observer, attach, run_until_stopped, serve, watch};
 
 use crate::cli::BoardArguments;
 use crate::gdb_address::Listener;
+use crate::points::{PointOptions, Points, Tracer};
 
 /// The most cores of a board, and the most software breakpoints.
 const CORES: usize = 64;
@@ -33,8 +37,11 @@ type BoardDebugger = Debugger<Armv8aTarget<SessionLink>, CORES, SOFTWARE>;
 /// # Errors
 /// Where the probe or the chip is not what the command line says, or the board is lost.
 pub(crate) fn run(arguments: &BoardArguments) -> Result<ExitCode> {
-    let listener = Listener::bind(&arguments.gdb, arguments.allow_remote)?
-        .context("--gdb none leaves nothing to do on a board")?;
+    let listener = Listener::bind(&arguments.gdb, arguments.allow_remote)?;
+    let points = Points::new(&arguments.points, None)?;
+    if listener.is_none() && points.is_none() {
+        bail!("with --gdb none and neither --break nor --watch there is nothing to do");
+    }
     let registry = registry(arguments)?;
     let probe = open_probe(arguments)?;
     let options = AttachOptions {
@@ -50,12 +57,16 @@ pub(crate) fn run(arguments: &BoardArguments) -> Result<ExitCode> {
     let notifier = Notifier::new().context("no file descriptor is left")?;
     end_on_signals(&notifier)?;
     let mut debugger = BoardDebugger::new(target)?;
-    eprintln!("gdb: target remote {listener}");
-    let result = serve_clients(&listener, &mut debugger, &notifier);
+    let mut told = Told { tracer: None, notifier: &notifier, alone: listener.is_none() };
+    let result = arm(points, &arguments.points, &mut debugger, &mut told).and_then(|()| match &listener {
+        Some(listener) => serve_clients(listener, &mut debugger, &notifier, &mut told),
+        None => Ok(watch(&mut debugger, &notifier, &mut told)?),
+    });
     // Whatever ended it, the board is left as it was found, as far as it can be reached.
     let freed = free(debugger);
     result?;
     freed?;
+    told.tracer.as_ref().map_or(Ok(()), Tracer::summarise).context("nobody takes what is told of hits")?;
     match notifier.end() {
         Some(End::Signal(signal)) => {
             Ok(ExitCode::from(u8::try_from(signal).map_or(u8::MAX, |signal| 128_u8.saturating_add(signal))))
@@ -64,12 +75,61 @@ pub(crate) fn run(arguments: &BoardArguments) -> Result<ExitCode> {
     }
 }
 
-/// Serves one client after the other.
-fn serve_clients(listener: &Listener, debugger: &mut BoardDebugger, notifier: &Notifier) -> Result<()> {
-    while wait_readable(listener, notifier).context("no gdb client can be waited for")? {
+/// Arms the command line's points on a board that is halted for it, and then runs on.
+fn arm(
+    points: Option<Points>,
+    options: &PointOptions,
+    debugger: &mut BoardDebugger,
+    told: &mut Told<'_>,
+) -> Result<()> {
+    let Some(mut points) = points else { return Ok(()) };
+    let mut cores = debugger.core_ids();
+    let halted = cores.all(|core| matches!(debugger.core_state(core), Ok(CoreState::Halted)));
+    debugger.interrupt()?;
+    points.arm(debugger)?;
+    told.tracer = Some(Tracer::new(points, options, Box::new(io::stdout())));
+    // Where the board was held at reset, it waits for the first client.
+    if !halted && !told.alone {
+        debugger.resume()?;
+    }
+    Ok(())
+}
+
+/// Who is told of hits of the command line's points.
+struct Told<'a> {
+    tracer: Option<Tracer>,
+    notifier: &'a Notifier,
+    /// Whether there is no client that a stop could be for.
+    alone: bool,
+}
+
+impl Observer<SessionLink, CORES, SOFTWARE> for Told<'_> {
+    fn stopped(&mut self, debugger: &mut BoardDebugger, stop: &Stop) -> bool {
+        let Some(tracer) = &self.tracer else { return true };
+        let end = match tracer.tell(debugger, stop, None) {
+            Ok(true) => End::Done,
+            // Everything has stopped, and nobody is there to let it run on.
+            Ok(false) if self.alone && debugger.stop().is_some() => End::Done,
+            Ok(false) => return true,
+            Err(error) => End::Output(error),
+        };
+        self.notifier.finish(end);
+        false
+    }
+}
+
+/// Serves one client after the other. Between them, the board runs and its hits are told.
+fn serve_clients(
+    listener: &Listener,
+    debugger: &mut BoardDebugger,
+    notifier: &Notifier,
+    told: &mut Told<'_>,
+) -> Result<()> {
+    eprintln!("gdb: target remote {listener}");
+    while wait_for_client(listener, debugger, notifier, told)? {
         let client = listener.accept()?;
         tracing::info!("a gdb client is here");
-        match serve(client, debugger, notifier)? {
+        match serve(client, debugger, notifier, told)? {
             Ended::Closed(Closed::Killed) | Ended::Interrupted => break,
             Ended::Closed(_) => tracing::info!("the gdb client has detached"),
             Ended::Lost(reason) => eprintln!("{reason}; the board runs on with nothing armed"),
@@ -78,8 +138,43 @@ fn serve_clients(listener: &Listener, debugger: &mut BoardDebugger, notifier: &N
     Ok(())
 }
 
+/// Waits for a client and looks after the board meanwhile; false where service is to end.
+fn wait_for_client(
+    listener: &Listener,
+    debugger: &mut BoardDebugger,
+    notifier: &Notifier,
+    told: &mut Told<'_>,
+) -> Result<bool> {
+    if told.tracer.is_none() {
+        return wait_readable(listener, notifier).context("no gdb client can be waited for");
+    }
+    while !notifier.is_finished() {
+        if is_readable(listener).context("no gdb client can be waited for")? {
+            return Ok(true);
+        }
+        run_until_stopped(debugger, told)?;
+    }
+    Ok(false)
+}
+
+/// Whether a client is there, within a moment.
+fn is_readable(listener: &Listener) -> io::Result<bool> {
+    let moment = Timespec { tv_sec: 0, tv_nsec: 2_000_000 };
+    let mut fds = [PollFd::new(listener, PollFlags::IN)];
+    match poll(&mut fds, Some(&moment)) {
+        Ok(_) => Ok(fds.iter().any(|fd| !fd.revents().is_empty())),
+        Err(rustix::io::Errno::INTR) => Ok(false),
+        Err(error) => Err(error.into()),
+    }
+}
+
 /// Removes what is armed or planted, and lets the cores run.
 fn free(mut debugger: BoardDebugger) -> Result<()> {
+    match debugger.interrupt() {
+        Ok(_) | Err(TargetError::Refused(_)) => {}
+        Err(TargetError::Lost(error)) => return Err(error.into()),
+    }
+    debugger.remove_all(Owner::HOST);
     match debugger.detach(Owner::DEBUGGER) {
         Ok(()) | Err(TargetError::Refused(_)) => {}
         Err(TargetError::Lost(error)) => return Err(error.into()),

@@ -251,8 +251,8 @@ pub(crate) struct BoardArguments {
     #[arg(long, value_name = "NUMBER")]
     pub(crate) memory_ap: Option<u8>,
 
-    /// Where gdb is served: HOST:PORT or unix:PATH. Port 0 takes a free one. The board is halted when a
-    /// client comes
+    /// Where gdb is served: HOST:PORT, unix:PATH, or `none` for --break and --watch alone. Port 0 takes a
+    /// free one. The board is halted when a client comes
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:1234")]
     pub(crate) gdb: GdbAddress,
 
@@ -260,6 +260,10 @@ pub(crate) struct BoardArguments {
     /// connects controls the board
     #[arg(long)]
     pub(crate) allow_remote: bool,
+
+    /// What the tool itself traps
+    #[command(flatten)]
+    pub(crate) points: PointOptions,
 }
 
 #[cfg(all(test, any(feature = "kvm", feature = "symbols")))]

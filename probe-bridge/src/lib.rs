@@ -4,3 +4,5 @@
 pub mod board;
 #[cfg(feature = "symbols")]
 pub mod linux;
+#[cfg(any(feature = "kvm", feature = "probe"))]
+pub mod session;

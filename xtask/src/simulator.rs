@@ -34,10 +34,22 @@ pub(crate) struct Write {
 impl Board {
     /// Starts the simulator with a program.
     pub(crate) fn start(kind: &str, protocol: &str, program: &Path) -> Result<Self> {
+        Self::start_with(kind, protocol, Some(program))
+    }
+
+    /// Starts a simulator that has a program of its own.
+    pub(crate) fn start_alone(kind: &str, protocol: &str) -> Result<Self> {
+        Self::start_with(kind, protocol, None)
+    }
+
+    fn start_with(kind: &str, protocol: &str, program: Option<&Path>) -> Result<Self> {
         let simulator = workspace::build_here(&["--package=trapline-simulator"])?;
         let directory = TempDir::new().context("cannot make a temporary directory")?;
         let mut command = tether::to_self(simulator.as_os_str());
-        command.args(["--board", kind, "--protocol", protocol, "--kernel"]).arg(program);
+        command.args(["--board", kind, "--protocol", protocol]);
+        if let Some(program) = program {
+            command.arg("--kernel").arg(program);
+        }
         command.arg("--writes").arg(directory.path().join("writes"));
         command.arg("--serial").arg(directory.path().join("serial"));
         let mut process = command.stderr(Stdio::piped()).spawn().context("cannot start the simulator")?;

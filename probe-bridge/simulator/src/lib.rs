@@ -5,6 +5,7 @@
 //! turn.
 
 pub mod armv8a;
+pub mod cortex_m;
 pub mod dap;
 mod image;
 pub mod machine;

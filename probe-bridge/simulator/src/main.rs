@@ -5,9 +5,10 @@ use std::io::{self, Write};
 use std::net::TcpListener;
 use std::path::PathBuf;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use clap::Parser;
 use trapline_simulator::armv8a::Armv8aBoard;
+use trapline_simulator::cortex_m::{Architecture, CortexMBoard};
 use trapline_simulator::dap::{DebugPort, System};
 use trapline_simulator::server::{bitbang, glasgow};
 
@@ -19,9 +20,9 @@ struct Options {
     #[arg(long, value_enum, default_value = "armv8a")]
     board: Board,
 
-    /// A program for it, an ELF file
-    #[arg(long, value_name = "FILE")]
-    kernel: PathBuf,
+    /// A program for the Armv8-A board, an ELF file. The Cortex-M boards have one of their own, which counts
+    #[arg(long, value_name = "FILE", required_if_eq("board", "armv8a"))]
+    kernel: Option<PathBuf>,
 
     /// Where clients are served; port 0 takes a free one
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:0")]
@@ -44,6 +45,10 @@ struct Options {
 enum Board {
     /// Two Armv8-A cores
     Armv8a,
+    /// One Armv7-M core
+    CortexM3,
+    /// One Armv8-M core
+    CortexM33,
 }
 
 #[derive(Clone, Copy, Debug, clap::ValueEnum)]
@@ -56,10 +61,15 @@ enum Protocol {
 
 fn main() -> Result<()> {
     let options = Options::parse();
-    let image = std::fs::read(&options.kernel)
-        .with_context(|| format!("{} cannot be read", options.kernel.display()))?;
-    let system: Box<dyn System> = match options.board {
-        Board::Armv8a => Box::new(Armv8aBoard::with_elf(&image)?),
+    let system: Box<dyn System> = match (options.board, &options.kernel) {
+        (Board::CortexM3, _) => Box::new(CortexMBoard::new(Architecture::V7M)?),
+        (Board::CortexM33, _) => Box::new(CortexMBoard::new(Architecture::V8M)?),
+        (Board::Armv8a, Some(kernel)) => {
+            let image =
+                std::fs::read(kernel).with_context(|| format!("{} cannot be read", kernel.display()))?;
+            Box::new(Armv8aBoard::with_elf(&image)?)
+        }
+        (Board::Armv8a, None) => bail!("the Armv8-A board runs nothing without --kernel"),
     };
     let mut port = DebugPort::new(system);
     let mut serial: Box<dyn Write> = match &options.serial {

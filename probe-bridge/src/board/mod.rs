@@ -6,16 +6,18 @@
 //! |---|---|
 //! | `link` | a bus of a board, by a probe-rs session |
 //! | `armv8a` | Armv8-A cores as a target of the engine |
+//! | `cortex_m` | Cortex-M cores, for programs of one's own |
 //! | `attach` | from a probe and a chip's name to a target |
 //! | `serve` | a gdb client and the board's stops in one loop |
 //! | `error` | why a board is lost |
 
 pub mod armv8a;
 mod attach;
+pub mod cortex_m;
 mod error;
 pub mod link;
 mod serve;
 
 pub use attach::{AttachOptions, attach};
 pub use error::{BoardError, Result};
-pub use serve::{Ended, run_until_stopped, serve};
+pub use serve::{Ended, Observer, Unobserved, run_until_stopped, serve, watch};

@@ -7,7 +7,8 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use trapline_core::debugger::{Debugger, Outcome};
 use trapline_core::gdb::{Closed, Server, ServerError, Status};
 use trapline_core::pool::Owner;
-use trapline_core::target::TargetError;
+use trapline_core::stop::Stop;
+use trapline_core::target::{TargetError, TargetResult};
 use trapline_kvm::gdb_server::{Client, Notifier, Outgoing};
 
 use super::armv8a::Armv8aTarget;
@@ -31,23 +32,89 @@ pub enum Ended {
     Interrupted,
 }
 
-/// Lets the engine decide about everything that has happened on the board; whether it has stopped.
+/// Who is told of stops besides a client: of those that halt everything, and of those that wait to go on.
+pub trait Observer<L: Link, const CORES: usize, const SOFTWARE: usize> {
+    /// A stop. False where the board shall not run on from it, for service is to end.
+    fn stopped(&mut self, debugger: &mut Debugger<Armv8aTarget<L>, CORES, SOFTWARE>, stop: &Stop) -> bool;
+}
+
+/// Nobody.
+#[derive(Clone, Copy, Debug)]
+pub struct Unobserved;
+
+impl<L: Link, const CORES: usize, const SOFTWARE: usize> Observer<L, CORES, SOFTWARE> for Unobserved {
+    fn stopped(&mut self, _: &mut Debugger<Armv8aTarget<L>, CORES, SOFTWARE>, _: &Stop) -> bool {
+        true
+    }
+}
+
+/// Lets the engine decide about everything that has happened on the board; whether all of it has stopped.
 ///
 /// # Errors
 /// Where the board is lost.
 pub fn run_until_stopped<L: Link, const CORES: usize, const SOFTWARE: usize>(
     debugger: &mut Debugger<Armv8aTarget<L>, CORES, SOFTWARE>,
+    observer: &mut impl Observer<L, CORES, SOFTWARE>,
 ) -> Result<bool> {
     while let Some((core, event)) = debugger.target_mut().poll()? {
-        match debugger.on_event(core, event) {
-            Ok(Outcome::Resumed) => debugger.target_mut().release()?,
-            Ok(_) => return Ok(true),
-            // A core that has lost its power meanwhile has nothing to tell.
-            Err(TargetError::Refused(refusal)) => tracing::warn!("{core}: {refusal}"),
-            Err(TargetError::Lost(error)) => return Err(error),
+        let mut outcome = settle::<L>(debugger.on_event(core, event))?;
+        while let Some(Outcome::Waiting(stop)) = outcome {
+            if !observer.stopped(debugger, &stop) {
+                return Ok(false);
+            }
+            outcome = settle::<L>(debugger.go_on(stop.core))?;
+        }
+        match outcome {
+            Some(Outcome::Stopped) => {
+                if let Some(stop) = debugger.stop() {
+                    observer.stopped(debugger, &stop);
+                }
+                return Ok(true);
+            }
+            Some(_) => debugger.target_mut().release()?,
+            None => {}
         }
     }
     Ok(false)
+}
+
+/// A core that has lost its power meanwhile has nothing to tell.
+fn settle<L: Link>(outcome: TargetResult<Outcome, Armv8aTarget<L>>) -> Result<Option<Outcome>> {
+    match outcome {
+        Ok(outcome) => Ok(Some(outcome)),
+        Err(TargetError::Refused(refusal)) => {
+            tracing::warn!("{refusal}");
+            Ok(None)
+        }
+        Err(TargetError::Lost(error)) => Err(error),
+    }
+}
+
+/// Lets the board run without a client until the notifier says that it is enough.
+///
+/// # Errors
+/// Where the board is lost, or `poll` fails.
+pub fn watch<L: Link, const CORES: usize, const SOFTWARE: usize>(
+    debugger: &mut Debugger<Armv8aTarget<L>, CORES, SOFTWARE>,
+    notifier: &Notifier,
+    observer: &mut impl Observer<L, CORES, SOFTWARE>,
+) -> Result<()> {
+    match debugger.resume() {
+        Ok(()) | Err(TargetError::Refused(_)) => {}
+        Err(TargetError::Lost(error)) => return Err(error),
+    }
+    let mut wait = FIRST_WAIT;
+    while !notifier.is_finished() {
+        if run_until_stopped(debugger, observer)? {
+            wait = FIRST_WAIT;
+        } else {
+            wait = (wait * 2).min(LONGEST_WAIT);
+        }
+        let mut fds = [PollFd::new(notifier, PollFlags::IN)];
+        // A signal interrupts the wait, and the notifier knows of it.
+        let _ = poll(&mut fds, Some(&Timespec { tv_sec: 0, tv_nsec: wait }));
+    }
+    Ok(())
 }
 
 /// Halts the board and serves one client until it leaves or service ends.
@@ -58,9 +125,10 @@ pub fn serve<L: Link, const CORES: usize, const SOFTWARE: usize>(
     client: Client,
     debugger: &mut Debugger<Armv8aTarget<L>, CORES, SOFTWARE>,
     notifier: &Notifier,
+    observer: &mut impl Observer<L, CORES, SOFTWARE>,
 ) -> Result<Ended> {
     let mut packet_buffer = vec![0; PACKET_BUFFER];
-    let lost = match serve_until_closed(client, debugger, notifier, &mut packet_buffer) {
+    let lost = match serve_until_closed(client, debugger, notifier, observer, &mut packet_buffer) {
         Ok(Ended::Lost(lost)) => lost,
         Ok(ended) => return Ok(ended),
         Err(ServerError::Target(error)) => return Err(error),
@@ -77,6 +145,7 @@ fn serve_until_closed<L: Link, const CORES: usize, const SOFTWARE: usize>(
     client: Client,
     debugger: &mut Debugger<Armv8aTarget<L>, CORES, SOFTWARE>,
     notifier: &Notifier,
+    observer: &mut impl Observer<L, CORES, SOFTWARE>,
     packet_buffer: &mut [u8],
 ) -> std::result::Result<Ended, ServerError<BoardError, io::Error>> {
     let mut incoming = vec![0; PACKET_BUFFER];
@@ -102,7 +171,7 @@ fn serve_until_closed<L: Link, const CORES: usize, const SOFTWARE: usize>(
         } else {
             wait = (wait * 2).min(LONGEST_WAIT);
         }
-        if run_until_stopped(debugger).map_err(ServerError::Target)? {
+        if run_until_stopped(debugger, observer).map_err(ServerError::Target)? {
             status = server.report_stop(debugger)?;
             wait = FIRST_WAIT;
         }

@@ -10,7 +10,7 @@ use trapline_core::target::{CoreId, CoreState, Register, Registers, SystemRegist
 use trapline_core::watchpoint::{Access, Watchpoint};
 use trapline_probe::board::armv8a::Armv8aTarget;
 use trapline_probe::board::link::SessionLink;
-use trapline_probe::board::run_until_stopped;
+use trapline_probe::board::{Unobserved, run_until_stopped};
 use trapline_simulator::armv8a::Armv8aBoard;
 
 use crate::probe::Board;
@@ -25,7 +25,7 @@ const BASES: [u64; 2] = [0x8001_0000, 0x8011_0000];
 type BoardDebugger = Debugger<Armv8aTarget<SessionLink>>;
 
 /// X1 counts, X2 is where the count is stored; core 1 does the same beside it.
-const COUNT: [u32; 9] = [
+pub(crate) const COUNT: [u32; 9] = [
     0xd538_00a0, // mrs x0, mpidr_el1
     0x9240_1c00, // and x0, x0, #0xff
     0xd2a8_0022, // mov x2, #0x40010000
@@ -36,10 +36,10 @@ const COUNT: [u32; 9] = [
     0xf940_0043, // 1c: ldr x3, [x2]
     0x17ff_fffd, // 20: b 14
 ];
-const ADD: u64 = START + 0x14;
-const STORE: u64 = START + 0x18;
-const LOAD: u64 = START + 0x1c;
-const COUNTER: u64 = 0x4001_0000;
+pub(crate) const ADD: u64 = START + 0x14;
+pub(crate) const STORE: u64 = START + 0x18;
+pub(crate) const LOAD: u64 = START + 0x1c;
+pub(crate) const COUNTER: u64 = 0x4001_0000;
 
 fn debugger(program: &[u32]) -> (Board, BoardDebugger) {
     let board = Board::new(Armv8aBoard::with_program(program).unwrap());
@@ -52,7 +52,7 @@ fn debugger(program: &[u32]) -> (Board, BoardDebugger) {
 fn run(debugger: &mut BoardDebugger) -> (CoreId, u64, StopReason) {
     debugger.resume().unwrap();
     for _ in 0..10_000 {
-        if run_until_stopped(debugger).unwrap() {
+        if run_until_stopped(debugger, &mut Unobserved).unwrap() {
             let stop = debugger.stop().unwrap();
             return (stop.core, stop.pc, stop.reason);
         }

@@ -1,1 +1,165 @@
-//! What goes wrong with boards.
+//! What goes wrong with boards: an error that says what, no hang, and nothing left behind.
+
+use std::time::{Duration, Instant};
+
+use trapline_core::address::PhysicalAddress;
+use trapline_core::breakpoint::{Breakpoint, Instruction};
+use trapline_core::debugger::{AccessError, Debugger, Request};
+use trapline_core::pool::Owner;
+use trapline_core::scope::Scope;
+use trapline_core::target::{
+    CoreId, CoreState, DebugStateEntry, Event, Memory, Refusal, Register, Registers, RunControl, TargetError,
+};
+use trapline_probe::board::BoardError;
+use trapline_simulator::armv8a::{Armv8aBoard, DEBUG_BASES};
+use trapline_simulator::dap::{Fault, Size};
+
+use crate::probe::Board;
+
+const CORE0: CoreId = CoreId(0);
+const CORE1: CoreId = CoreId(1);
+/// `b .`
+const LOOP: [u32; 1] = [0x1400_0000];
+const START: u64 = 0x4000_0000;
+/// However a board fails, nobody waits longer.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+fn board() -> Board {
+    Board::new(Armv8aBoard::with_program(&LOOP).unwrap())
+}
+
+/// What attaching to a board says, soon.
+fn refusal(board: &Board, chip: &str) -> String {
+    let begun = Instant::now();
+    let error = board.attach_as(chip).unwrap_err();
+    assert!(begun.elapsed() < PATIENCE);
+    format!("{:#}", anyhow::Error::from(error))
+}
+
+/// A debug register of the board, as it stands.
+fn register(board: &Board, address: u64) -> u32 {
+    board.port().system().read(0, address, Size::Word).unwrap()
+}
+
+#[test]
+fn an_unplugged_probe_is_no_silence_for_ever() {
+    let board = board();
+    board.port().set_plugged(false);
+    let said = refusal(&board, "simulated-armv8a");
+    assert!(said.contains("does not answer"), "{said}");
+
+    board.port().set_plugged(true);
+    let mut target = board.attach().unwrap();
+    target.halt(CORE0).unwrap();
+    board.port().set_plugged(false);
+    let begun = Instant::now();
+    let error = target.read_register(CORE0, Register::Pc).unwrap_err();
+    assert!(matches!(error, TargetError::Lost(BoardError::Probe(_))), "{error}");
+    assert!(target.poll().is_err(), "the other core cannot be looked at either");
+    assert!(begun.elapsed() < PATIENCE);
+}
+
+#[test]
+fn a_debug_port_that_does_not_power_up_is_said_to_be_one() {
+    let board = board();
+    board.port().set_powers_up(false);
+    let said = refusal(&board, "simulated-armv8a");
+    assert!(said.contains("does not answer"), "{said}");
+}
+
+#[test]
+fn a_chip_that_forbids_debugging_is_not_one_that_is_broken() {
+    let board = board();
+    board.port().suffer(Fault::Locked(true));
+    let said = refusal(&board, "simulated-armv8a");
+    assert!(!said.is_empty());
+    board.port().suffer(Fault::Locked(false));
+    board.port().write(trapline_simulator::dap::Space::Debug, 0, 0x1e);
+    assert!(board.attach().is_ok(), "unlocked, it can be debugged");
+}
+
+#[test]
+fn another_chip_than_the_one_named_is_noticed() {
+    let board = board();
+    let said = refusal(&board, "simulated-elsewhere");
+    assert!(!said.is_empty(), "{said}");
+    let said = refusal(&board, "no-such-chip");
+    assert!(said.contains("no-such-chip"), "{said}");
+}
+
+#[test]
+fn a_core_that_loses_its_power_is_off_and_the_session_goes_on() {
+    let board = board();
+    let mut target = board.attach().unwrap();
+    target.halt(CORE0).unwrap();
+    target.halt(CORE1).unwrap();
+    board.port().suffer(Fault::CorePower { core: 1, on: false });
+    let error = target.read_register(CORE1, Register::Pc).unwrap_err();
+    assert!(matches!(error, TargetError::Refused(Refusal::Off(CORE1))), "{error}");
+    assert_eq!(target.core_state(CORE1).unwrap(), CoreState::Off);
+    assert_eq!(target.read_register(CORE0, Register::Pc).unwrap(), START, "the other one is still there");
+}
+
+#[test]
+fn a_core_that_comes_back_is_armed_before_it_is_trusted() {
+    let board = board();
+    let mut debugger = Debugger::<_>::new(board.attach().unwrap()).unwrap();
+    debugger.interrupt().unwrap();
+    let breakpoint = Breakpoint::at(START + 0x40, Instruction::A64, Scope::ALL).unwrap();
+    debugger.insert(CORE0, Request::Breakpoint(breakpoint), Owner::DEBUGGER).unwrap();
+    debugger.resume().unwrap();
+    board.port().suffer(Fault::CorePower { core: 1, on: false });
+    assert_eq!(debugger.target_mut().poll().unwrap(), None);
+    assert_eq!(debugger.core_state(CORE1).unwrap(), CoreState::Off);
+    board.port().suffer(Fault::CorePower { core: 1, on: true });
+    assert_eq!(debugger.target_mut().poll().unwrap(), None);
+    assert_eq!(debugger.core_state(CORE1).unwrap(), CoreState::Running);
+    assert_eq!(register(&board, DEBUG_BASES[1] + 0x408), 0x21e7);
+}
+
+#[test]
+fn an_address_without_memory_is_refused_and_its_error_does_not_stick() {
+    let board = board();
+    let mut target = board.attach().unwrap();
+    let error = target.read_memory(PhysicalAddress(0x1_0000), &mut [0; 8]).unwrap_err();
+    assert!(matches!(error, TargetError::Refused(Refusal::NoMemory(_))), "{error}");
+    assert!(!board.port().is_faulty());
+    let mut bytes = [0; 4];
+    target.read_memory(PhysicalAddress(START), &mut bytes).unwrap();
+    assert_eq!(u32::from_le_bytes(bytes), LOOP[0]);
+    let mut debugger = Debugger::<_>::new(target).unwrap();
+    debugger.interrupt().unwrap();
+    let error = debugger.read_virtual(CORE0, 0x1_0000, &mut [0; 4]).unwrap_err();
+    assert!(!matches!(error, AccessError::Target(TargetError::Lost(_))));
+}
+
+#[test]
+fn what_an_earlier_session_left_armed_is_cleared_at_the_next() {
+    let board = board();
+    let mut target = board.attach().unwrap();
+    target.halt(CORE0).unwrap();
+    {
+        // The tool is killed here: nothing is tidied up. Another one has armed a watchpoint besides.
+        let mut port = board.port();
+        let system = port.system();
+        for (offset, value) in [(0x800, 0x4000_0000), (0x808, 0x3ff7), (0x408, 0x21e7)] {
+            system.write(0, DEBUG_BASES[0] + offset, Size::Word, value).unwrap();
+        }
+    }
+    std::mem::forget(target);
+    let _target = board.attach().unwrap();
+    for offset in [0x408, 0x808] {
+        assert_eq!(register(&board, DEBUG_BASES[0] + offset), 0);
+    }
+}
+
+#[test]
+fn a_second_tool_that_halts_a_core_is_seen() {
+    let board = board();
+    let mut target = board.attach().unwrap();
+    assert_eq!(target.poll().unwrap(), None);
+    // Its own channel 0, by its own cross-trigger interface.
+    board.port().system().write(0, 0x8012_001c, Size::Word, 1).unwrap();
+    let event = target.poll().unwrap();
+    assert_eq!(event, Some((CORE1, Event::DebugState(DebugStateEntry::ExternalRequest))));
+}

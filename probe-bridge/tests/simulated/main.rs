@@ -3,5 +3,7 @@
 #![expect(clippy::panic, clippy::unwrap_used, reason = "these are tests")]
 
 mod armv8a;
+mod cortex_m;
 mod faults;
 mod probe;
+mod session;

@@ -2,20 +2,20 @@
 
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use probe_rs::CoreStatus;
 use probe_rs::architecture::arm::sequences::ArmDebugSequence;
 use probe_rs::architecture::arm::{
     ArmCommunicationInterface, ArmDebugInterface, ArmError, DapError, DapProbe, RawDapAccess, RegisterAddress,
 };
 use probe_rs::config::Registry;
 use probe_rs::probe::{DebugProbe, DebugProbeError, Probe, WireProtocol};
+use probe_rs::{CoreStatus, Permissions, Session};
 use trapline_probe::board::armv8a::Armv8aTarget;
 use trapline_probe::board::link::SessionLink;
 use trapline_probe::board::{AttachOptions, Result, attach};
 use trapline_simulator::dap::{DebugPort, Response, Space, System};
 
 /// The description of the simulated chip.
-const CHIP: &str = include_str!("../../simulator/simulated-armv8a.yaml");
+const CHIP: &str = include_str!("../../simulator/simulated-boards.yaml");
 
 /// A board that a test and a probe share.
 #[derive(Clone, Debug)]
@@ -33,6 +33,14 @@ impl Board {
     /// Attaches to it.
     pub(crate) fn attach(&self) -> Result<Armv8aTarget<SessionLink>> {
         self.attach_as("simulated-armv8a")
+    }
+
+    /// A session of probe-rs on it, as a chip.
+    pub(crate) fn session(&self, chip: &str) -> std::result::Result<Session, probe_rs::Error> {
+        let mut registry = Registry::from_builtin_families();
+        registry.add_target_family_from_yaml(CHIP).unwrap();
+        let probe = Probe::new(SimulatedProbe(self.clone()));
+        probe.attach_with_registry(chip, Permissions::default(), &registry)
     }
 
     /// Attaches to it as a chip.

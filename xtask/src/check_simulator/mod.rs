@@ -4,6 +4,7 @@
 //! registers, and where the cores have stopped; an exit status would say little.
 
 mod armv8a;
+mod cortex_m;
 mod script;
 
 use std::process::ExitCode;
@@ -26,6 +27,7 @@ pub(crate) struct Options {
 pub(crate) fn run(options: &Options) -> Result<ExitCode> {
     let requirements = [Requirement::OPENOCD, Requirement::GDB, Requirement::BARE_METAL_TARGET];
     Setup::new(options.no_install).ensure(&requirements)?;
+    cortex_m::check()?;
     armv8a::check()?;
     println!("the simulated boards are what OpenOCD and gdb take them for");
     Ok(ExitCode::SUCCESS)

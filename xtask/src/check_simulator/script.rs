@@ -90,8 +90,8 @@ impl Script {
 
 /// The target and the reason of OpenOCD's line about a halt.
 fn halt(line: &str) -> Option<String> {
-    let (target, rest) = line.split_once(" halted in ")?;
-    let (reason, _) = rest.split_once(" due to ")?.1.split_once(',')?;
+    let (target, rest) = line.split_once(" halted ")?;
+    let (reason, _) = rest.split_once("due to ")?.1.split_once(',')?;
     Some(format!("{target} halted due to {reason}"))
 }
 

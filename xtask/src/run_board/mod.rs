@@ -23,7 +23,7 @@ use crate::{
 const PATIENCE: Duration = Duration::from_secs(60);
 /// The chip, and the file that describes it.
 const CHIP: &str = "simulated-armv8a";
-const DESCRIPTION: &str = "probe-bridge/simulator/simulated-armv8a.yaml";
+const DESCRIPTION: &str = "probe-bridge/simulator/simulated-boards.yaml";
 
 /// Debugs the demonstration firmware on a simulated board of two Armv8-A cores.
 ///

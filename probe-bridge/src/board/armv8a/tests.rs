@@ -1,1 +1,275 @@
+//! The driver's register traffic, access by access, against a list that allows no other and no other order.
 
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::rc::Rc;
+
+use trapline_core::comparator::{Bank, Pair};
+use trapline_core::target::{
+    Arming, Comparators, CoreId, CoreState, DebugStateEntry, Event, Register, Registers, Resume, RunControl,
+};
+
+use super::{Armv8aTarget, CoreAddresses};
+use crate::board::error::Result;
+use crate::board::link::{Bus, Link, Port};
+
+const CORE: CoreId = CoreId(0);
+/// Where the debug unit and the cross-trigger interface are.
+const D: u64 = 0x1_0000;
+const C: u64 = 0x2_0000;
+const UNLOCK: u32 = 0xc5ac_ce55;
+/// `EDSCR` with ITE, beside STATUS.
+const ITE: u32 = 1 << 24;
+const TXFULL: u32 = 1 << 29;
+
+/// One access that is expected.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Access {
+    /// A read, and what it gives.
+    R(u64, u32),
+    /// A write.
+    W(u64, u32),
+}
+use Access::{R, W};
+
+/// A list of accesses that is worked off.
+#[derive(Clone, Default)]
+struct Expected(Rc<RefCell<VecDeque<Access>>>);
+
+impl Expected {
+    fn add(&self, accesses: &[Access]) {
+        assert_eq!(self.0.borrow().len(), 0, "accesses that never came: {:x?}", self.0.borrow());
+        self.0.borrow_mut().extend(accesses);
+    }
+
+    fn next(&self) -> Option<Access> {
+        self.0.borrow_mut().pop_front()
+    }
+}
+
+impl Link for Expected {
+    fn with<R>(&mut self, port: Port, work: impl FnOnce(&mut dyn Bus) -> Result<R>) -> Result<R> {
+        assert_eq!(port, Port::Debug);
+        work(self)
+    }
+
+    fn has_memory(&self) -> bool {
+        false
+    }
+}
+
+impl Bus for Expected {
+    fn read_word(&mut self, address: u64) -> Result<u32> {
+        match self.next() {
+            Some(R(expected, value)) if expected == address => Ok(value),
+            other => panic!("a read of {address:#x} where {other:x?} was due"),
+        }
+    }
+
+    fn write_word(&mut self, address: u64, value: u32) -> Result<()> {
+        match self.next() {
+            Some(W(expected, due)) if (expected, due) == (address, value) => Ok(()),
+            other => panic!("a write of {value:#x} to {address:#x} where {other:x?} was due"),
+        }
+    }
+
+    fn read_bytes(&mut self, address: u64, _: &mut [u8]) -> Result<()> {
+        panic!("bytes read at {address:#x}")
+    }
+
+    fn write_bytes(&mut self, address: u64, _: &[u8]) -> Result<()> {
+        panic!("bytes written at {address:#x}")
+    }
+
+    fn flush(&mut self) -> Result<()> {
+        Ok(())
+    }
+}
+
+/// A core with two breakpoints and one watchpoint, which is running.
+fn attached() -> (Expected, Armv8aTarget<Expected>) {
+    let expected = Expected::default();
+    expected.add(&[
+        // Is this a debug unit, does it let anybody in, has the core power?
+        R(D + 0xfbc, 0x4770_6a15),
+        R(D + 0xfb8, 0xff),
+        R(D + 0x314, 1),
+        // Locks, cross triggers, halting debug.
+        W(D + 0xfb0, UNLOCK),
+        W(D + 0x300, 0),
+        W(C + 0xfb0, UNLOCK),
+        W(C, 1),
+        W(C + 0x140, 0b100),
+        W(C + 0x0a0, 0b101),
+        W(C + 0x0a4, 0b010),
+        R(D + 0x088, ITE | 2),
+        W(D + 0x088, ITE | 1 << 14 | 2),
+        // EDDFR to EDDFR2.
+        R(D + 0xd28, 0x1000),
+        R(D + 0xd2c, 0),
+        R(D + 0xd48, 0),
+        R(D + 0xd4c, 0),
+        R(D + 0xd50, 0),
+        R(D + 0xd54, 0),
+        // Nothing is armed, no step is on.
+        W(D + 0x408, 0),
+        W(D + 0x418, 0),
+        W(D + 0x808, 0),
+        W(D + 0x024, 0),
+        R(D + 0x314, 1),
+    ]);
+    let addresses = [CoreAddresses { debug: D, cti: C }];
+    let target = Armv8aTarget::attach(expected.clone(), &addresses).unwrap();
+    (expected, target)
+}
+
+/// The same, halted.
+fn halted() -> (Expected, Armv8aTarget<Expected>) {
+    let (expected, mut target) = attached();
+    expected.add(&[
+        R(D + 0x314, 1),
+        W(C + 0x01c, 1),
+        R(D + 0x314, 1),
+        R(D + 0x314, 0x11),
+        // The request is taken back before anybody runs on.
+        W(C + 0x010, 1),
+        R(C + 0x134, 1),
+        R(C + 0x134, 0),
+        R(D + 0x314, 0x11),
+    ]);
+    target.halt(CORE).unwrap();
+    (expected, target)
+}
+
+fn arming() -> Arming {
+    let mut bank = Bank::default();
+    bank.breakpoints[0] = Pair { control: 0x21e7, value: 0xffff_8000_4000_0000 };
+    bank.watchpoints[0] = Pair { control: 0x3ff7, value: 0x4001_0000 };
+    Arming { bank, ..Arming::default() }
+}
+
+#[test]
+fn attaching_finds_opens_and_clears() {
+    let (expected, target) = attached();
+    let capabilities = target.capabilities();
+    assert_eq!((capabilities.breakpoints, capabilities.watchpoints), (2, 1));
+    expected.add(&[]);
+}
+
+#[test]
+fn a_pair_is_off_while_its_value_changes() {
+    let (expected, mut target) = halted();
+    expected.add(&[
+        W(D + 0x408, 0),
+        W(D + 0x400, 0x4000_0000),
+        W(D + 0x404, 0xffff_8000),
+        W(D + 0x408, 0x21e7),
+        W(D + 0x808, 0),
+        W(D + 0x800, 0x4001_0000),
+        W(D + 0x804, 0),
+        W(D + 0x808, 0x3ff7),
+    ]);
+    target.commit(CORE, &arming()).unwrap();
+    // What stands there already is not written again, and what goes away is only switched off.
+    expected.add(&[]);
+    target.commit(CORE, &arming()).unwrap();
+    expected.add(&[W(D + 0x408, 0), W(D + 0x808, 0)]);
+    target.commit(CORE, &Arming::default()).unwrap();
+    expected.add(&[]);
+}
+
+#[test]
+fn a_step_holds_interrupts_off_and_tells_nobody() {
+    let (expected, mut target) = halted();
+    let status = ITE | 1 << 14 | 0x13;
+    expected.add(&[
+        W(D + 0x024, 0b100),
+        R(D + 0x088, status),
+        W(D + 0x088, status | 0b11 << 22),
+        W(C + 0x020, 0),
+        W(C + 0x010, 1),
+        R(C + 0x134, 0),
+        R(D + 0x314, 0x11),
+        W(C + 0x01c, 0b10),
+        R(D + 0x314, 0x801),
+    ]);
+    target.resume(CORE, Resume::Step).unwrap();
+    expected.add(&[R(D + 0x314, 0x11), R(D + 0x088, ITE | 0x1b)]);
+    assert_eq!(target.poll().unwrap(), Some((CORE, Event::DebugState(DebugStateEntry::Step))));
+
+    // X0 carries the program counter, and gets its own value back; interrupts come again, and the next stop is
+    // news for the other cores.
+    expected.add(&[
+        W(D + 0x084, 0xd513_0400),
+        R(D + 0x088, ITE | TXFULL | 0x1b),
+        R(D + 0x080, 0x1111_1111),
+        R(D + 0x08c, 0x2222_2222),
+        W(D + 0x084, 0xd53b_4520),
+        R(D + 0x088, ITE | 0x1b),
+        W(D + 0x084, 0xd513_0400),
+        R(D + 0x088, ITE | TXFULL | 0x1b),
+        R(D + 0x080, 0),
+        R(D + 0x08c, 0x4000_0004),
+    ]);
+    assert_eq!(target.read_register(CORE, Register::Pc).unwrap(), 0x4000_0004);
+    expected.add(&[]);
+    assert_eq!(target.read_register(CORE, Register::Pc).unwrap(), 0x4000_0004, "known already");
+    expected.add(&[
+        W(D + 0x08c, 0x1111_1111),
+        W(D + 0x080, 0x2222_2222),
+        W(D + 0x084, 0xd533_0400),
+        R(D + 0x088, ITE | 0x1b),
+        W(D + 0x024, 0),
+        R(D + 0x088, status | 0b11 << 22),
+        W(D + 0x088, status),
+        W(C + 0x020, 0b100),
+        W(C + 0x010, 1),
+        R(C + 0x134, 0),
+        R(D + 0x314, 0x11),
+        W(C + 0x01c, 0b10),
+        R(D + 0x314, 0x801),
+    ]);
+    target.resume(CORE, Resume::Run).unwrap();
+    expected.add(&[]);
+}
+
+#[test]
+fn stops_are_told_with_what_the_hardware_knows_of_them() {
+    let (expected, mut target) = attached();
+    expected.add(&[R(D + 0x314, 1)]);
+    assert_eq!(target.poll().unwrap(), None);
+    expected.add(&[
+        R(D + 0x314, 0x11),
+        R(D + 0x088, ITE | 0x2b),
+        R(D + 0x030, 0x4001_0008),
+        R(D + 0x034, 0xffff_8000),
+    ]);
+    let entry = DebugStateEntry::Watchpoint { address: 0xffff_8000_4001_0008 };
+    assert_eq!(target.poll().unwrap(), Some((CORE, Event::DebugState(entry))));
+    // A core that is known to be halted is not asked again.
+    expected.add(&[]);
+    assert_eq!(target.poll().unwrap(), None);
+}
+
+#[test]
+fn a_core_without_power_is_left_alone_until_it_has_it() {
+    let (expected, mut target) = attached();
+    expected.add(&[R(D + 0x314, 0)]);
+    assert_eq!(target.poll().unwrap(), None);
+    assert_eq!(target.core_state(CORE).unwrap(), CoreState::Off);
+    assert!(target.resume(CORE, Resume::Run).is_err());
+    expected.add(&[
+        R(D + 0x314, 0b11),
+        W(D + 0xfb0, UNLOCK),
+        W(D + 0x300, 0),
+        W(C + 0xfb0, UNLOCK),
+        W(C, 1),
+        W(C + 0x140, 0b100),
+        W(C + 0x0a0, 0b101),
+        W(C + 0x0a4, 0b010),
+        R(D + 0x088, ITE | 2),
+        W(D + 0x088, ITE | 1 << 14 | 2),
+    ]);
+    assert_eq!(target.poll().unwrap(), None);
+    assert_eq!(target.core_state(CORE).unwrap(), CoreState::Running);
+}

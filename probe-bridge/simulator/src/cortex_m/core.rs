@@ -1,0 +1,298 @@
+//! The core: what halting debug makes of it.
+
+use armagnac::core::{ArmVersion, Config, Emulator, Event, Processor};
+
+use super::Architecture;
+use super::dwt::Dwt;
+use super::fpb::Fpb;
+use super::memory::{Accesses, Block, Decoder};
+
+use std::cell::RefCell;
+use std::rc::Rc;
+
+/// Where the program is, and its data.
+pub(super) const FLASH: u32 = 0x0800_0000;
+pub(super) const SRAM: u32 = 0x2000_0000;
+const SIZE: usize = 64 << 10;
+
+/// `DHCSR`.
+mod dhcsr {
+    pub(super) const KEY: u32 = 0xa05f_0000;
+    pub(super) const DEBUGEN: u32 = 1;
+    pub(super) const HALT: u32 = 1 << 1;
+    pub(super) const STEP: u32 = 1 << 2;
+    pub(super) const CONTROL: u32 = 0xf;
+    pub(super) const REGRDY: u32 = 1 << 16;
+    pub(super) const S_HALT: u32 = 1 << 17;
+    pub(super) const S_LOCKUP: u32 = 1 << 19;
+    pub(super) const S_RETIRE: u32 = 1 << 24;
+    pub(super) const S_RESET: u32 = 1 << 25;
+}
+
+/// `DFSR`.
+mod dfsr {
+    pub(super) const HALTED: u32 = 1;
+    pub(super) const BKPT: u32 = 1 << 1;
+    pub(super) const DWTTRAP: u32 = 1 << 2;
+    pub(super) const VCATCH: u32 = 1 << 3;
+}
+
+/// `DEMCR`.
+const VC_CORERESET: u32 = 1;
+const TRCENA: u32 = 1 << 24;
+
+/// The core and its debug registers.
+pub(super) struct Core {
+    architecture: Architecture,
+    processor: Processor,
+    accesses: Accesses,
+    pub(super) fpb: Fpb,
+    pub(super) dwt: Dwt,
+    control: u32,
+    halted: bool,
+    locked_up: bool,
+    retired: bool,
+    was_reset: bool,
+    in_reset: bool,
+    fault: u32,
+    monitor: u32,
+    data: u32,
+}
+
+impl Core {
+    /// A core with empty memory.
+    pub(super) fn new(architecture: Architecture) -> anyhow::Result<Self> {
+        let (config, version) = match architecture {
+            Architecture::V7M => (Config::v7m(), ArmVersion::V7M),
+            Architecture::V8M => (Config::v8m(), ArmVersion::V8M),
+        };
+        let mut processor = Processor::new(config);
+        let accesses = Accesses::default();
+        for base in [FLASH, SRAM] {
+            let block = Block::new(base, SIZE, accesses.clone());
+            if processor.map_iface(base, Rc::new(RefCell::new(block))).is_err() {
+                anyhow::bail!("the memory at {base:#x} is in the way of something");
+            }
+        }
+        processor.instruction_decoder = Box::new(Decoder::new(version, accesses.clone()));
+        Ok(Self {
+            architecture,
+            processor,
+            accesses,
+            fpb: Fpb::new(architecture),
+            dwt: Dwt::new(architecture),
+            control: 0,
+            halted: false,
+            locked_up: false,
+            retired: false,
+            was_reset: true,
+            in_reset: false,
+            fault: 0,
+            monitor: 0,
+            data: 0,
+        })
+    }
+
+    /// `CPUID`: a Cortex-M3 or a Cortex-M33.
+    pub(super) const fn cpuid(&self) -> u32 {
+        match self.architecture {
+            Architecture::V7M => 0x412f_c231,
+            Architecture::V8M => 0x410f_d213,
+        }
+    }
+
+    /// Begins at the reset vector. What the debugger has set stays.
+    pub(super) fn reset(&mut self) {
+        let word = |processor: &mut Processor, address| processor.read_u32le_iface(address).unwrap_or(0);
+        let stack = word(&mut self.processor, FLASH);
+        let entry = word(&mut self.processor, FLASH + 4);
+        let registers = &mut self.processor.registers;
+        *registers = armagnac::registers::CoreRegisters::new();
+        (registers.msp, registers.pc, registers.lr) = (stack & !0b11, entry & !1, 0xffff_ffff);
+        registers.psr.set_t(entry & 1 != 0);
+        (self.halted, self.locked_up, self.in_reset, self.was_reset) = (false, false, false, true);
+        if self.monitor & VC_CORERESET != 0 && self.debugs() {
+            self.halt(dfsr::VCATCH);
+        }
+    }
+
+    /// Is held in reset.
+    pub(super) const fn hold_in_reset(&mut self) {
+        self.in_reset = true;
+        self.was_reset = true;
+    }
+
+    const fn debugs(&self) -> bool {
+        self.control & dhcsr::DEBUGEN != 0
+    }
+
+    pub(super) const fn is_running(&self) -> bool {
+        !self.halted && !self.locked_up && !self.in_reset
+    }
+
+    const fn halt(&mut self, reason: u32) {
+        self.halted = true;
+        self.control |= dhcsr::HALT;
+        self.fault |= reason;
+    }
+
+    /// Executes one instruction, or halts before it.
+    pub(super) fn step(&mut self) {
+        if !self.is_running() {
+            return;
+        }
+        let pc = self.processor.pc();
+        if self.debugs() && self.fpb.matches(pc) {
+            return self.halt(dfsr::BKPT);
+        }
+        self.accesses.borrow_mut().clear();
+        // What the processor does not take is a fault, and nobody here handles faults: lockup.
+        match self.processor.next_event() {
+            Ok(Event::Break(_)) if self.debugs() => {
+                self.processor.set_pc(pc);
+                return self.halt(dfsr::BKPT);
+            }
+            Ok(Event::Break(_)) | Err(_) => self.locked_up = true,
+            Ok(_) => self.retired = true,
+        }
+        let accesses = self.accesses.take();
+        if self.debugs() && self.monitor & TRCENA != 0 {
+            // A watchpoint halts after the access.
+            let watched = accesses.iter().filter(|access| self.dwt.watches(access)).count();
+            if watched > 0 {
+                return self.halt(dfsr::DWTTRAP);
+            }
+        }
+        if self.debugs() && self.control & dhcsr::STEP != 0 {
+            self.halt(dfsr::HALTED);
+        }
+    }
+
+    /// Reads a debug register of the System Control Space; `None` where it is none.
+    pub(super) fn read(&mut self, address: u32) -> Option<u32> {
+        Some(match address {
+            0xe000_ed00 => self.cpuid(),
+            0xe000_ed30 => self.fault,
+            0xe000_edf0 => {
+                let value = self.control & dhcsr::CONTROL
+                    | dhcsr::REGRDY
+                    | if self.halted { dhcsr::S_HALT } else { 0 }
+                    | if self.locked_up { dhcsr::S_LOCKUP } else { 0 }
+                    | if self.retired { dhcsr::S_RETIRE } else { 0 }
+                    | if self.was_reset { dhcsr::S_RESET } else { 0 };
+                (self.retired, self.was_reset) = (false, self.in_reset);
+                value
+            }
+            0xe000_edf4 => 0,
+            0xe000_edf8 => self.data,
+            0xe000_edfc => self.monitor,
+            _ => return None,
+        })
+    }
+
+    /// Writes a debug register; whether it was one.
+    pub(super) fn write(&mut self, address: u32, value: u32) -> bool {
+        match address {
+            0xe000_ed0c => {
+                // AIRCR with its key: SYSRESETREQ or VECTRESET.
+                if value & 0xffff_0000 == 0x05fa_0000 && value & 0b101 != 0 {
+                    self.reset();
+                }
+            }
+            0xe000_ed30 => self.fault &= !value,
+            0xe000_edf0 if value & 0xffff_0000 == dhcsr::KEY => self.control(value & dhcsr::CONTROL),
+            0xe000_edf0 => {}
+            0xe000_edf4 if self.halted => self.transfer(value),
+            0xe000_edf4 => {}
+            0xe000_edf8 => self.data = value,
+            0xe000_edfc => self.monitor = value,
+            _ => return false,
+        }
+        true
+    }
+
+    fn control(&mut self, control: u32) {
+        self.control = control;
+        match (self.debugs(), control & dhcsr::HALT != 0) {
+            (false, _) => self.halted = false,
+            (true, true) if !self.halted => self.halt(dfsr::HALTED),
+            (true, true) => {}
+            (true, false) => {
+                let was_halted = std::mem::take(&mut self.halted);
+                // A step is over before a debugger can look.
+                if was_halted && control & dhcsr::STEP != 0 {
+                    self.step();
+                }
+            }
+        }
+    }
+
+    /// `DCRSR`: one register to or from `DCRDR`.
+    fn transfer(&mut self, request: u32) {
+        let write = request & 1 << 16 != 0;
+        let value = self.data;
+        let registers = &mut self.processor.registers;
+        let place = match request & 0x7f {
+            0 => &mut registers.r0,
+            1 => &mut registers.r1,
+            2 => &mut registers.r2,
+            3 => &mut registers.r3,
+            4 => &mut registers.r4,
+            5 => &mut registers.r5,
+            6 => &mut registers.r6,
+            7 => &mut registers.r7,
+            8 => &mut registers.r8,
+            9 => &mut registers.r9,
+            10 => &mut registers.r10,
+            11 => &mut registers.r11,
+            12 => &mut registers.r12,
+            // The stack pointer in use; the process stack is not used by what runs here.
+            13 | 17 => &mut registers.msp,
+            14 => &mut registers.lr,
+            15 => &mut registers.pc,
+            16 if write => {
+                registers.psr.set(value);
+                return;
+            }
+            16 => {
+                self.data = registers.psr.get();
+                return;
+            }
+            18 => &mut registers.psp,
+            _ => {
+                if !write {
+                    self.data = 0;
+                }
+                return;
+            }
+        };
+        if write {
+            *place = value;
+        } else {
+            self.data = *place;
+        }
+    }
+
+    /// Reads memory as a debugger does, which no watchpoint sees.
+    pub(super) fn read_memory(&mut self, address: u32, size: u64) -> Option<u32> {
+        let value = match size {
+            1 => u32::from(self.processor.read_u8_iface(address).ok()?),
+            2 => u32::from(self.processor.read_u16le_iface(address).ok()?),
+            _ => self.processor.read_u32le_iface(address).ok()?,
+        };
+        self.accesses.borrow_mut().clear();
+        Some(value)
+    }
+
+    /// Writes memory as a debugger does.
+    pub(super) fn write_memory(&mut self, address: u32, size: u64, value: u32) -> Option<()> {
+        match size {
+            1 => self.processor.write_u8_iface(address, value as u8),
+            2 => self.processor.write_u16le_iface(address, value as u16),
+            _ => self.processor.write_u32le_iface(address, value),
+        }
+        .ok()?;
+        self.accesses.borrow_mut().clear();
+        Some(())
+    }
+}

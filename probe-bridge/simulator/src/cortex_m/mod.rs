@@ -1,0 +1,22 @@
+//! A board with one Cortex-M core: Armv7-M or Armv8-M.
+//!
+//! The Thumb-2 core is the crate armagnac's; what a debugger sees of it is here, from the architecture's text (DDI 0403,
+//! DDI 0553): halting debug, the breakpoint unit (`fpb`), the data watchpoint unit (`dwt`). Interrupts and the floating
+//! point registers are not simulated.
+
+mod board;
+mod core;
+mod dwt;
+mod fpb;
+mod memory;
+
+pub use board::{COUNTER, CortexMBoard, LOOP};
+
+/// Which architecture the core has.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Architecture {
+    /// Armv7-M: a breakpoint unit of version 1, a watchpoint unit of version 1.
+    V7M,
+    /// Armv8-M: version 2 of both.
+    V8M,
+}
