@@ -188,7 +188,7 @@ fn with_gdb(board: &Board, elf: &std::path::Path) -> Result<()> {
     expect_in_order(
         &said,
         &[
-            "hit Breakpoint 1, trapline_firmware::calls::chain_inner (left=110, right=10)",
+            "Breakpoint 1, trapline_firmware::calls::chain_inner (left=110, right=10)",
             "#1 ",
             "chain_middle (value=10)",
             "#2 ",
