@@ -14,6 +14,7 @@ use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::{
+    check_linux,
     host::{Host, HostOptions, tether},
     setup::{BARE_METAL_TARGET, CORTEX_M_TARGET, HOST_TARGET, Requirement, Setup, TargetBuild},
     workspace,
@@ -86,6 +87,7 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
         let options = HostOptions::of(kind.cpu, kind.kernel.parse()?);
         requirements.extend(Host::choose(options)?.requirements());
     }
+    requirements.extend(check_linux::requirements());
     Setup::new(options.no_install).ensure(&requirements)?;
 
     let (mut passed, mut failed, mut skipped) = (0, 0, 0);

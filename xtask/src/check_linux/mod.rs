@@ -64,9 +64,7 @@ pub(crate) fn run(options: Options) -> Result<ExitCode> {
     let runs = if options.all { every_run() } else { USUAL.to_vec() };
     let mut requirements = vec![Requirement::HOST_TARGET, Requirement::GDB];
     requirements.extend(host.requirements());
-    for run in &runs {
-        requirements.push(Requirement::HostFiles(run.choice()));
-    }
+    requirements.extend(runs.iter().map(Run::kernel));
     Setup::new(options.no_install).ensure(&requirements)?;
 
     eprintln!("building …");
@@ -79,6 +77,11 @@ pub(crate) fn run(options: Options) -> Result<ExitCode> {
         println!("ok {:6.1} s  {}", begun.elapsed().as_secs_f64(), run.name());
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// What the usual guests need beside what each emulated host does.
+pub(crate) fn requirements() -> impl Iterator<Item = Requirement> {
+    USUAL.iter().map(Run::kernel)
 }
 
 fn every_run() -> Vec<Run> {
@@ -97,7 +100,11 @@ impl Run {
         format!("Linux {} on {} vCPUs{gdb}", self.kernel, self.cpus)
     }
 
-    /// The release has the older one; it is there for the emulated host as well.
+    fn kernel(&self) -> Requirement {
+        Requirement::HostFiles(self.choice())
+    }
+
+    /// The release has the older one, whose symbols are its functions only; it is there for the emulated host as well.
     fn choice(&self) -> KernelChoice {
         match self.kernel {
             "6.1" => KernelChoice::Release,
@@ -118,6 +125,7 @@ impl Run {
                 symbols,
                 serial: serial.clone(),
                 cpus: self.cpus,
+                variables: self.kernel != "6.1",
             };
             session::play(&guest).inspect_err(|_| show_end(&serial))?;
         }
