@@ -43,7 +43,7 @@ const REGISTRY: &str = "registry+https://github.com/rust-lang/crates.io-index";
 /// The package that others build into a hypervisor.
 const CORE: &str = "trapline-core";
 /// All that it may depend on, with every feature.
-const CORES_OWN: [&str; 4] = ["bitfield-struct", "defmt", "gdbstub", "heapless"];
+const CORES_OWN: [&str; 3] = ["bitfield-struct", "defmt", "heapless"];
 
 /// Carries the command out.
 pub(crate) fn run(_: &Options) -> Result<ExitCode> {
