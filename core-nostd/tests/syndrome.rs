@@ -5,6 +5,9 @@ mod iss_fields;
 use iss_fields::{Field, fields, representative};
 use trapline_core::syndrome::{Details, ExceptionClass, Syndrome};
 
+/// Miri, which takes a hundred times as long, sees only some.
+const STEP: usize = if cfg!(miri) { 61 } else { 1 };
+
 const IL: u64 = 1 << 25;
 
 fn esr(class: u64, rest: u64) -> u64 {
@@ -15,7 +18,7 @@ fn esr(class: u64, rest: u64) -> u64 {
 fn every_field_of_every_class_has_the_value_of_its_bits() {
     let mut compared = 0;
     for class in 0..64 {
-        for rest in representative() {
+        for rest in representative().into_iter().step_by(STEP) {
             let esr = esr(class, rest);
             let syndrome = Syndrome::decode(esr);
             assert_eq!(u64::from(syndrome.class.into_bits()), class);
@@ -27,7 +30,7 @@ fn every_field_of_every_class_has_the_value_of_its_bits() {
             }
         }
     }
-    assert!(compared > 50_000);
+    assert!(compared > 50_000 / STEP);
 }
 
 /// The bits that a class defines, from the ISS encodings of DDI 0487 (EC, bits of the ISS that are not
@@ -113,7 +116,7 @@ fn a_class_without_a_meaning_keeps_its_number_and_its_iss() {
 #[test]
 fn every_syndrome_has_words() {
     for class in 0..64 {
-        for rest in representative() {
+        for rest in representative().into_iter().step_by(STEP) {
             for il in [0, IL] {
                 let syndrome = Syndrome::decode(esr(class, rest | il));
                 let words = syndrome.to_string();
@@ -160,6 +163,7 @@ fn syndromes_of_a_debugger_and_a_hypervisor_in_words() {
         (0x9e00_0841, "memory copy or set exception: CPYM to X2 from X2, size in X1"),
         (0xb080_0002, "floating-point exception, divide by zero"),
         (0xb600_0022, "guarded control stack exception, data check of a return with key A"),
+        (0xb600_0028, "guarded control stack exception, data check of GCSPOPCX"),
         (0xbe00_0011, "SError, uncontainable"),
         (0xbf00_0abc, "SError, implementation defined 0xabc"),
         (0xc200_0022, "breakpoint from a lower level"),

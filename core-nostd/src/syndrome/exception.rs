@@ -4,7 +4,7 @@ use core::fmt;
 
 use bitfield_struct::bitfield;
 
-use super::words::{X, word, write_set};
+use super::words::{RESERVED, X, word, write_set};
 
 /// A trapped floating-point exception (DDI 0487, "ISS encoding for an exception from a trapped
 /// floating-point exception").
@@ -206,7 +206,7 @@ impl fmt::Display for SmeTrap {
 #[derive(PartialEq, Eq, Hash)]
 pub struct GuardedControlStack {
     /// IT, bits \[4:0\], of a data check: which instruction it was; 0 a return, 1 `GCSPOPM`, 2 and 3 a
-    /// return with key A or B, 4 `GCSSS1`, 5 `GCSSS2`, 6 `GCSPOPCX`, 7 `GCSPOPX`.
+    /// return with key A or B, 4 `GCSSS1`, 5 `GCSSS2`, 8 `GCSPOPCX`, 9 `GCSPOPX`.
     #[bits(5, access = RO)]
     pub it: u8,
     /// Rn, bits \[9:5\], of a data check: the register; Rvalue, of a store: the register with the value.
@@ -235,6 +235,8 @@ impl fmt::Display for GuardedControlStack {
                     "a return with key B",
                     "GCSSS1",
                     "GCSSS2",
+                    RESERVED,
+                    RESERVED,
                     "GCSPOPCX",
                     "GCSPOPX",
                 ];

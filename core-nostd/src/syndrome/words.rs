@@ -7,9 +7,12 @@ pub(super) fn write_set(f: &mut fmt::Formatter<'_>, bits: u64, words: &[(u32, &s
     words.iter().filter(|(bit, _)| bits >> bit & 1 != 0).try_for_each(|(_, words)| f.write_str(words))
 }
 
-/// The word of `index`, or "reserved".
+/// The word of what has no meaning.
+pub(super) const RESERVED: &str = "reserved";
+
+/// The word of `index`, or [`RESERVED`].
 pub(super) fn word(words: &[&'static str], index: u8) -> &'static str {
-    words.get(usize::from(index)).copied().unwrap_or("reserved")
+    words.get(usize::from(index)).copied().unwrap_or(RESERVED)
 }
 
 /// What kind of access it was, by CM, bit \[8\], and WnR, bit \[6\].
