@@ -353,6 +353,20 @@ fn a_hit_in_the_block_comes_before_a_spurious_one_that_is_nearer() {
     assert_eq!((hit.watchpoint, hit.spurious, hit.slots), (wide, true, Slots::one(0)));
 }
 
+/// Found by fuzzing: a step over the access, with the higher watchpoint alone lifted, hit the lower one.
+#[test]
+fn a_watchpoint_below_the_recorded_address_is_lifted_as_well() {
+    let mut pool = watchpoints();
+    pool.reserve(watch(0x1000, 1, Access::Write), Owner::DEBUGGER).unwrap();
+    pool.reserve(watch(0x103f, 1, Access::Write), Owner::DEBUGGER).unwrap();
+    pool.reserve(watch(0x1040, 1, Access::Write), Owner::DEBUGGER).unwrap();
+    // A 64-byte store to 0x1000, recorded with the highest address that is watched.
+    let hit = pool.lookup(0x103f, Some(true), 16).unwrap();
+    assert_eq!((hit.address, hit.exact), (0x103f, true));
+    assert_eq!(hit.slots, Slots::first(3));
+    assert_eq!(pool.lookup(0x1041, Some(true), 1), None);
+}
+
 #[derive(Clone, Debug)]
 enum Change {
     Reserve(u64, u64, usize, u8),

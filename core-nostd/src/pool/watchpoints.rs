@@ -53,7 +53,8 @@ pub struct Hit {
     /// range, or was to a whole block, or the hardware recorded no address.
     pub exact: bool,
     /// Whether the access was only to bytes that a [wider](Watchpoint::covered) comparator watches beyond
-    /// those asked for: nothing to report, but to be stepped over.
+    /// those asked for: nothing to report, but to be stepped over. An address beyond the range is taken for
+    /// the lowest that was accessed, though hardware may record a higher one.
     pub spurious: bool,
 }
 
@@ -151,10 +152,12 @@ impl<const N: usize> WatchpointPool<N> {
         for reserved in self.iter().filter(|reserved| reserved.watchpoint.access().includes(write)) {
             let watchpoint = reserved.watchpoint;
             let Ok(watched) = plan(&watchpoint).map(|plan| plan.watched()) else { continue };
+            if may_touch(watched, watchpoint.is_outside(), far, block) {
+                slots |= reserved.slots;
+            }
             if !can_reach(watched, watchpoint.is_outside(), far, block) {
                 continue;
             }
-            slots |= reserved.slots;
             let hit = Hit::new(watchpoint, far, block);
             if nearest.is_none_or(|best| hit.rank(far) < best.rank(far)) {
                 nearest = Some(hit);
@@ -261,7 +264,16 @@ fn without_tag(range: AddressRange) -> AddressRange {
     AddressRange::new(untag(range.first()), range.len()).unwrap_or(range)
 }
 
-/// Whether an access that is recorded at `far` can have touched `range`, or with `outside` a byte outside it.
+/// Whether an access that is recorded at `far` may have touched `range`, or with `outside` a byte outside it,
+/// whether it was recorded for that or not: from any byte below `far` on, where another watchpoint is higher.
+fn may_touch(range: AddressRange, outside: bool, far: u64, block: u64) -> bool {
+    let below = far.saturating_sub(WIDEST_ACCESS - 1);
+    can_reach(range, outside, far, block)
+        || AddressRange::new(below, WIDEST_ACCESS)
+            .is_ok_and(|access| if outside { !range.contains(below) } else { access.overlaps(range) })
+}
+
+/// Whether an access that is recorded at `far` can have hit `range`, or with `outside` a byte outside it.
 fn can_reach(range: AddressRange, outside: bool, far: u64, block: u64) -> bool {
     let around = |far: u64| AddressRange::new(far & !(block - 1), block);
     if outside {
