@@ -113,6 +113,9 @@ impl View {
 mod tests {
     use super::*;
 
+    /// Miri, which takes a hundred times as long, sees only some.
+    const STEP: usize = if cfg!(miri) { 31 } else { 1 };
+
     /// The table of DDI 0487, "Mapping of the general-purpose registers between the Execution states",
     /// X0 to X30 in order.
     const TABLE: [(u8, &[Mode]); 31] = [
@@ -176,7 +179,7 @@ mod tests {
     fn every_mode_sees_its_own_copies() {
         for bits in 0..32 {
             let mode = Mode::from_bits(bits);
-            for number in 0..=255 {
+            for number in (0..=255).step_by(STEP) {
                 let by_table = TABLE.iter().position(|(r, modes)| *r == number && modes.contains(&mode));
                 let expected = by_table.map(|x| x as u8);
                 assert_eq!(x_register(mode, number), expected, "R{number} in {mode}");

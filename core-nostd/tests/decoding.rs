@@ -9,6 +9,9 @@ use trapline_core::comparator::Pair;
 use trapline_core::registers::{Dbgbcr, Dbgwcr};
 use trapline_core::watchpoint::{self, Decoded, Reserved, Watchpoint};
 
+/// Miri, which takes a hundred times as long, sees only some.
+const STEP: usize = if cfg!(miri) { 17 } else { 1 };
+
 /// "Reserved DBGWCR<n>_EL1.BAS values": what is not Zeros(8-n-m):Ones(n):Zeros(m) with n from 1 to 8.
 fn is_valid_bas(bas: u64) -> bool {
     (1..=8).any(|n| (0..=8 - n).any(|m| bas == ((1 << n) - 1) << m))
@@ -17,7 +20,7 @@ fn is_valid_bas(bas: u64) -> bool {
 #[test]
 fn every_byte_address_select_means_what_hardware_makes_of_it() {
     assert_eq!((0..256).filter(|bas| is_valid_bas(*bas)).count(), 36);
-    for bas in 0..256 {
+    for bas in (0..256).step_by(STEP) {
         let pair = Pair { control: 0b11_111 | bas << 5, value: 0x1000 };
         match watchpoint::decode(pair) {
             Decoded::Armed { watched, .. } => {

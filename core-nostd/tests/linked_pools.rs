@@ -15,6 +15,9 @@ use trapline_core::pool::{
 use trapline_core::scope::Scope;
 use trapline_core::watchpoint::{Access, Watchpoint};
 
+/// Miri, which takes a hundred times as long, sees only some.
+const STEP: usize = if cfg!(miri) { 13 } else { 1 };
+
 const CAPABILITIES: Capabilities = Capabilities {
     breakpoints: 6,
     context_aware: 2,
@@ -176,7 +179,7 @@ fn a_watchpoint_on_all_but_a_range_stands_alone() {
         }
         let bank = armed(&pool);
         let range = AddressRange::new(first, length).unwrap();
-        for address in (0xfe0..0x1020).chain(0x1fe0..0x2020) {
+        for address in (0xfe0..0x1020).chain(0x1fe0..0x2020).step_by(STEP) {
             for size in [1, 2, 4, 8, 16] {
                 let hit = check_watchpoint(&bank, address, size, true, State::GUEST_KERNEL, 3);
                 let outside = |byte: &u64| !range.contains(*byte);

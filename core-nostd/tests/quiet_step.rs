@@ -7,6 +7,9 @@ use trapline_core::registers::{Mode, Pstate};
 use trapline_core::stepping::{AfterStep, ExceptionRegisters, QuietStep};
 use trapline_core::target::{Register, SystemRegister};
 
+/// Miri, which takes a hundred times as long, sees only some.
+const STEP: usize = if cfg!(miri) { 31 } else { 1 };
+
 const VBAR: u64 = 0xffff_8000_0800_0000;
 const PC: u64 = 0xffff_8000_0801_0040;
 
@@ -140,7 +143,7 @@ fn a_quiet_step_ends_as_a_plain_step_would() {
     let mut fixed = 0;
     for word in instructions() {
         for outcome in outcomes {
-            for masks in 0..32_u64 {
+            for masks in (0..32_u64).step_by(STEP) {
                 let masks = (masks & 15) << 6 | (masks >> 4) << 13;
                 for (mode, nmi) in [(0b000, false), (0b100, false), (0b101, false), (0b101, true), (0, true)]
                 {
@@ -184,7 +187,7 @@ fn a_quiet_step_ends_as_a_plain_step_would() {
             }
         }
     }
-    assert!(fixed > 10_000);
+    assert!(fixed > 10_000 / STEP);
 }
 
 fn vector_of(mode: u64) -> u64 {

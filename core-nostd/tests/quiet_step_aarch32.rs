@@ -10,6 +10,9 @@ use trapline_core::registers::{Cpsr, Mode, Pstate};
 use trapline_core::stepping::{AfterStep, ExceptionRegisters, ExceptionSources, QuietStep};
 use trapline_core::target::{Register, SystemRegister};
 
+/// Miri, which takes a hundred times as long, sees only some.
+const STEP: usize = if cfg!(miri) { 7 } else { 1 };
+
 const VBAR: u64 = 0xc000_0020;
 const PC: u32 = 0x8004;
 
@@ -229,7 +232,7 @@ fn a_quiet_step_ends_as_a_plain_step_would() {
                     if code.action == Action::Return && matches!(mode, Mode::User | Mode::System) {
                         continue; // Unpredictable.
                     }
-                    for masks in (0..8).map(|masks| masks << 6) {
+                    for masks in (0..8).step_by(STEP).map(|masks| masks << 6) {
                         let start = Core::new(mode, thumb, masks);
                         let (mut plain, mut quiet) = (start.clone(), start);
                         quiet_step(&mut quiet, code, outcome);
@@ -249,7 +252,7 @@ fn a_quiet_step_ends_as_a_plain_step_would() {
             }
         }
     }
-    assert!(compared > 5_000, "{compared}");
+    assert!(compared > 5_000 / STEP, "{compared}");
 }
 
 #[test]

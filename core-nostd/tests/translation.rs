@@ -12,6 +12,9 @@ use trapline_core::translation::{
     Access, Permissions, Privilege, Regime, Translation, TranslationError, translate,
 };
 
+/// Miri, which takes a hundred times as long, sees only some.
+const STEP: usize = if cfg!(miri) { 37 } else { 1 };
+
 /// A granule as the tables of "Translation table lookup levels" have it.
 struct Granule {
     bits: u32,
@@ -417,7 +420,7 @@ fn data_permissions(ap: u64) -> (&'static str, &'static str) {
 
 #[test]
 fn permissions_follow_descriptor_tables_and_wxn() {
-    for bits in 0..1_u64 << 9 {
+    for bits in (0..1_u64 << 9).step_by(STEP) {
         let flag = |number: u32| bits >> number & 1;
         let (ap, pxn, uxn) = (bits & 3, flag(2), flag(3));
         let (ap_table, pxn_table, uxn_table) = (bits >> 4 & 3, flag(6), flag(7));

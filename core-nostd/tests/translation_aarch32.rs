@@ -11,6 +11,9 @@ use trapline_core::syndrome::FaultStatus;
 use trapline_core::translation::aarch32::{Regime, translate};
 use trapline_core::translation::{Access, Mapping, Privilege, Translation, TranslationError};
 
+/// Miri, which takes a hundred times as long, sees only some.
+const STEP: usize = if cfg!(miri) { 37 } else { 1 };
+
 const MMU: SctlrEl1 = SctlrEl1::from_bits(1);
 const AFE: u64 = 1 << 29;
 /// All domains are clients.
@@ -309,7 +312,7 @@ fn long_descriptors_fault_at_their_level() {
 
 #[test]
 fn long_permissions_follow_descriptor_tables_and_execute_never() {
-    for bits in 0..1_u64 << 10 {
+    for bits in (0..1_u64 << 10).step_by(STEP) {
         let flag = |number: u32| (bits >> number & 1) as u32;
         let (ap, pxn, xn) = (bits & 3, flag(2), flag(3));
         let (ap_table, pxn_table, xn_table) = (bits >> 4 & 3, flag(6), flag(7));

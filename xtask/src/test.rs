@@ -2,6 +2,7 @@
 
 use std::{
     ffi::{OsStr, OsString},
+    fmt,
     fs::File,
     io::{Read as _, Seek as _, Write as _, stderr},
     process::{ExitCode, Stdio},
@@ -16,7 +17,10 @@ use indicatif::{ProgressBar, ProgressStyle};
 use crate::{
     check_linux,
     host::{Host, HostOptions, tether},
-    setup::{BARE_METAL_TARGET, CORTEX_M_TARGET, HOST_TARGET, Requirement, Setup, TargetBuild},
+    setup::{
+        BARE_METAL_TARGET, CORTEX_M_TARGET, HOST_TARGET, Miri, Requirement, SOFT_FLOAT_TARGET, Setup,
+        TargetBuild,
+    },
     workspace,
 };
 
@@ -51,7 +55,25 @@ struct Step {
     last: &'static [&'static str],
     environment: Vec<(String, OsString)>,
     /// Why it cannot be done here.
-    skipped: Option<&'static str>,
+    skipped: Option<Skipped>,
+}
+
+/// Why a step may be skipped: all reasons that there are.
+#[derive(Debug)]
+enum Skipped {
+    /// Debian's Rust, which stands in where rustup gives no target, builds programs and has no lints.
+    NoLints,
+    /// The nightly toolchain with Miri could not be fetched, or was not to be.
+    NoMiri(anyhow::Error),
+}
+
+impl fmt::Display for Skipped {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoLints => f.write_str("the toolchain in use has no such target"),
+            Self::NoMiri(error) => write!(f, "{error:#}"),
+        }
+    }
 }
 
 /// A host for the KVM tests: its kernel and processor.
@@ -79,6 +101,7 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
         Requirement::RustComponent { component: "clippy", program: "cargo-clippy" },
         Requirement::HOST_TARGET,
         Requirement::BARE_METAL_TARGET,
+        Requirement::SOFT_FLOAT_TARGET,
         Requirement::CORTEX_M_TARGET,
         Requirement::GDB,
         Requirement::OPENOCD,
@@ -89,10 +112,12 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
     }
     requirements.extend(check_linux::requirements());
     Setup::new(options.no_install).ensure(&requirements)?;
+    let setup = Setup::new(options.no_install);
+    setup.ensure(&requirements)?;
 
     let (mut passed, mut failed, mut skipped) = (0, 0, 0);
-    for step in steps(kinds)? {
-        if let Some(reason) = step.skipped {
+    for step in steps(kinds, setup)? {
+        if let Some(reason) = &step.skipped {
             println!("skipped          {}: {reason}", step.name);
             skipped += 1;
         } else if step.run(options.verbose)? {
@@ -107,7 +132,7 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
 }
 
 /// All steps, the quickest to fail first.
-fn steps(kinds: &[Kind]) -> Result<Vec<Step>> {
+fn steps(kinds: &[Kind], setup: Setup) -> Result<Vec<Step>> {
     let mut steps = vec![
         cargo("formatting", &["fmt", "--all", "--check"]),
         lints("lints", &["--workspace", "--all-targets"]),
@@ -121,13 +146,14 @@ fn steps(kinds: &[Kind]) -> Result<Vec<Step>> {
             &["test", "--package=trapline-core", "--features=el2", "--lib", "el2"],
         ),
     ];
-    for target in [BARE_METAL_TARGET, CORTEX_M_TARGET] {
+    for target in [BARE_METAL_TARGET, SOFT_FLOAT_TARGET, CORTEX_M_TARGET] {
         for features in ["--no-default-features", "--features=gdb", "--features=gdb,defmt", "--all-features"]
         {
             let name = format!("core for {target}, {}", features.trim_start_matches('-'));
             steps.push(cargo(name, &["build", "--package=trapline-core", features]).on(target)?);
         }
     }
+    steps.push(miri(setup));
     steps.push(own("licences and origins of dependencies", &["dependencies"])?);
     steps.push(own("no panic in the core, and its size", &["core-image"])?);
     steps.push(documentation(
@@ -176,6 +202,26 @@ fn cargo(name: impl Into<String>, arguments: &[&str]) -> Step {
     }
 }
 
+/// The core's tests under Miri, which looks for undefined behaviour. It is slow: properties are tried once, and
+/// exhaustive tests leave most out.
+fn miri(setup: Setup) -> Step {
+    let variables = [("PROPTEST_CASES", "1"), ("PROPTEST_DISABLE_FAILURE_PERSISTENCE", "true")];
+    let flags = variables.map(|(name, _)| format!("-Zmiri-env-forward={name}")).join(" ");
+    let command = Miri::command(&["test", "--package=trapline-core", "--all-features"]);
+    let text = |text: &OsStr| text.to_string_lossy().into_owned();
+    Step {
+        program: command.get_program().to_owned(),
+        arguments: command.get_args().map(text).collect(),
+        environment: variables
+            .into_iter()
+            .chain([("MIRIFLAGS", &*flags)])
+            .map(|(name, value)| (name.to_owned(), value.into()))
+            .collect(),
+        skipped: setup.ensure(&[Requirement::Miri]).err().map(Skipped::NoMiri),
+        ..cargo("no undefined behaviour in the core, by Miri", &[])
+    }
+}
+
 fn lints(name: &str, arguments: &[&str]) -> Step {
     let mut step = cargo(name, &["clippy"]);
     step.arguments.extend(arguments.iter().map(|&argument| argument.to_owned()));
@@ -195,7 +241,7 @@ impl Step {
     fn on(mut self, target: &str) -> Result<Self> {
         let build = TargetBuild::of(target)?;
         if !build.own && self.arguments.first().is_some_and(|command| command == "clippy") {
-            self.skipped = Some("the toolchain in use has no such target");
+            self.skipped = Some(Skipped::NoLints);
         }
         self.arguments.extend(build.options);
         self.environment.extend(build.environment);

@@ -162,6 +162,9 @@ const fn debug_status(long_descriptors: bool) -> u32 {
 mod tests {
     use super::*;
 
+    /// Miri, which takes a hundred times as long, sees only some.
+    const STEP: usize = if cfg!(miri) { 13 } else { 1 };
+
     fn before(cpsr: u32) -> Before {
         Before {
             pc: 0xc000_1234,
@@ -220,7 +223,7 @@ mod tests {
     #[test]
     fn cpsr_after_entry_follows_the_pseudocode() {
         for old in (5..32).flat_map(|bit| [1 << bit, !(1_u32 << bit)]).map(|state| state & !0x1f | 0x10) {
-            for knobs in 0..64_u64 {
+            for knobs in (0..64_u64).step_by(STEP) {
                 let knob = |number: u32| knobs >> number & 1;
                 let (te, ee, span, dssbs) = (knob(0), knob(1), knob(2), knob(3));
                 let (pan, ssbs) = (knob(4) == 1, knob(5) == 1);

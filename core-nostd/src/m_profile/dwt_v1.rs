@@ -91,6 +91,9 @@ pub const fn plan(range: AddressRange, access: Access, max_mask: u8) -> Result<P
 mod tests {
     use super::*;
 
+    /// Miri, which takes a hundred times as long, sees only some.
+    const STEP: usize = if cfg!(miri) { 11 } else { 1 };
+
     /// "(ADDR & (~0 << MASK)) == COMP" for some byte of the access.
     fn matches(piece: Piece, address: u64, size: u64, write: bool) -> bool {
         let direction = if write { 0b10 } else { 0b01 };
@@ -102,16 +105,13 @@ mod tests {
     #[test]
     fn every_small_watch_matches_its_bytes_and_kind_and_nothing_else() {
         for access in [Access::Read, Access::Write, Access::ReadWrite] {
-            for first in 0x2000_0000..0x2000_0010 {
-                for length in 1..=20 {
+            for first in (0x2000_0000..0x2000_0010).step_by(STEP) {
+                for length in (1..=20).step_by(STEP) {
                     let range = AddressRange::new(first, length).unwrap();
                     for max_mask in [0, 2, 15, 31] {
                         let plan = plan(range, access, max_mask).unwrap();
                         assert_eq!(plan.len(), plan.pieces().count() as u64, "{range} {max_mask}");
-                        for address in 0x1fff_ff00..0x2000_0030 {
-                            if range.distance(address) > 8 {
-                                continue;
-                            }
+                        for address in (first - 8..=range.last() + 8).step_by(STEP) {
                             for (size, write) in [(1, false), (2, true), (4, false), (4, true)] {
                                 let touched = (address..address + size).any(|byte| range.contains(byte));
                                 let hit = plan.pieces().any(|piece| matches(piece, address, size, write));

@@ -246,9 +246,12 @@ mod tests {
     use super::*;
     use std::string::ToString;
 
+    /// Miri, which takes a hundred times as long, sees only some.
+    const STEP: usize = if cfg!(miri) { 997 } else { 1 };
+
     #[test]
     fn every_encoding_round_trips_through_its_operands_and_its_name() {
-        for encoding in 0..=u16::MAX {
+        for encoding in (0..=u16::MAX).step_by(STEP) {
             let register = SystemRegister::from_encoding(encoding);
             assert_eq!(
                 SystemRegister::new(
@@ -261,7 +264,8 @@ mod tests {
                 Some(register)
             );
         }
-        for encoding in (0..=u16::MAX).step_by(37).chain(SystemRegister::named().iter().map(|r| r.0.0)) {
+        for encoding in (0..=u16::MAX).step_by(37 * STEP).chain(SystemRegister::named().iter().map(|r| r.0.0))
+        {
             let register = SystemRegister::from_encoding(encoding);
             assert_eq!(SystemRegister::by_name(&register.to_string()), Some(register));
         }

@@ -5,6 +5,7 @@ mod archive;
 mod beside;
 mod debian_rust;
 mod host_files;
+mod miri;
 mod modules;
 mod progress;
 mod rust;
@@ -16,6 +17,7 @@ use anyhow::{Context as _, Result, anyhow};
 use self::apt::Program;
 pub(crate) use self::{
     host_files::{HostFiles, KernelChoice},
+    miri::Miri,
     rust::TargetBuild,
 };
 use crate::{host::EMULATOR, workspace};
@@ -24,6 +26,8 @@ use crate::{host::EMULATOR, workspace};
 pub(crate) const HOST_TARGET: &str = "aarch64-unknown-linux-musl";
 /// The target of bare-metal programs, the firmware among them.
 pub(crate) const BARE_METAL_TARGET: &str = "aarch64-unknown-none";
+/// The target of bare-metal programs without floating point: hypervisors and kernels.
+pub(crate) const SOFT_FLOAT_TARGET: &str = "aarch64-unknown-none-softfloat";
 /// The target of programs for Cortex-M.
 pub(crate) const CORTEX_M_TARGET: &str = "thumbv7em-none-eabihf";
 
@@ -41,6 +45,8 @@ pub(crate) enum Requirement {
         /// Its program.
         program: &'static str,
     },
+    /// Miri, which comes with nightly toolchains only, and the sources of the standard library for it.
+    Miri,
     /// Kernel and tools of the emulated host, or of a guest.
     HostFiles(KernelChoice),
 }
@@ -52,11 +58,14 @@ impl Requirement {
     pub(crate) const GDB: Self = Self::Program(Program { name: "gdb-multiarch", package: "gdb-multiarch" });
     /// The debugger that the simulated boards are tried with.
     pub(crate) const OPENOCD: Self = Self::Program(Program { name: "openocd", package: "openocd" });
+    /// A C++ compiler, for libFuzzer.
+    pub(crate) const CXX: Self = Self::Program(Program { name: "c++", package: "g++" });
     /// Standard library of programs for the host.
     pub(crate) const HOST_TARGET: Self = Self::RustTarget(HOST_TARGET);
     /// Core library of bare-metal programs.
     pub(crate) const BARE_METAL_TARGET: Self = Self::RustTarget(BARE_METAL_TARGET);
-
+    /// Core library of bare-metal programs without floating point.
+    pub(crate) const SOFT_FLOAT_TARGET: Self = Self::RustTarget(SOFT_FLOAT_TARGET);
     /// Core library of Cortex-M programs.
     pub(crate) const CORTEX_M_TARGET: Self = Self::RustTarget(CORTEX_M_TARGET);
 
@@ -65,6 +74,7 @@ impl Requirement {
             Self::Program(program) => workspace::find_program(program.name).is_some(),
             Self::RustTarget(target) => rust::has_target(target)?,
             Self::RustComponent { program, .. } => rust::has_program(program),
+            Self::Miri => Miri::is_there(),
             Self::HostFiles(kernel) => HostFiles::are_there(kernel),
         })
     }
@@ -74,6 +84,7 @@ impl Requirement {
             Self::Program(Program { name, package }) => format!("{name} (Debian package {package})"),
             Self::RustTarget(target) => format!("Rust target {target}"),
             Self::RustComponent { component, .. } => format!("Rust component {component}"),
+            Self::Miri => "Miri, with a nightly Rust toolchain".to_owned(),
             Self::HostFiles(kernel) => format!("files of the emulated arm64 host ({})", kernel.description()),
         }
     }
@@ -88,6 +99,7 @@ impl Requirement {
             Self::Program(program) => apt::by_hand(&[program.package]),
             Self::RustTarget(target) => format!("rustup target add {target}"),
             Self::RustComponent { component, .. } => format!("rustup component add {component}"),
+            Self::Miri => Miri::BY_HAND.to_owned(),
             Self::HostFiles(kernel) => HostFiles::by_hand(kernel),
         }
     }
@@ -139,6 +151,7 @@ impl Setup {
                 Requirement::Program(_) => Ok(()),
                 Requirement::RustTarget(target) => rust::add_target(target),
                 Requirement::RustComponent { component, .. } => rust::add_component(component),
+                Requirement::Miri => Miri::add(),
                 Requirement::HostFiles(kernel) => HostFiles::fetch(kernel),
             }
             .map_err(|error| requirement.failed(&error))?;
