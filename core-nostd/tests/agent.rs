@@ -216,6 +216,15 @@ fn what_could_not_be_evaluated_is_refused() {
     assert_eq!(check(&long), Err(BytecodeError::TooLong { length: MAX_LENGTH + 1 }));
 }
 
+/// Found by fuzzing: the check took the place of its own operand for one that comes later.
+#[test]
+fn a_jump_into_its_own_operand_is_refused() {
+    for target in 1..3 {
+        let code = [GOTO, 0, target, END];
+        assert_eq!(check(&code), Err(BytecodeError::Jump { offset: 0, target: target.into() }));
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(if cfg!(miri) { 64 } else { 4_000 }))]
 

@@ -1,6 +1,7 @@
 //! Whether bytecode can be evaluated to its end.
 
 use core::fmt;
+use core::ops::Range;
 
 use super::format::conversions;
 use super::operation::{Operation, Undecodable};
@@ -118,9 +119,9 @@ pub fn check(code: &[u8]) -> Result<(), BytecodeError> {
         if let Some(depth) = depth_at(&depths, offset) {
             let depth = after(&operation, depth, offset)?;
             match operation {
-                Operation::Jump(target) => jump(&mut depths, code.len(), offset, target, depth)?,
+                Operation::Jump(target) => jump(&mut depths, next..code.len(), offset, target, depth)?,
                 Operation::JumpIf(target) => {
-                    jump(&mut depths, code.len(), offset, target, depth)?;
+                    jump(&mut depths, next..code.len(), offset, target, depth)?;
                     reach(&mut depths, next, depth)?;
                 }
                 Operation::End => {}
@@ -153,14 +154,15 @@ fn after(operation: &Operation<'_>, depth: u8, offset: usize) -> Result<u8, Byte
     }
 }
 
+/// Notes that a jump at `offset` reaches `target`, which has to be among the operations that follow it.
 fn jump(
     depths: &mut Depths,
-    length: usize,
+    following: Range<usize>,
     offset: usize,
     target: u16,
     depth: u8,
 ) -> Result<(), BytecodeError> {
-    if usize::from(target) <= offset || usize::from(target) >= length {
+    if !following.contains(&target.into()) {
         return Err(BytecodeError::Jump { offset, target });
     }
     reach(depths, target.into(), depth)
