@@ -15,9 +15,9 @@ struct Walk {
 }
 
 /// Descriptors from the fuzzer, whatever their address.
-struct Descriptors<'a> {
-    source: Unstructured<'a>,
-    reads: u32,
+pub(crate) struct Descriptors<'a> {
+    pub(crate) source: Unstructured<'a>,
+    pub(crate) reads: u32,
 }
 
 impl TableMemory for Descriptors<'_> {

@@ -4,7 +4,7 @@ use arbitrary::{Arbitrary, Unstructured};
 use trapline_core::address::AddressRange;
 use trapline_core::comparator::Pair;
 use trapline_core::scope::Scope;
-use trapline_core::watchpoint::{Access, Watchpoint, plan};
+use trapline_core::watchpoint::{Access, Decoded, Watchpoint, cover, decode, plan};
 
 /// A request.
 #[derive(Arbitrary, Debug)]
@@ -31,7 +31,7 @@ fn watched(pair: Pair) -> (u64, u64) {
     let first = u64::from(bas.trailing_zeros());
     let count = u64::from(bas.count_ones());
     assert_eq!(u64::from(bas), ((1 << count) - 1) << first, "BAS {bas:#010b} has a hole");
-    (pair.value + first, pair.value + first + count - 1)
+    (pair.value + first, pair.value + first + (count - 1))
 }
 
 /// Plans one watchpoint.
@@ -46,6 +46,7 @@ pub fn check(data: &[u8]) {
     let Ok(range) = AddressRange::new(first, length) else { return };
     let access = [Access::Read, Access::Write, Access::ReadWrite][usize::from(request.access % 3)];
     let watchpoint = Watchpoint::new(range, access, Scope::EL1_AND_EL0);
+    covered(&watchpoint);
     let Ok(plan) = plan(&watchpoint) else { return };
     let mut next = range.first();
     let mut count = 0;
@@ -53,7 +54,14 @@ pub fn check(data: &[u8]) {
         let (first, last) = watched(piece.pair);
         assert_eq!(first, next, "{watchpoint}");
         assert!(last <= range.last(), "{watchpoint}");
-        assert_eq!(piece.pair.control & 1, 1);
+        let said = Decoded::Armed {
+            watched: piece.range,
+            outside: false,
+            access,
+            scope: Scope::EL1_AND_EL0,
+            link: None,
+        };
+        assert_eq!(decode(piece.pair), said, "{watchpoint}");
         count += 1;
         next = last.wrapping_add(1);
         // A plan for the whole address space would take for ever, and 64 pairs are more than any core has.
@@ -63,4 +71,20 @@ pub fn check(data: &[u8]) {
     }
     assert_eq!(next, range.last().wrapping_add(1), "{watchpoint}");
     assert_eq!(plan.len(), count);
+}
+
+/// One comparator for it, where there is one, watches all of it, and says when it watches more.
+fn covered(watchpoint: &Watchpoint) {
+    let Ok(cover) = cover(watchpoint) else { return };
+    let mut pieces = cover.pieces();
+    let (Some(piece), None) = (pieces.next(), pieces.next()) else { panic!("not one piece: {cover:?}") };
+    let (first, last) = watched(piece.pair);
+    let range = watchpoint.range();
+    assert!(first <= range.first() && range.last() <= last, "{watchpoint}");
+    assert_eq!(cover.is_wider(), (first, last) != (range.first(), range.last()), "{watchpoint}");
+    // Half of it would not do.
+    let middle = first + (last - first) / 2;
+    assert!(!cover.is_wider() || range.first() <= middle && middle < range.last(), "{watchpoint}");
+    let all_but = Watchpoint::outside(range, watchpoint.access(), watchpoint.scope());
+    assert_eq!(plan(&all_but).is_ok(), !cover.is_wider(), "{watchpoint}");
 }

@@ -7,6 +7,7 @@ mod core_image;
 mod demo;
 mod dependencies;
 mod environment;
+mod fuzz;
 mod host;
 mod in_host;
 mod run_board;
@@ -43,6 +44,7 @@ enum Command {
     CoreImage(core_image::Options),
     Demo(demo::Options),
     Dependencies(dependencies::Options),
+    Fuzz(fuzz::Options),
     InHost(in_host::Options),
     #[command(hide = true)]
     Tethered(host::tether::Options),
@@ -59,6 +61,7 @@ fn main() -> ExitCode {
         Command::CoreImage(options) => (core_image::run(&options), FAILED),
         Command::Demo(options) => (demo::command(options), FAILED),
         Command::Dependencies(options) => (dependencies::run(&options), FAILED),
+        Command::Fuzz(options) => (fuzz::run(&options), FAILED),
         Command::InHost(options) => (in_host::run(options), in_host::FAILED),
         Command::Test(options) => (test::run(&options), FAILED),
         Command::Tethered(options) => (host::tether::run(options), FAILED),
