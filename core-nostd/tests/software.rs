@@ -8,6 +8,9 @@ use trapline_core::software::{
     BreakInstruction, InstructionBytes, Restore, SiteState, SoftwareBreakpoints, SoftwareError,
 };
 
+/// Miri, which takes a hundred times as long, sees only some.
+const STEP: usize = if cfg!(miri) { 7 } else { 1 };
+
 type Table = SoftwareBreakpoints<8>;
 
 /// Memory from physical address 0 on, with a table that is carried out as an engine does at resume.
@@ -107,8 +110,8 @@ fn readers_see_the_original_wherever_they_begin_and_end() {
         machine.insert(address, instruction).unwrap();
     }
     machine.resume();
-    for first in 0..64 {
-        for length in 0..=64 - first {
+    for first in (0..64).step_by(STEP) {
+        for length in (0..=64 - first).step_by(STEP) {
             assert_eq!(machine.read(first, length), original[first..][..length], "{length} at {first}");
         }
     }
@@ -116,8 +119,8 @@ fn readers_see_the_original_wherever_they_begin_and_end() {
 
 #[test]
 fn writers_change_the_original_and_leave_the_breakpoint() {
-    for first in 0..24 {
-        for length in 1..=24 - first {
+    for first in (0..24).step_by(STEP) {
+        for length in (1..=24 - first).step_by(STEP) {
             let mut machine = Machine::new();
             let mut expected = machine.memory.clone();
             machine.insert(8, A64).unwrap();
