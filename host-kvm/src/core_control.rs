@@ -99,13 +99,15 @@ impl CoreControl {
         true
     }
 
+    /// Gets the vCPU's thread on its way outside, and does not wait for it; [`Self::halt`] does.
+    pub(crate) fn begin_halt(&self) {
+        begin_halt(&mut self.state());
+    }
+
     /// Halts the vCPU and returns when its thread is outside. An event that is pending then is dropped.
     pub(crate) fn halt(&self) {
         let mut state = self.state();
-        if matches!(state.wanted, Wanted::Run(_)) {
-            state.wanted = Wanted::Halt;
-            kick_inside(&state);
-        }
+        begin_halt(&mut state);
         while state.inside {
             state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
@@ -118,6 +120,14 @@ impl CoreControl {
         state.wanted = Wanted::Leave;
         kick_inside(&state);
         self.changed.notify_all();
+    }
+}
+
+/// From now on the vCPU is not to run.
+fn begin_halt(state: &mut State) {
+    if matches!(state.wanted, Wanted::Run(_)) {
+        state.wanted = Wanted::Halt;
+        kick_inside(state);
     }
 }
 

@@ -314,6 +314,11 @@ impl RunControl for KvmTarget {
         }
     }
 
+    fn begin_halt(&mut self, core: CoreId) -> TargetResult<(), Self> {
+        self.core(core)?.control.begin_halt();
+        Ok(())
+    }
+
     fn halt(&mut self, core: CoreId) -> TargetResult<(), Self> {
         self.core(core)?.control.halt();
         Ok(())

@@ -206,6 +206,11 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize
     fn pause_others(&mut self, core: CoreId) -> TargetResult<(), T> {
         for other in self.core_ids().filter(|other| *other != core) {
             if !matches!(self.core(other)?.run, Run::Halted) {
+                self.target.begin_halt(other)?;
+            }
+        }
+        for other in self.core_ids().filter(|other| *other != core) {
+            if !matches!(self.core(other)?.run, Run::Halted) {
                 self.halt(other)?;
             }
         }

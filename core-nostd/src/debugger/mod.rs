@@ -275,6 +275,11 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize
         if let Some(stop) = self.stop {
             return Ok(stop);
         }
+        for core in self.core_ids() {
+            if !matches!(self.core(core)?.run, Run::Halted) {
+                self.target.begin_halt(core)?;
+            }
+        }
         let mut first = None;
         for core in self.core_ids() {
             match self.target.core_state(core)? {

@@ -210,6 +210,13 @@ pub trait RunControl: Backend {
     /// had on its way may still arrive.
     fn halt(&mut self, core: CoreId) -> TargetResult<(), Self>;
 
+    /// Lets a running core begin to halt, without waiting for it; [`Self::halt`] follows. So many cores come
+    /// to a halt at once instead of one after the other.
+    fn begin_halt(&mut self, core: CoreId) -> TargetResult<(), Self> {
+        let _ = core;
+        Ok(())
+    }
+
     /// Whether [`Resume::Step`] holds interrupts off by itself, so that the engine must not mask them
     /// in `PSTATE` (`EDSCR.INTdis` on a board).
     fn steps_with_interrupts_disabled(&self) -> bool {

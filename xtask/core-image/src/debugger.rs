@@ -100,6 +100,7 @@ pub(crate) fn link() {
         <Machine as target::Registers>::el1_uses_aarch32,
         <Machine as target::Registers>::system_register,
         <Machine as target::Memory>::region,
+        <Machine as target::RunControl>::begin_halt,
         <Machine as target::RunControl>::steps_with_interrupts_disabled,
         target::Arming::is_disarmed,
         target::SystemRegister::new,
