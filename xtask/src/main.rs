@@ -1,6 +1,7 @@
 //! The project's own commands: `cargo xtask COMMAND`. Parsing and dispatch only; one file a command.
 
 mod check_linux;
+mod bench;
 mod check_points;
 mod check_simulator;
 mod core_image;
@@ -37,6 +38,7 @@ enum Command {
     RunGuest(run_guest::Options),
     RunBoard(run_board::Options),
     RunHypervisor(run_hypervisor::Options),
+    Bench(bench::Options),
     Test(test::Options),
     CheckPoints(check_points::Options),
     CheckLinux(check_linux::Options),
@@ -56,6 +58,7 @@ fn main() -> ExitCode {
         Command::RunBoard(options) => (run_board::run(&options), FAILED),
         Command::RunHypervisor(options) => (run_hypervisor::run(&options), FAILED),
         Command::CheckLinux(options) => (check_linux::run(options), FAILED),
+        Command::Bench(options) => (bench::run(options), FAILED),
         Command::CheckSimulator(options) => (check_simulator::run(&options), FAILED),
         Command::CheckPoints(options) => (check_points::run(options), FAILED),
         Command::CoreImage(options) => (core_image::run(&options), FAILED),

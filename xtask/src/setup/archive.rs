@@ -106,6 +106,31 @@ impl Archive {
         step.end(workspace::quiet(Command::new("dpkg").arg("-x").arg(&file).arg(into))).map(drop)
     }
 
+    /// Fetches a package and all that it depends on, and unpacks them into `into`.
+    pub(crate) fn unpack_with_dependencies(&self, name: &str, into: &Path) -> Result<()> {
+        let arguments = ["install", "--simulate", "--no-install-recommends", name];
+        let plan = workspace::quiet(self.client("apt-get").args(arguments))?;
+        let plan = String::from_utf8_lossy(&plan);
+        let names = plan.lines().filter_map(|line| line.strip_prefix("Inst ")?.split_whitespace().next());
+        let names: Vec<_> = names.collect();
+        let downloads = tempfile::tempdir_in(&self.directory)?;
+        let step = Step::new(format!("fetching {name} for arm64, and {} packages for it", names.len()));
+        let fetched = retry(&format!("fetching {name}"), || {
+            let mut client = self.client("apt-get");
+            client.current_dir(&downloads).arg("download").args(&names);
+            workspace::quiet(&mut client).map(drop)
+        });
+        step.end(fetched)?;
+        let step = Step::new(format!("unpacking {name}"));
+        let unpack = || {
+            for entry in fs::read_dir(&downloads)? {
+                workspace::quiet(Command::new("dpkg").arg("-x").arg(entry?.path()).arg(into))?;
+            }
+            Ok(())
+        };
+        step.end(unpack())
+    }
+
     fn write_sources(&self) -> Result<PathBuf> {
         let path = self.directory.join("sources.list");
         let release = codename().unwrap_or_else(|| RELEASE.to_owned());

@@ -7,6 +7,7 @@ mod debian_rust;
 mod host_files;
 mod miri;
 mod modules;
+pub(crate) mod peer;
 mod progress;
 mod rust;
 
@@ -49,6 +50,8 @@ pub(crate) enum Requirement {
     Miri,
     /// Kernel and tools of the emulated host, or of a guest.
     HostFiles(KernelChoice),
+    /// QEMU for arm64, to run inside the host.
+    Peer,
 }
 
 impl Requirement {
@@ -60,6 +63,8 @@ impl Requirement {
     pub(crate) const OPENOCD: Self = Self::Program(Program { name: "openocd", package: "openocd" });
     /// A C++ compiler, for libFuzzer.
     pub(crate) const CXX: Self = Self::Program(Program { name: "c++", package: "g++" });
+    /// The program that counts instructions.
+    pub(crate) const VALGRIND: Self = Self::Program(Program { name: "valgrind", package: "valgrind" });
     /// Standard library of programs for the host.
     pub(crate) const HOST_TARGET: Self = Self::RustTarget(HOST_TARGET);
     /// Core library of bare-metal programs.
@@ -76,6 +81,7 @@ impl Requirement {
             Self::RustComponent { program, .. } => rust::has_program(program),
             Self::Miri => Miri::is_there(),
             Self::HostFiles(kernel) => HostFiles::are_there(kernel),
+            Self::Peer => peer::is_there(),
         })
     }
 
@@ -86,6 +92,7 @@ impl Requirement {
             Self::RustComponent { component, .. } => format!("Rust component {component}"),
             Self::Miri => "Miri, with a nightly Rust toolchain".to_owned(),
             Self::HostFiles(kernel) => format!("files of the emulated arm64 host ({})", kernel.description()),
+            Self::Peer => "Debian's QEMU for arm64, to measure against".to_owned(),
         }
     }
 
@@ -101,6 +108,7 @@ impl Requirement {
             Self::RustComponent { component, .. } => format!("rustup component add {component}"),
             Self::Miri => Miri::BY_HAND.to_owned(),
             Self::HostFiles(kernel) => HostFiles::by_hand(kernel),
+            Self::Peer => peer::by_hand(),
         }
     }
 }
@@ -153,6 +161,7 @@ impl Setup {
                 Requirement::RustComponent { component, .. } => rust::add_component(component),
                 Requirement::Miri => Miri::add(),
                 Requirement::HostFiles(kernel) => HostFiles::fetch(kernel),
+                Requirement::Peer => peer::fetch(),
             }
             .map_err(|error| requirement.failed(&error))?;
         }

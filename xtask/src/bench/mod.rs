@@ -1,0 +1,129 @@
+//! `cargo xtask bench`: how fast it is, against the limit and against QEMU, on one host in one run.
+
+mod core_costs;
+mod picture;
+mod report;
+mod samples;
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+
+use anyhow::{Context as _, Result, bail};
+use clap::{Args, ValueEnum};
+
+use self::{report::Report, samples::Samples};
+use crate::{
+    host::{EMULATOR, Event, Host, HostOptions, Input, MappedFile, Output, Program},
+    setup::{HOST_TARGET, Requirement, Setup, peer},
+    workspace,
+};
+
+/// Memory for the guests and the peer, in MiB.
+const MEMORY: u64 = 1024;
+
+/// Measures guest debug: this project, the limit, which is a bare loop of ioctls, and on request QEMU.
+///
+/// Everything is measured in turn, in rounds, on one host in one run, and is judged by ratios of a round:
+/// their median, least and largest are shown. Exit status: 0, also where an aim is missed; 1 when
+/// something failed.
+#[derive(Args)]
+pub(crate) struct Options {
+    /// Write every sample and every ratio to a file
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+    /// Measure against that as well, on the same host with the same guest and client
+    #[arg(long, value_name = "PEER")]
+    peer: Option<PeerChoice>,
+    /// Fewer rounds, and no more than 8 vCPUs
+    #[arg(long)]
+    quick: bool,
+    /// Write the table and the picture to docs/
+    #[arg(long)]
+    docs: bool,
+    /// Fetch nothing: where something is missing, say what, and how to get it by hand
+    #[arg(long)]
+    no_install: bool,
+    #[command(flatten)]
+    host: HostOptions,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum PeerChoice {
+    /// Debian's QEMU with KVM
+    Qemu,
+}
+
+/// Carries the command out.
+pub(crate) fn run(options: Options) -> Result<ExitCode> {
+    let host = Host::choose(options.host)?;
+    let native = matches!(host, Host::Native);
+    let mut requirements = vec![Requirement::HOST_TARGET, Requirement::VALGRIND];
+    requirements.extend(host.requirements());
+    if options.peer.is_some() {
+        requirements.push(if native { Requirement::EMULATOR } else { Requirement::Peer });
+    }
+    Setup::new(options.no_install).ensure(&requirements)?;
+
+    eprintln!("building …");
+    let bench =
+        workspace::build(HOST_TARGET, &["--release", "--package=trapline-bench", "--bin=trapline-bench"])?;
+    let mut files = vec![MappedFile::in_place(&bench)];
+    let (rounds, cores) = if options.quick { ("3", "8") } else { ("7", "64") };
+    let mut command = vec![bench.into_os_string()];
+    command.extend(["--rounds", rounds, "--most-cores", cores].map(Into::into));
+    if options.peer.is_some() {
+        let peer = if native { EMULATOR.to_owned() } else { peer::command() };
+        command.extend(["--peer".into(), peer.into()]);
+        if !native {
+            files.extend(peer::files()?);
+        }
+    }
+
+    eprintln!("starting the host …");
+    let mut running = host.start(Program {
+        command,
+        environment: Vec::new(),
+        files,
+        forwards: Vec::new(),
+        input: Input::Empty,
+        output: Output::Lines,
+        streams: Vec::new(),
+        memory: MEMORY,
+    })?;
+    let mut samples = Samples::default();
+    loop {
+        match running.next()? {
+            Event::Line(line) if samples.take(&line)? => {}
+            Event::Line(line) => eprintln!("{line}"),
+            Event::Signal(signal) => {
+                running.stop();
+                return Ok(ExitCode::from(128 + signal));
+            }
+            Event::Exited(0) => break,
+            Event::Exited(status) => bail!("the measurements ended with status {status}"),
+        }
+    }
+
+    eprintln!("counting instructions of the core …");
+    core_costs::count(&mut samples)?;
+
+    let report = Report::of(&samples);
+    print!("{}", report.table());
+    if let Some(file) = &options.json {
+        write(file, &format!("{:#}\n", report.json(&samples)))?;
+    }
+    if options.docs {
+        let docs = workspace::root().join("docs");
+        fs::create_dir_all(&docs).context("cannot make docs/")?;
+        write(&docs.join("benchmarks.md"), &report.page())?;
+        write(&docs.join("benchmarks.svg"), &picture::of(&report))?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn write(file: &Path, text: &str) -> Result<()> {
+    fs::write(file, text).with_context(|| format!("cannot write {}", file.display()))
+}

@@ -1,0 +1,201 @@
+//! From measurements to ratios, and how they are told.
+
+use std::fmt::Write as _;
+
+use serde_json::{Value, json};
+
+use super::samples::{Measure, Samples, Spread, Who};
+
+/// What is to be reached: a measure, compared with whom, and the ratio.
+const AIMS: [(&str, Who, f64); 10] = [
+    ("range step", Who::Limit, 0.90),
+    ("condition false", Who::Limit, 0.5),
+    ("save and restore of a vCPU", Who::Limit, 0.95),
+    ("step", Who::Peer, 40.0),
+    ("step and g", Who::Peer, 25.0),
+    ("hardware breakpoint, as gdb does it", Who::Peer, 20.0),
+    ("software breakpoint, as gdb does it", Who::Peer, 20.0),
+    ("condition false", Who::Peer, 200.0),
+    ("memory read, MiB", Who::Peer, 2.0),
+    ("stop of 8 vCPUs", Who::Peer, 1.0),
+];
+
+/// One measure, compared.
+pub(super) struct Row {
+    pub(super) name: String,
+    pub(super) unit: String,
+    pub(super) ours: Spread,
+    pub(super) limit: Option<Comparison>,
+    pub(super) peer: Option<Comparison>,
+}
+
+/// This project beside somebody else.
+pub(super) struct Comparison {
+    /// What the other one measured.
+    pub(super) other: Spread,
+    /// How many times as good this project is, round by round.
+    pub(super) ratio: Spread,
+    /// What it is to be at the least.
+    pub(super) aim: Option<f64>,
+}
+
+/// All measures, compared.
+pub(super) struct Report(pub(super) Vec<Row>);
+
+impl Report {
+    pub(super) fn of(samples: &Samples) -> Self {
+        let row = |measure: &Measure| {
+            let ours = Spread::of(measure.of(Who::Ours))?;
+            let compare = |who| Comparison::of(measure, who);
+            let (name, unit) = (measure.name.clone(), measure.unit.clone());
+            Some(Row { name, unit, ours, limit: compare(Who::Limit), peer: compare(Who::Peer) })
+        };
+        Self(samples.0.iter().filter_map(row).collect())
+    }
+
+    /// For a terminal.
+    pub(super) fn table(&self) -> String {
+        let mut text = format!("{:46} {:>12} {:>28} {:>28}\n", "", "ours", "of the limit", "times QEMU");
+        for row in &self.0 {
+            let compared = |comparison: &Option<Comparison>| {
+                comparison.as_ref().map_or(String::new(), Comparison::words)
+            };
+            let ours = number(row.ours.median);
+            // Writing into a string cannot fail.
+            let _ = writeln!(
+                text,
+                "{:46} {ours:>6} {:5} {:>28} {:>28}",
+                row.name,
+                row.unit,
+                compared(&row.limit),
+                compared(&row.peer)
+            );
+        }
+        text
+    }
+
+    /// For docs/.
+    pub(super) fn page(&self) -> String {
+        let mut text = "# Benchmarks\n\n\
+            What `cargo xtask bench --peer qemu --docs` measured: this project, QEMU with `-accel kvm` (the \
+            peer), and bare\nloops of `KVM_RUN` (the limit), in rounds of one run on one emulated arm64 host, \
+            with the same guest and the same\nclient over loopback. Absolute numbers are the emulator's; the \
+            ratios count: the median of the rounds, and in\nbrackets the least and the largest.\n\n\
+            ![The ratios](benchmarks.svg)\n\n\
+            | measure | ours | the limit | ratio | QEMU | ratio |\n|---|--:|--:|--:|--:|--:|\n"
+            .to_owned();
+        for row in &self.0 {
+            let other = |comparison: &Option<Comparison>| {
+                comparison.as_ref().map_or((String::new(), String::new()), |comparison| {
+                    (number(comparison.other.median), comparison.words())
+                })
+            };
+            let ((limit, of_limit), (peer, of_peer)) = (other(&row.limit), other(&row.peer));
+            let (ours, unit) = (number(row.ours.median), row.unit.replace("ioctls", ""));
+            let unit = if unit == "/s" { unit } else { format!(" {unit}") };
+            let _ = writeln!(
+                text,
+                "| {} | {ours}{} | {limit} | {of_limit} | {peer} | {of_peer} |",
+                row.name,
+                unit.trim_end()
+            );
+        }
+        text
+    }
+
+    /// For other programs.
+    pub(super) fn json(&self, samples: &Samples) -> Value {
+        let spread = |spread: &Spread| json!({"median": spread.median, "least": spread.least, "largest": spread.largest});
+        let compared = |comparison: &Option<Comparison>| {
+            comparison.as_ref().map(|comparison| {
+                let reached = comparison.aim.map(|aim| comparison.ratio.median >= aim);
+                json!({"ratio": spread(&comparison.ratio), "aim": comparison.aim, "reached": reached})
+            })
+        };
+        let rows = self.0.iter().zip(samples.0.iter().filter(|measure| !measure.of(Who::Ours).is_empty()));
+        let measures: Vec<Value> = rows
+            .map(|(row, measure)| {
+                json!({
+                    "measure": row.name,
+                    "unit": row.unit,
+                    "ours": measure.of(Who::Ours),
+                    "limit": measure.of(Who::Limit),
+                    "peer": measure.of(Who::Peer),
+                    "against_limit": compared(&row.limit),
+                    "against_peer": compared(&row.peer),
+                })
+            })
+            .collect();
+        json!({"measures": measures})
+    }
+}
+
+impl Comparison {
+    fn of(measure: &Measure, who: Who) -> Option<Self> {
+        let (ours, theirs) = (measure.of(Who::Ours), measure.of(who));
+        let ratios = ours
+            .iter()
+            .zip(theirs)
+            .map(|(ours, theirs)| if measure.is_a_cost() { theirs / ours } else { ours / theirs });
+        let ratios: Vec<_> = ratios.collect();
+        let aim = AIMS.iter().find(|(name, whom, _)| *name == measure.name && *whom == who);
+        Some(Self { other: Spread::of(theirs)?, ratio: Spread::of(&ratios)?, aim: aim.map(|(.., aim)| *aim) })
+    }
+
+    /// Ratio, spread, and whether the aim is reached.
+    fn words(&self) -> String {
+        let Spread { median, least, largest } = self.ratio;
+        let aim = match self.aim {
+            Some(aim) if median >= aim => format!(" ≥ {aim}"),
+            Some(aim) => format!(" < {aim}"),
+            None => String::new(),
+        };
+        format!("{} [{}, {}]{aim}", number(median), number(least), number(largest))
+    }
+}
+
+/// A number with three digits that count.
+fn number(value: f64) -> String {
+    let decimals = match value {
+        value if value >= 100.0 => 0,
+        value if value >= 10.0 => 1,
+        _ => 2,
+    };
+    format!("{value:.decimals$}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn report(lines: &[&str]) -> Report {
+        let mut samples = Samples::default();
+        for line in lines {
+            assert!(samples.take(line).expect("a measurement"));
+        }
+        Report::of(&samples)
+    }
+
+    #[test]
+    fn ratios_are_those_of_a_round_and_the_aim_is_named() {
+        let report = report(&[
+            "sample\tstep\tours\t4000\t/s",
+            "sample\tstep\tpeer\t80\t/s",
+            "sample\tstep\tours\t3000\t/s",
+            "sample\tstep\tpeer\t75\t/s",
+        ]);
+        let row = report.0.first().expect("a row");
+        let peer = row.peer.as_ref().expect("a comparison");
+        assert_eq!((peer.ratio.least, peer.ratio.largest), (40.0, 50.0));
+        assert_eq!(peer.words(), "45.0 [40.0, 50.0] ≥ 40");
+        assert!(row.limit.is_none());
+    }
+
+    #[test]
+    fn of_a_cost_less_is_better() {
+        let report =
+            report(&["sample\tstop of 8 vCPUs\tours\t4\tms", "sample\tstop of 8 vCPUs\tpeer\t2\tms"]);
+        let peer = report.0.first().and_then(|row| row.peer.as_ref()).expect("a comparison");
+        assert_eq!(peer.words(), "0.50 [0.50, 0.50] < 1");
+    }
+}
