@@ -8,6 +8,8 @@ use crate::walk;
 /// An engine of the size for a small hypervisor.
 pub(crate) type Engine = debugger::Debugger<Machine, 4, 64>;
 
+/// What comes of starting over.
+
 /// Links them.
 pub(crate) fn link() {
     debug![
@@ -24,11 +26,14 @@ pub(crate) fn link() {
         target::CoreState,
         target::DebugStateEntry,
         target::Event,
+        target::TrappedWrite,
+        target::WriteData,
         target::Register,
         target::Resume,
         target::Arming,
         target::MemoryKind,
         target::MemoryRegion,
+        target::ScalableRegister,
         target::CoreId,
         target::SystemRegister
     ];
@@ -44,6 +49,7 @@ pub(crate) fn link() {
         debugger::AccessError<Lost>,
         debugger::InsertError<Lost>,
         debugger::OptionsError,
+        debugger::PagesError,
         debugger::TooManyCores,
         debugger::Unanswered,
         target::Refusal,
@@ -54,6 +60,7 @@ pub(crate) fn link() {
         <debugger::AccessError<Lost> as From<target::TargetError<Lost>>>::from,
         <debugger::InsertError<Lost> as From<debugger::AccessError<Lost>>>::from,
         <debugger::InsertError<Lost> as From<debugger::OptionsError>>::from,
+        <debugger::InsertError<Lost> as From<debugger::PagesError>>::from,
         <debugger::InsertError<Lost> as From<pool::PoolError>>::from,
         <debugger::InsertError<Lost> as From<software::SoftwareError>>::from,
         <debugger::InsertError<Lost> as From<target::TargetError<Lost>>>::from,
@@ -70,13 +77,15 @@ pub(crate) fn link() {
         Engine::hits_of,
         Engine::bytecode_used,
         Engine::go_on,
+        Engine::has_page_watches,
+        walk_paged,
         Engine::remove,
         Engine::remove_all,
         Engine::set_action,
         Engine::clear_actions,
         Engine::hold_others,
         Engine::resume,
-        restart,
+        restart_target,
         Engine::stop_at_restart,
         Engine::activity,
         Engine::detach,
@@ -99,8 +108,10 @@ pub(crate) fn link() {
         <Machine as target::Backend>::core_kind,
         <Machine as target::Registers>::el1_uses_aarch32,
         <Machine as target::Registers>::system_register,
+        <Machine as target::Registers>::scalable_vectors,
         <Machine as target::Memory>::region,
         <Machine as target::RunControl>::begin_halt,
+        <Machine as target::Backend>::write_counters,
         <Machine as target::RunControl>::steps_with_interrupts_disabled,
         target::Arming::is_disarmed,
         target::SystemRegister::new,
@@ -117,9 +128,16 @@ pub(crate) fn link() {
     ];
 }
 
-fn restart(engine: &mut Engine) {
-    // Whether the target takes it is nothing that a linker sees.
-    let _ = engine.restart(|_| Ok(()));
+fn walk_paged(engine: &Engine) {
+    walk(engine.paged_watchpoints());
+}
+
+/// [`Engine::restart`] with a reset of which the compiler knows nothing.
+fn restart_target(engine: &mut Engine) -> target::TargetResult<debugger::Outcome, Machine> {
+    engine.restart(|machine| {
+        core::hint::black_box(machine);
+        core::hint::black_box(Ok(()))
+    })
 }
 
 fn walk_cores(engine: &Engine) {
