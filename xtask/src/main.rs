@@ -2,6 +2,7 @@
 
 mod check_linux;
 mod bench;
+mod check_linux;
 mod check_points;
 mod check_simulator;
 mod core_image;
@@ -59,6 +60,7 @@ fn main() -> ExitCode {
         Command::RunHypervisor(options) => (run_hypervisor::run(&options), FAILED),
         Command::CheckLinux(options) => (check_linux::run(options), FAILED),
         Command::Bench(options) => (bench::run(options), FAILED),
+        Command::CheckLinux(options) => (check_linux::run(options), FAILED),
         Command::CheckSimulator(options) => (check_simulator::run(&options), FAILED),
         Command::CheckPoints(options) => (check_points::run(options), FAILED),
         Command::CoreImage(options) => (core_image::run(&options), FAILED),
