@@ -13,7 +13,9 @@ use super::session::Exchange;
 /// The smallest page that there is, for what the tables do not map.
 const PAGE: u64 = 4096;
 
-impl<T: Target, const CORES: usize, const SOFTWARE: usize> Exchange<'_, '_, T, CORES, SOFTWARE> {
+impl<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize>
+    Exchange<'_, '_, T, CORES, SOFTWARE, BYTECODE>
+{
     /// Answers `qHostInfo`.
     pub(super) fn write_host(&mut self) {
         self.write_triple();

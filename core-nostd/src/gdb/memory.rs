@@ -6,7 +6,9 @@ use super::failure::{Failure, Handled};
 use super::packet::Data;
 use super::session::Exchange;
 
-impl<T: Target, const CORES: usize, const SOFTWARE: usize> Exchange<'_, '_, T, CORES, SOFTWARE> {
+impl<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize>
+    Exchange<'_, '_, T, CORES, SOFTWARE, BYTECODE>
+{
     /// As many bytes as can be reached and as fit into the answer; an error where there are none.
     pub(super) fn read_memory(&mut self, address: u64, length: u64, binary: bool) -> Handled<(), T::Error> {
         let length = usize::try_from(length).unwrap_or(usize::MAX);

@@ -4,16 +4,18 @@ use core::fmt::{self, Write};
 
 use crate::debugger::Debugger;
 use crate::pool::Slots;
+use crate::registers::{Register, SystemRegister};
 use crate::target::{CoreId, Target};
 use crate::translation::Translation;
 
 use super::Connection;
+use super::threads::ThreadName;
 use super::wire::{Hex, Link};
 
 /// `monitor` commands that the embedder adds to those of the server.
 ///
 /// They are run while the target is halted, and may do with the debugger what a client may.
-pub trait Commands<T: Target, const CORES: usize, const SOFTWARE: usize> {
+pub trait Commands<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize> {
     /// Writes a line for each command: `monitor NAME ARGUMENTS: what it does`.
     ///
     /// # Errors
@@ -27,7 +29,7 @@ pub trait Commands<T: Target, const CORES: usize, const SOFTWARE: usize> {
     /// Only those of `out`.
     fn run(
         &mut self,
-        debugger: &mut Debugger<T, CORES, SOFTWARE>,
+        debugger: &mut Debugger<T, CORES, SOFTWARE, BYTECODE>,
         core: CoreId,
         command: &str,
         out: &mut dyn Write,
@@ -37,14 +39,16 @@ pub trait Commands<T: Target, const CORES: usize, const SOFTWARE: usize> {
 /// No further commands.
 pub(super) struct NoCommands;
 
-impl<T: Target, const CORES: usize, const SOFTWARE: usize> Commands<T, CORES, SOFTWARE> for NoCommands {
+impl<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize>
+    Commands<T, CORES, SOFTWARE, BYTECODE> for NoCommands
+{
     fn help(&self, _: &mut dyn Write) -> fmt::Result {
         Ok(())
     }
 
     fn run(
         &mut self,
-        _: &mut Debugger<T, CORES, SOFTWARE>,
+        _: &mut Debugger<T, CORES, SOFTWARE, BYTECODE>,
         _: CoreId,
         _: &str,
         _: &mut dyn Write,
@@ -72,34 +76,109 @@ const TRANSLATE: Command = Command {
     help: "the physical address behind a virtual one, and its permissions",
 };
 
+const CORES_COMMAND: Command =
+    Command { name: "cores", arguments: "", help: "what each core is doing, and where" };
+const SYSREG: Command = Command {
+    name: "sysreg",
+    arguments: " [NAME [= VALUE]]",
+    help: "a system register of the selected core by name or as S3_0_C1_C0_0, shown or written; all of them without one",
+};
+const COUNTERS: Command =
+    Command { name: "counters", arguments: "", help: "what the way to the target has cost so far" };
+
 /// The longest command in bytes.
 const MAX_COMMAND: usize = 256;
 
-impl<T: Target, const CORES: usize, const SOFTWARE: usize> Debugger<T, CORES, SOFTWARE> {
+impl<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize>
+    Debugger<T, CORES, SOFTWARE, BYTECODE>
+{
     /// Runs one command for a core and writes its answer.
     fn monitor(
         &mut self,
         core: CoreId,
         command: &str,
-        more: &mut dyn Commands<T, CORES, SOFTWARE>,
+        more: &mut dyn Commands<T, CORES, SOFTWARE, BYTECODE>,
         out: &mut dyn Write,
     ) -> fmt::Result {
         let mut words = command.split_ascii_whitespace();
         let name = words.next().unwrap_or(HELP.name);
-        let arguments = (words.next(), words.next());
+        let arguments = (words.next(), words.next(), words.next(), words.next());
         match (name, arguments) {
-            (name, (None, None)) if name == HELP.name => {
+            (name, (None, ..)) if name == HELP.name => {
                 help(out)?;
                 more.help(out)
             }
-            (name, (None, None)) if name == SLOTS.name => self.list_slots(out),
-            (name, (Some(address), None)) if name == TRANSLATE.name => {
+            (name, (None, ..)) if name == SLOTS.name => self.list_slots(out),
+            (name, (Some(address), None, ..)) if name == TRANSLATE.name => {
                 self.show_translation(core, address, out)
             }
+            (name, (None, ..)) if name == CORES_COMMAND.name => self.list_cores(out),
+            (name, (None, ..)) if name == SYSREG.name => self.list_system_registers(core, out),
+            (name, (Some(register), None, ..)) if name == SYSREG.name => {
+                self.system_register(core, register, None, out)
+            }
+            (name, (Some(register), Some("="), Some(value), None)) if name == SYSREG.name => {
+                self.system_register(core, register, Some(value), out)
+            }
+            (name, (None, ..)) if name == COUNTERS.name => self.target().write_counters(out),
             _ => match more.run(self, core, command, out)? {
                 true => Ok(()),
                 false => writeln!(out, "no such command: '{command}'; try 'monitor help'"),
             },
+        }
+    }
+
+    fn list_cores(&mut self, out: &mut dyn Write) -> fmt::Result {
+        for core in self.core_ids() {
+            match ThreadName::of(self, core) {
+                Ok(name) => write!(out, "{name}")?,
+                Err(error) => write!(out, "{core}: {error}")?,
+            }
+            match self.read_register(core, Register::Pc) {
+                Ok(pc) => writeln!(out, " at {pc:#x}")?,
+                Err(_) => writeln!(out)?,
+            }
+        }
+        Ok(())
+    }
+
+    fn list_system_registers(&mut self, core: CoreId, out: &mut dyn Write) -> fmt::Result {
+        for index in 0.. {
+            let Some(register) = self.target().system_register(index) else { break };
+            self.show_system_register(core, register, out)?;
+        }
+        Ok(())
+    }
+
+    /// Shows a system register, after writing it where there is a value.
+    fn system_register(
+        &mut self,
+        core: CoreId,
+        name: &str,
+        value: Option<&str>,
+        out: &mut dyn Write,
+    ) -> fmt::Result {
+        let Some(register) = SystemRegister::by_name(name) else {
+            return writeln!(out, "no system register is called '{name}'; write it as S3_0_C1_C0_0");
+        };
+        if let Some(text) = value {
+            let Some(value) = number(text) else { return no_number(text, out) };
+            if let Err(error) = self.write_register(core, Register::System(register), value) {
+                return writeln!(out, "{error}");
+            }
+        }
+        self.show_system_register(core, register, out)
+    }
+
+    fn show_system_register(
+        &mut self,
+        core: CoreId,
+        register: SystemRegister,
+        out: &mut dyn Write,
+    ) -> fmt::Result {
+        match self.read_register(core, Register::System(register)) {
+            Ok(value) => writeln!(out, "{register} = {value:#018x}"),
+            Err(error) => writeln!(out, "{register}: {error}"),
         }
     }
 
@@ -127,14 +206,7 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize> Debugger<T, CORES, SO
     }
 
     fn show_translation(&mut self, core: CoreId, address: &str, out: &mut dyn Write) -> fmt::Result {
-        let digits = address.strip_prefix("0x").or_else(|| address.strip_prefix("0X"));
-        let parsed = match digits {
-            Some(digits) => u64::from_str_radix(digits, 16),
-            None => address.parse(),
-        };
-        let Ok(address) = parsed else {
-            return writeln!(out, "'{address}' is no address; write 0x and hexadecimal digits");
-        };
+        let Some(address) = number(address) else { return no_number(address, out) };
         match self.translate(core, address) {
             Ok(Translation { physical, block, mapping: None }) => {
                 writeln!(out, "{address:#x} is physical {physical} (MMU off, {block:#x} bytes in step)")
@@ -151,8 +223,20 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize> Debugger<T, CORES, SO
     }
 }
 
+/// A number as users write it: decimal, or hexadecimal behind `0x`.
+fn number(text: &str) -> Option<u64> {
+    match text.strip_prefix("0x").or_else(|| text.strip_prefix("0X")) {
+        Some(digits) => u64::from_str_radix(digits, 16).ok(),
+        None => text.parse().ok(),
+    }
+}
+
+fn no_number(text: &str, out: &mut dyn Write) -> fmt::Result {
+    writeln!(out, "'{text}' is no number; write 0x and hexadecimal digits")
+}
+
 fn help(out: &mut dyn Write) -> fmt::Result {
-    for Command { name, arguments, help } in [HELP, SLOTS, TRANSLATE] {
+    for Command { name, arguments, help } in [HELP, SLOTS, TRANSLATE, CORES_COMMAND, SYSREG, COUNTERS] {
         writeln!(out, "monitor {name}{arguments}: {help}")?;
     }
     Ok(())
@@ -183,16 +267,22 @@ pub(super) struct Console<'l, 'b, C: Connection> {
 }
 
 impl<'l, 'b, C: Connection> Console<'l, 'b, C> {
+    /// For text that nobody asked for.
     pub(super) fn new(link: &'l mut Link<'b, C>) -> Self {
-        Self { link, length: 0, answers: true, failed: None }
+        Self { link, length: 0, answers: false, failed: None }
+    }
+
+    /// For what a command says.
+    pub(super) fn answering(link: &'l mut Link<'b, C>) -> Self {
+        Self { answers: true, ..Self::new(link) }
     }
 
     /// Runs the command whose text this is.
-    pub(super) fn run<T: Target, const CORES: usize, const SOFTWARE: usize>(
+    pub(super) fn run<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize>(
         &mut self,
-        debugger: &mut Debugger<T, CORES, SOFTWARE>,
+        debugger: &mut Debugger<T, CORES, SOFTWARE, BYTECODE>,
         core: CoreId,
-        commands: &mut dyn Commands<T, CORES, SOFTWARE>,
+        commands: &mut dyn Commands<T, CORES, SOFTWARE, BYTECODE>,
         text: Hex<'_>,
     ) {
         let mut command = heapless::Vec::<u8, MAX_COMMAND>::new();
@@ -205,12 +295,18 @@ impl<'l, 'b, C: Connection> Console<'l, 'b, C> {
         };
     }
 
+    /// Sends what is left.
+    pub(super) fn flush(&mut self) -> Result<(), C::Error> {
+        self.send();
+        match self.failed.take() {
+            Some(error) => Err(error),
+            None => Ok(()),
+        }
+    }
+
     /// Sends what is left, and that the command is done.
     pub(super) fn end(mut self) -> Result<(), C::Error> {
-        self.send();
-        if let Some(error) = self.failed {
-            return Err(error);
-        }
+        self.flush()?;
         let mut reply = self.link.reply();
         reply.text("OK");
         let length = reply.len();

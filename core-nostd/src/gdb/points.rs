@@ -3,9 +3,11 @@
 //! A packet is honoured exactly or answered with an error; the same packet twice is one breakpoint, and one
 //! that is gone may be removed again.
 
+use heapless::Vec;
+
 use crate::address::AddressRange;
 use crate::breakpoint::{Breakpoint, Instruction};
-use crate::debugger::{InsertError, Request};
+use crate::debugger::{InsertError, Options, Request, Then};
 use crate::pool::{Owner, PoolError};
 use crate::registers::Pstate;
 use crate::software::SoftwareError;
@@ -13,17 +15,17 @@ use crate::target::{Register, Target};
 use crate::watchpoint::{Access, Watchpoint};
 
 use super::failure::{Failure, Handled};
-use super::packet::{Point, PointKind};
+use super::packet::{Expressions, Point, PointKind};
+use super::registers::Layout;
 use super::session::Exchange;
 
-impl<T: Target, const CORES: usize, const SOFTWARE: usize> Exchange<'_, '_, T, CORES, SOFTWARE> {
+impl<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize>
+    Exchange<'_, '_, T, CORES, SOFTWARE, BYTECODE>
+{
     pub(super) fn point(&mut self, insert: bool, point: &Point<'_>) -> Handled<(), T::Error> {
         let request = self.request(point)?;
         if insert {
-            if !point.conditions.is_empty() || !point.commands.is_empty() {
-                return Err(Failure::Unsupported("conditions and commands are not evaluated here"));
-            }
-            self.debugger.insert(self.session.selected, request, Owner::DEBUGGER)?;
+            self.insert(request, point)?;
         } else {
             match self.debugger.remove(request, Owner::DEBUGGER) {
                 Ok(())
@@ -35,6 +37,26 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize> Exchange<'_, '_, T, C
             }
         }
         self.ok();
+        Ok(())
+    }
+
+    /// Inserts a request with its conditions and commands.
+    fn insert(&mut self, request: Request, point: &Point<'_>) -> Handled<(), T::Error> {
+        if point.persistent {
+            return Err(Failure::Unsupported("commands do not stay when the client leaves"));
+        }
+        let scratch = self.reply.scratch();
+        let (conditions, scratch) = decode(point.conditions, scratch)?;
+        let (commands, _) = decode(point.commands, scratch)?;
+        let options = Options {
+            conditions: &conditions,
+            commands: &commands,
+            numbering: Layout::operand,
+            // A client that gives commands does not want to hear of the hit.
+            then: if commands.is_empty() { Then::Stop } else { Then::Run },
+            ..Options::default()
+        };
+        self.debugger.insert_with(self.session.selected, request, Owner::DEBUGGER, &options)?;
         Ok(())
     }
 
@@ -72,4 +94,21 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize> Exchange<'_, '_, T, C
             _ => Err(Failure::InstructionLength(kind)),
         }
     }
+}
+
+/// The most conditions, and the most commands, of one breakpoint.
+const MAX_EXPRESSIONS: usize = 16;
+
+type Decoded<'s> = (Vec<&'s [u8], MAX_EXPRESSIONS>, &'s mut [u8]);
+
+/// Expressions as bytes, put at the start of `room`; the rest of it is left.
+fn decode<'s, E>(expressions: Expressions<'_>, room: &'s mut [u8]) -> Handled<Decoded<'s>, E> {
+    let (mut decoded, mut room) = (Vec::new(), room);
+    for hex in expressions.iter() {
+        let (place, rest) = room.split_at_mut_checked(hex.len()).ok_or(Failure::Oversized)?;
+        let code = hex.decode(place).ok_or(Failure::Oversized)?;
+        decoded.push(code).map_err(|_| Failure::Unsupported("a breakpoint has at most 16 conditions"))?;
+        room = rest;
+    }
+    Ok((decoded, room))
 }

@@ -9,7 +9,9 @@ use super::failure::{ErrorStyle, Failure, Handled};
 use super::packet::{Query, Transfer};
 use super::session::Exchange;
 
-impl<T: Target, const CORES: usize, const SOFTWARE: usize> Exchange<'_, '_, T, CORES, SOFTWARE> {
+impl<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize>
+    Exchange<'_, '_, T, CORES, SOFTWARE, BYTECODE>
+{
     pub(super) fn query(&mut self, query: Query<'_>) -> Handled<(), T::Error> {
         match query {
             Query::Supported(features) => {
@@ -53,9 +55,12 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize> Exchange<'_, '_, T, C
         self.reply.number(self.session.packet_size as u64);
         self.reply.text(concat!(
             ";QStartNoAckMode+;swbreak+;hwbreak+;vContSupported+;qEcho+",
-            ";qXfer:features:read+;qXfer:threads:read+",
+            ";qXfer:features:read+;qXfer:threads:read+;ConditionalBreakpoints+",
             ";SupportedWatchpointTypes=aarch64-mask,aarch64-bas",
         ));
+        if self.debugger.target_mut().console().is_some() {
+            self.reply.text(";BreakpointCommands+");
+        }
         if self.debugger.target().region(0).is_some() {
             self.reply.text(";qXfer:memory-map:read+");
         }

@@ -1,5 +1,6 @@
 //! Registers by the client's numbers: those of the target description, in its order.
 
+use crate::agent::{self, Operand};
 use crate::registers::SystemRegister;
 use crate::target::{CoreId, Register, Target};
 
@@ -36,17 +37,24 @@ pub(super) const CPSR: u64 = 33;
 /// the rest by `p` when it needs them, so that a stop costs no vector register reads.
 const GENERAL: u64 = 34;
 
-/// The number of the first vector register, and of the first system register.
+/// The number of the first vector register.
 const VECTORS: u64 = 34;
-pub(super) const SYSTEM: u64 = 68;
+
+/// Numbers from here on are those of system registers, by their encoding: its op0 is at least 2.
+const SYSTEM: u64 = 0x8000;
 
 /// Which registers the target has, and their numbers.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Layout;
 
 impl Layout {
+    /// What a register number of an expression stands for. The engine numbers as the description does.
+    pub(super) fn operand(number: u16) -> Option<Operand> {
+        agent::operand(number)
+    }
+
     /// The register with a number.
-    pub(super) fn named(self, number: u64, target: &impl Target) -> Option<Named> {
+    pub(super) const fn named(self, number: u64) -> Option<Named> {
         Some(match number {
             0..=30 => Named::X(number as u8),
             STACK_POINTER => Named::Sp,
@@ -55,10 +63,8 @@ impl Layout {
             VECTORS..=65 => Named::V((number - VECTORS) as u8),
             66 => Named::Fpsr,
             67 => Named::Fpcr,
-            _ => {
-                let index = usize::try_from(number.checked_sub(SYSTEM)?).ok()?;
-                Named::System(target.system_register(index)?)
-            }
+            SYSTEM..=0xffff => Named::System(SystemRegister::from_encoding(number as u16)),
+            _ => return None,
         })
     }
 }
@@ -74,7 +80,9 @@ impl Named {
     }
 }
 
-impl<T: Target, const CORES: usize, const SOFTWARE: usize> Exchange<'_, '_, T, CORES, SOFTWARE> {
+impl<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize>
+    Exchange<'_, '_, T, CORES, SOFTWARE, BYTECODE>
+{
     pub(super) fn read_registers(&mut self, thread: Option<Thread>) -> Handled<(), T::Error> {
         let core = self.core_of(thread.unwrap_or(Thread::Any))?;
         for number in 0..GENERAL {
@@ -121,7 +129,7 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize> Exchange<'_, '_, T, C
     }
 
     pub(super) fn named(&self, number: u64) -> Handled<Named, T::Error> {
-        self.session.layout.named(number, self.debugger.target()).ok_or(Failure::NoSuchRegister(number))
+        self.session.layout.named(number).ok_or(Failure::NoSuchRegister(number))
     }
 
     /// Appends a register's value to the answer.

@@ -22,7 +22,9 @@ const EXPEDITED: [u64; 5] = [PROGRAM_COUNTER, STACK_POINTER, FRAME_POINTER, LINK
 /// The only process there is.
 pub(super) const PROCESS: u64 = 1;
 
-impl<T: Target, const CORES: usize, const SOFTWARE: usize> Exchange<'_, '_, T, CORES, SOFTWARE> {
+impl<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize>
+    Exchange<'_, '_, T, CORES, SOFTWARE, BYTECODE>
+{
     /// Lets the target run as the client wants it to.
     pub(super) fn resume(&mut self, moves: Moves<'_>) -> Handled<(), T::Error> {
         self.debugger.clear_actions();

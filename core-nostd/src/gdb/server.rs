@@ -1,5 +1,7 @@
 //! One client's session.
 
+use core::fmt::Write as _;
+
 use crate::debugger::Debugger;
 use crate::target::{CoreId, Target, TargetError};
 
@@ -12,15 +14,22 @@ use super::wire::{Incoming, Link, Receiver};
 use super::{Closed, Connection, MIN_PACKET_BUFFER, ServerError, ServerResult, Status};
 
 /// One client's session. `'b` is the life of its packet buffer.
-pub struct Server<'b, T: Target, C: Connection, const CORES: usize, const SOFTWARE: usize> {
+pub struct Server<
+    'b,
+    T: Target,
+    C: Connection,
+    const CORES: usize,
+    const SOFTWARE: usize,
+    const BYTECODE: usize = 4096,
+> {
     receiver: Receiver<'b>,
     link: Link<'b, C>,
     session: Session,
     target: core::marker::PhantomData<fn(T)>,
 }
 
-impl<'b, T: Target, C: Connection, const CORES: usize, const SOFTWARE: usize>
-    Server<'b, T, C, CORES, SOFTWARE>
+impl<'b, T: Target, C: Connection, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize>
+    Server<'b, T, C, CORES, SOFTWARE, BYTECODE>
 {
     /// Begins a session: halts the target and waits for the client's first packet.
     ///
@@ -32,7 +41,7 @@ impl<'b, T: Target, C: Connection, const CORES: usize, const SOFTWARE: usize>
     /// [`ServerError::Target`] where the target cannot be halted, [`ServerError::PacketBuffer`] where the
     /// buffer is too small.
     pub fn new(
-        debugger: &mut Debugger<T, CORES, SOFTWARE>,
+        debugger: &mut Debugger<T, CORES, SOFTWARE, BYTECODE>,
         connection: C,
         packet_buffer: &'b mut [u8],
     ) -> Result<Self, ServerError<T::Error, C::Error>> {
@@ -79,7 +88,7 @@ impl<'b, T: Target, C: Connection, const CORES: usize, const SOFTWARE: usize>
     /// [`ServerError`]; the session is over then.
     pub fn receive(
         &mut self,
-        debugger: &mut Debugger<T, CORES, SOFTWARE>,
+        debugger: &mut Debugger<T, CORES, SOFTWARE, BYTECODE>,
         bytes: &[u8],
     ) -> ServerResult<T, C> {
         self.receive_with(debugger, &mut NoCommands, bytes)
@@ -91,8 +100,8 @@ impl<'b, T: Target, C: Connection, const CORES: usize, const SOFTWARE: usize>
     /// [`ServerError`]; the session is over then.
     pub fn receive_with(
         &mut self,
-        debugger: &mut Debugger<T, CORES, SOFTWARE>,
-        commands: &mut dyn Commands<T, CORES, SOFTWARE>,
+        debugger: &mut Debugger<T, CORES, SOFTWARE, BYTECODE>,
+        commands: &mut dyn Commands<T, CORES, SOFTWARE, BYTECODE>,
         bytes: &[u8],
     ) -> ServerResult<T, C> {
         for &byte in bytes {
@@ -122,7 +131,10 @@ impl<'b, T: Target, C: Connection, const CORES: usize, const SOFTWARE: usize>
     ///
     /// # Errors
     /// [`ServerError`]; the session is over then.
-    pub fn report_stop(&mut self, debugger: &mut Debugger<T, CORES, SOFTWARE>) -> ServerResult<T, C> {
+    pub fn report_stop(
+        &mut self,
+        debugger: &mut Debugger<T, CORES, SOFTWARE, BYTECODE>,
+    ) -> ServerResult<T, C> {
         if self.session.state == State::Running
             && let Some(stop) = debugger.stop()
         {
@@ -132,13 +144,32 @@ impl<'b, T: Target, C: Connection, const CORES: usize, const SOFTWARE: usize>
         Ok(self.status())
     }
 
+    /// Shows the client what the target's console was given ([`crate::target::Console`]), if it waits for the
+    /// target; whether it does.
+    ///
+    /// # Errors
+    /// [`ServerError::Connection`]; the session is over then.
+    pub fn report_output(&mut self, text: &str) -> Result<bool, ServerError<T::Error, C::Error>> {
+        if self.session.state != State::Running {
+            return Ok(false);
+        }
+        let mut console = Console::new(&mut self.link);
+        // What goes wrong is told at the end.
+        let _ = console.write_str(text);
+        if let Err(error) = console.flush() {
+            self.session.state = State::Broken;
+            return Err(ServerError::Connection(error));
+        }
+        Ok(true)
+    }
+
     /// Tells the client that the target has ended with `status`, if the client waits for it.
     ///
     /// # Errors
     /// [`ServerError`]; the session is over then.
     pub fn report_exit(
         &mut self,
-        debugger: &mut Debugger<T, CORES, SOFTWARE>,
+        debugger: &mut Debugger<T, CORES, SOFTWARE, BYTECODE>,
         status: u8,
     ) -> ServerResult<T, C> {
         if self.session.state == State::Running {
@@ -155,14 +186,14 @@ impl<'b, T: Target, C: Connection, const CORES: usize, const SOFTWARE: usize>
     /// Acts on the packet that has arrived.
     fn act(
         &mut self,
-        debugger: &mut Debugger<T, CORES, SOFTWARE>,
-        commands: &mut dyn Commands<T, CORES, SOFTWARE>,
+        debugger: &mut Debugger<T, CORES, SOFTWARE, BYTECODE>,
+        commands: &mut dyn Commands<T, CORES, SOFTWARE, BYTECODE>,
     ) -> Result<(), ServerError<T::Error, C::Error>> {
         let packet = Packet::parse(self.receiver.payload());
         if let Packet::Query(Query::Command(text)) = packet
             && self.session.state == State::Halted
         {
-            let mut console = Console::new(&mut self.link);
+            let mut console = Console::answering(&mut self.link);
             console.run(debugger, self.session.selected, commands, text);
             return console.end().map_err(ServerError::Connection);
         }
@@ -198,7 +229,7 @@ impl<'b, T: Target, C: Connection, const CORES: usize, const SOFTWARE: usize>
     /// Halts the target for the client's Ctrl-C. With the target halted already there is nothing to interrupt.
     fn interrupt(
         &mut self,
-        debugger: &mut Debugger<T, CORES, SOFTWARE>,
+        debugger: &mut Debugger<T, CORES, SOFTWARE, BYTECODE>,
     ) -> Result<(), ServerError<T::Error, C::Error>> {
         if self.session.state != State::Running {
             return Ok(());
@@ -216,8 +247,8 @@ impl<'b, T: Target, C: Connection, const CORES: usize, const SOFTWARE: usize>
     /// Sends what the client has not just asked for.
     fn unasked(
         &mut self,
-        debugger: &mut Debugger<T, CORES, SOFTWARE>,
-        write: impl FnOnce(&mut Exchange<'_, '_, T, CORES, SOFTWARE>) -> Result<(), Failure<T::Error>>,
+        debugger: &mut Debugger<T, CORES, SOFTWARE, BYTECODE>,
+        write: impl FnOnce(&mut Exchange<'_, '_, T, CORES, SOFTWARE, BYTECODE>) -> Result<(), Failure<T::Error>>,
     ) -> Result<(), ServerError<T::Error, C::Error>> {
         let mut reply = self.link.reply();
         let mut exchange = Exchange { debugger, session: &mut self.session, reply: &mut reply };

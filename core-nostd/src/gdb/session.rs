@@ -75,13 +75,22 @@ impl Session {
 }
 
 /// One packet and its answer.
-pub(super) struct Exchange<'a, 'r, T: Target, const CORES: usize, const SOFTWARE: usize> {
-    pub(super) debugger: &'a mut Debugger<T, CORES, SOFTWARE>,
+pub(super) struct Exchange<
+    'a,
+    'r,
+    T: Target,
+    const CORES: usize,
+    const SOFTWARE: usize,
+    const BYTECODE: usize,
+> {
+    pub(super) debugger: &'a mut Debugger<T, CORES, SOFTWARE, BYTECODE>,
     pub(super) session: &'a mut Session,
     pub(super) reply: &'a mut Reply<'r>,
 }
 
-impl<T: Target, const CORES: usize, const SOFTWARE: usize> Exchange<'_, '_, T, CORES, SOFTWARE> {
+impl<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize>
+    Exchange<'_, '_, T, CORES, SOFTWARE, BYTECODE>
+{
     /// Does what the packet says and writes the answer to it. `monitor` commands are answered elsewhere: they
     /// may take several packets.
     pub(super) fn answer(&mut self, packet: Packet<'_>) -> Handled<Next, T::Error> {

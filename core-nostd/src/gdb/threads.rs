@@ -13,7 +13,9 @@ use super::session::Exchange;
 /// The most threads in one packet of a list.
 const IN_A_LIST: u16 = 32;
 
-impl<T: Target, const CORES: usize, const SOFTWARE: usize> Exchange<'_, '_, T, CORES, SOFTWARE> {
+impl<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize>
+    Exchange<'_, '_, T, CORES, SOFTWARE, BYTECODE>
+{
     /// Appends a thread's number.
     pub(super) fn write_thread(&mut self, core: CoreId) {
         self.reply.number(u64::from(core.0) + 1);
@@ -82,8 +84,8 @@ pub(super) struct ThreadName {
 }
 
 impl ThreadName {
-    pub(super) fn of<T: Target, const CORES: usize, const SOFTWARE: usize>(
-        debugger: &mut Debugger<T, CORES, SOFTWARE>,
+    pub(super) fn of<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize>(
+        debugger: &mut Debugger<T, CORES, SOFTWARE, BYTECODE>,
         core: CoreId,
     ) -> Result<Self, TargetError<T::Error>> {
         let activity = debugger.activity(core)?;

@@ -44,6 +44,15 @@ pub trait Backend {
     fn console(&mut self) -> Option<&mut dyn Console> {
         None
     }
+
+    /// Writes what the backend counts, a line each; nothing where it counts nothing.
+    ///
+    /// # Errors
+    /// Only those of `out`.
+    fn write_counters(&self, out: &mut dyn fmt::Write) -> fmt::Result {
+        let _ = out;
+        Ok(())
+    }
 }
 
 /// A place for text that whoever watches the target reads.

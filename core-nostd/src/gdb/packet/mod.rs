@@ -5,7 +5,7 @@ mod query;
 mod resume;
 mod thread;
 
-pub(super) use point::{Point, PointKind};
+pub(super) use point::{Expressions, Point, PointKind};
 pub(super) use query::{Query, Setting, Transfer};
 pub(super) use resume::Moves;
 pub(super) use thread::Thread;

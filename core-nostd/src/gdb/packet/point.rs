@@ -82,11 +82,6 @@ impl<'p> Expressions<'p> {
         all.get(..length).map(Self)
     }
 
-    pub(in super::super) const fn is_empty(self) -> bool {
-        self.0.is_empty()
-    }
-
-    #[cfg(test)]
     pub(in super::super) fn iter(self) -> impl Iterator<Item = Hex<'p>> + use<'p> {
         let mut scanner = Scanner::new(self.0);
         core::iter::from_fn(move || one(&mut scanner).flatten())
@@ -125,8 +120,8 @@ mod tests {
         assert_eq!((lengths(point.conditions), lengths(point.commands)), ([3, 1].into(), [2].into()));
         assert!(point.persistent);
         let point = parse("1,40000010,4;cmds:0,X1,27").unwrap();
-        assert!(point.conditions.is_empty() && !point.persistent);
-        assert!(parse("2,40001006,4;").unwrap().commands.is_empty());
+        assert!(lengths(point.conditions).is_empty() && !point.persistent);
+        assert!(lengths(parse("2,40001006,4;").unwrap().commands).is_empty());
     }
 
     #[test]
