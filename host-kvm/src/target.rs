@@ -1,5 +1,6 @@
 //! Several vCPUs and their guest's memory as a target of the debugger.
 
+use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
@@ -47,6 +48,8 @@ pub struct KvmTarget {
     capabilities: Capabilities,
     time: VirtualTime,
     console: Option<SharedConsole>,
+    /// The system registers that KVM lists, the same for all vCPUs.
+    system_registers: Vec<SystemRegister>,
 }
 
 /// The vCPUs of a target, for the threads that run them.
@@ -56,8 +59,8 @@ pub struct VcpuHandles(pub(crate) Vec<Arc<Core>>);
 /// Whoever reads what breakpoints' commands print.
 struct SharedConsole(Box<dyn Console + Send>);
 
-impl std::fmt::Debug for SharedConsole {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Debug for SharedConsole {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Console")
     }
 }
@@ -65,8 +68,8 @@ impl std::fmt::Debug for SharedConsole {
 /// Guest memory that is shared with the VMM.
 struct SharedMemory(Arc<dyn GuestMemory>);
 
-impl std::fmt::Debug for SharedMemory {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Debug for SharedMemory {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("GuestMemory")
     }
 }
@@ -89,9 +92,11 @@ impl KvmTarget {
             ..Capabilities::default()
         };
         let mut cores = Vec::with_capacity(vcpus.len());
+        let mut system_registers = Vec::new();
         for (number, mut vcpu) in (0..=u16::MAX).zip(vcpus) {
             if number == 0 {
                 capabilities.context_aware = context_aware(&mut vcpu)?.min(kvm.breakpoints);
+                system_registers = listed(&vcpu)?;
             }
             cores.push(Arc::new(Core {
                 id: CoreId(number),
@@ -105,6 +110,7 @@ impl KvmTarget {
             capabilities,
             time: VirtualTime::new(kvm),
             console: None,
+            system_registers,
         })
     }
 
@@ -179,6 +185,16 @@ fn context_aware(vcpu: &mut KvmVcpu) -> Result<u8, Error> {
     Ok((features >> 28 & 0xf) as u8 + 1)
 }
 
+/// The system registers that KVM lists for a vCPU, in the order of their encodings: those that it keeps among
+/// the core registers are among them.
+fn listed(vcpu: &KvmVcpu) -> Result<Vec<SystemRegister>, Error> {
+    let mut registers: Vec<_> =
+        vcpu.registers()?.into_iter().filter_map(RegisterId::system_register).collect();
+    registers.sort_unstable();
+    registers.dedup();
+    Ok(registers)
+}
+
 fn identifier(register: Register) -> Result<RegisterId, Refusal> {
     RegisterId::of(register).ok_or(Refusal::NoSuchRegister(register))
 }
@@ -228,6 +244,16 @@ impl Backend for KvmTarget {
             None => None,
         }
     }
+
+    fn write_counters(&self, out: &mut dyn fmt::Write) -> fmt::Result {
+        for core in &self.cores {
+            match self.halted(core.id) {
+                Ok(vcpu) => writeln!(out, "{}: {} ioctls", core.id, vcpu.ioctls())?,
+                Err(error) => writeln!(out, "{}: {error}", core.id)?,
+            }
+        }
+        Ok(())
+    }
 }
 
 impl Registers for KvmTarget {
@@ -251,6 +277,10 @@ impl Registers for KvmTarget {
 
     fn el1_uses_aarch32(&mut self, core: CoreId) -> TargetResult<bool, Self> {
         self.halted(core)?.el1_uses_aarch32().map_err(TargetError::Lost)
+    }
+
+    fn system_register(&self, index: usize) -> Option<SystemRegister> {
+        self.system_registers.get(index).copied()
     }
 }
 

@@ -1,6 +1,7 @@
 //! Where gdb is served.
 
 use std::fmt;
+use std::io;
 use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::PermissionsExt;
@@ -9,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use anyhow::{Context, Result, bail};
-use trapline_kvm::gdb_server::Client;
+use trapline_kvm::gdb_server::{Client, Clients};
 
 /// The argument of `--gdb`.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -96,23 +97,13 @@ impl Listener {
             .with_context(|| format!("the mode of {} cannot be set", path.display()))?;
         Ok(Self::Unix(listener, path.to_owned()))
     }
+}
 
-    /// Waits for the next client and takes it.
-    ///
-    /// # Errors
-    /// Where the listener fails.
-    pub(crate) fn accept(&self) -> Result<Client> {
+impl Clients for Listener {
+    fn accept(&self) -> io::Result<Client> {
         Ok(match self {
-            Self::Tcp(listener, _) => {
-                let (stream, _) = listener.accept().context("no gdb client can be accepted")?;
-                // Packets are small and each waits for an answer.
-                stream.set_nodelay(true).context("the gdb connection cannot be set up")?;
-                Client::Tcp(stream)
-            }
-            Self::Unix(listener, _) => {
-                let (stream, _) = listener.accept().context("no gdb client can be accepted")?;
-                Client::Unix(stream)
-            }
+            Self::Tcp(listener, _) => Client::Tcp(listener.accept()?.0),
+            Self::Unix(listener, _) => Client::Unix(listener.accept()?.0),
         })
     }
 }

@@ -11,7 +11,7 @@ use signal_hook::iterator::Signals;
 use signal_hook::low_level::emulate_default_handler;
 use trapline_core::debugger::Debugger;
 use trapline_core::gdb::{Closed, Commands};
-use trapline_kvm::gdb_server::{End, Notifier, Served, serve_with, wait_readable};
+use trapline_kvm::gdb_server::{Clients as _, End, Notifier, Served, Service, wait_readable};
 use trapline_kvm::machine::{Boot, Bus, Machine, MachineConfig, Pages};
 use trapline_kvm::{KvmTarget, Notice, SystemEvent};
 use trapline_probe::linux::monitor::{LazyKernel, LinuxCommands};
@@ -127,16 +127,17 @@ fn connect_console(
 fn serve_clients(
     listener: &Listener,
     debugger: &Mutex<GuestDebugger>,
-    notifier: &Notifier,
+    notifier: &Arc<Notifier>,
     linux: Option<&LazyKernel>,
 ) -> Result<bool> {
+    let mut service = Service::new(debugger, notifier).refusing(listener);
     eprintln!("gdb: target remote {listener}");
     while wait_readable(listener, notifier).context("no gdb client can be waited for")? {
-        let client = listener.accept()?;
+        let client = listener.accept().context("no gdb client can be accepted")?;
         tracing::info!("a gdb client is here");
         let mut commands = linux.map(LinuxCommands::new);
         let commands = commands.as_mut().map(|commands| commands as &mut dyn Commands<_, _, _>);
-        match serve_with(client, debugger, notifier, commands)? {
+        match service.serve(client, commands)? {
             Served::Closed(Closed::Killed) => return Ok(true),
             Served::Closed(Closed::Detached) => tracing::info!("the gdb client has detached"),
             Served::Lost(reason) => eprintln!("{reason}; the guest runs on with nothing armed"),

@@ -9,13 +9,14 @@ use crate::target::{CoreId, Target};
 use crate::translation::Translation;
 
 use super::Connection;
+use super::session::Session;
 use super::threads::ThreadName;
 use super::wire::{Hex, Link};
 
 /// `monitor` commands that the embedder adds to those of the server.
 ///
 /// They are run while the target is halted, and may do with the debugger what a client may.
-pub trait Commands<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize> {
+pub trait Commands<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize = 4096> {
     /// Writes a line for each command: `monitor NAME ARGUMENTS: what it does`.
     ///
     /// # Errors
@@ -83,6 +84,8 @@ const SYSREG: Command = Command {
     arguments: " [NAME [= VALUE]]",
     help: "a system register of the selected core by name or as S3_0_C1_C0_0, shown or written; all of them without one",
 };
+const WHY: Command =
+    Command { name: "why", arguments: "", help: "why the last breakpoint or watchpoint was refused" };
 const COUNTERS: Command =
     Command { name: "counters", arguments: "", help: "what the way to the target has cost so far" };
 
@@ -236,7 +239,7 @@ fn no_number(text: &str, out: &mut dyn Write) -> fmt::Result {
 }
 
 fn help(out: &mut dyn Write) -> fmt::Result {
-    for Command { name, arguments, help } in [HELP, SLOTS, TRANSLATE, CORES_COMMAND, SYSREG, COUNTERS] {
+    for Command { name, arguments, help } in [HELP, SLOTS, TRANSLATE, CORES_COMMAND, SYSREG, COUNTERS, WHY] {
         writeln!(out, "monitor {name}{arguments}: {help}")?;
     }
     Ok(())
@@ -281,7 +284,7 @@ impl<'l, 'b, C: Connection> Console<'l, 'b, C> {
     pub(super) fn run<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize>(
         &mut self,
         debugger: &mut Debugger<T, CORES, SOFTWARE, BYTECODE>,
-        core: CoreId,
+        session: &Session,
         commands: &mut dyn Commands<T, CORES, SOFTWARE, BYTECODE>,
         text: Hex<'_>,
     ) {
@@ -289,7 +292,11 @@ impl<'l, 'b, C: Connection> Console<'l, 'b, C> {
         let fits = text.bytes().try_for_each(|byte| command.push(byte)).is_ok();
         // What is written comes to the client or the connection has failed, which is noticed at the end.
         let _ = match core::str::from_utf8(&command) {
-            Ok(command) if fits => debugger.monitor(core, command, commands, self),
+            Ok(command) if fits && command.trim_ascii() == WHY.name => match session.refusal.as_str() {
+                "" => self.write_str("none was refused\n"),
+                refusal => writeln!(self, "{refusal}"),
+            },
+            Ok(command) if fits => debugger.monitor(session.selected, command, commands, self),
             Ok(_) => writeln!(self, "a command has at most {MAX_COMMAND} bytes"),
             Err(_) => self.write_str("commands are plain text; try 'monitor help'\n"),
         };

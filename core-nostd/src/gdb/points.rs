@@ -3,6 +3,8 @@
 //! A packet is honoured exactly or answered with an error; the same packet twice is one breakpoint, and one
 //! that is gone may be removed again.
 
+use core::fmt::Write as _;
+
 use heapless::Vec;
 
 use crate::address::AddressRange;
@@ -11,10 +13,10 @@ use crate::debugger::{InsertError, Options, Request, Then};
 use crate::pool::{Owner, PoolError};
 use crate::registers::Pstate;
 use crate::software::SoftwareError;
-use crate::target::{Register, Target};
+use crate::target::{Register, Target, TargetError};
 use crate::watchpoint::{Access, Watchpoint};
 
-use super::failure::{Failure, Handled};
+use super::failure::{ErrorStyle, Failure, Handled};
 use super::packet::{Expressions, Point, PointKind};
 use super::registers::Layout;
 use super::session::Exchange;
@@ -40,11 +42,28 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize
         Ok(())
     }
 
+    /// Tells the client why, in the one way that a gdb without `error-message` shows, if only for `Z1`; and keeps
+    /// it for `monitor why`.
+    pub(super) fn refuse_point(&mut self, failure: Failure<T::Error>) -> Handled<(), T::Error> {
+        self.session.refusal.clear();
+        // A text that is too long is cut off.
+        let _ = write!(self.session.refusal, "{failure}");
+        if self.session.errors != ErrorStyle::Number {
+            return Err(failure);
+        }
+        match failure.into_lost() {
+            Some(error) => Err(TargetError::Lost(error).into()),
+            None => {
+                self.reply.truncate(0);
+                self.reply.text("E.refused.");
+                let _ = self.reply.plain_text().write_str(&self.session.refusal);
+                Ok(())
+            }
+        }
+    }
+
     /// Inserts a request with its conditions and commands.
     fn insert(&mut self, request: Request, point: &Point<'_>) -> Handled<(), T::Error> {
-        if point.persistent {
-            return Err(Failure::Unsupported("commands do not stay when the client leaves"));
-        }
         let scratch = self.reply.scratch();
         let (conditions, scratch) = decode(point.conditions, scratch)?;
         let (commands, _) = decode(point.commands, scratch)?;

@@ -85,6 +85,7 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize
             _ => return Err(Failure::Unsupported("there is no such document")),
         }
         self.reply.byte(b'l');
+        let threads = self.threads();
         let wanted = usize::try_from(length).unwrap_or(usize::MAX);
         let mut window = description::Window::new(offset, wanted, self.reply);
         match object {
@@ -97,7 +98,7 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize
             }
             Transfer::Threads => {
                 let _ = window.write_str("<?xml version=\"1.0\"?><threads>");
-                for core in self.debugger.core_ids() {
+                for core in threads {
                     let name = super::threads::ThreadName::of(self.debugger, core)?;
                     let (id, number) = (u64::from(core.0) + 1, core.0);
                     let thread = write!(window, "<thread id=\"{id:x}\" core=\"{number}\" name=\"{name}\"/>");

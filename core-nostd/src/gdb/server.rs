@@ -194,7 +194,7 @@ impl<'b, T: Target, C: Connection, const CORES: usize, const SOFTWARE: usize, co
             && self.session.state == State::Halted
         {
             let mut console = Console::answering(&mut self.link);
-            console.run(debugger, self.session.selected, commands, text);
+            console.run(debugger, &self.session, commands, text);
             return console.end().map_err(ServerError::Connection);
         }
         let mut reply = self.link.reply();

@@ -5,7 +5,7 @@ use crate::target::{CoreId, Target};
 
 use super::Closed;
 use super::failure::{ErrorStyle, Failure, Handled};
-use super::packet::{Packet, Setting, Thread};
+use super::packet::{Packet, Query, Setting, Thread};
 use super::registers::Layout;
 use super::wire::Reply;
 
@@ -44,7 +44,12 @@ pub(super) struct Session {
     pub(super) binary_upload: bool,
     /// Stop replies list all threads, for lldb.
     pub(super) threads_in_stop: bool,
+    /// Why the last breakpoint or watchpoint was refused, for clients that do not show it.
+    pub(super) refusal: Refusal,
 }
+
+/// The text of a refusal, as far as it fits.
+pub(super) type Refusal = heapless::String<192>;
 
 /// What is left to do after a packet.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -70,6 +75,7 @@ impl Session {
             extended: false,
             binary_upload: false,
             threads_in_stop: false,
+            refusal: Refusal::new(),
         }
     }
 }
@@ -127,7 +133,11 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize
                 self.core_of(thread)?;
                 self.ok();
             }
-            Packet::Point { insert, point } => self.point(insert, &point)?,
+            Packet::Point { insert, point } => {
+                if let Err(failure) = self.point(insert, &point) {
+                    self.refuse_point(failure)?;
+                }
+            }
             Packet::Detach => self.detach()?,
             Packet::Kill { answered } => {
                 self.session.state = State::Closed(Closed::Killed);
@@ -150,6 +160,12 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize
         Ok(Next::Answer)
     }
 
+    /// The cores that the client is shown as threads: none while it is not attached.
+    pub(super) fn threads(&self) -> impl Iterator<Item = CoreId> + use<T, CORES, SOFTWARE, BYTECODE> {
+        let attached = self.session.state != State::Detached;
+        self.debugger.core_ids().filter(move |_| attached)
+    }
+
     /// Whether the packet makes sense while the target is as it is.
     fn allow(&self, packet: &Packet<'_>) -> Handled<(), T::Error> {
         let needs_halted_target = match packet {
@@ -160,11 +176,22 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize
             | Packet::Set(_)
             | Packet::Unknown
             | Packet::Malformed => false,
+            // What a client asks before it attaches, or while it is not.
             Packet::Attach(_)
             | Packet::StopReason
             | Packet::SelectThread(_)
             | Packet::SelectResumed(_)
-            | Packet::Query(_) => self.session.state == State::Running,
+            | Packet::Query(
+                Query::Supported(_)
+                | Query::Transfer { .. }
+                | Query::FirstThreads
+                | Query::MoreThreads
+                | Query::Attached
+                | Query::Symbols
+                | Query::Host
+                | Query::Version
+                | Query::Echo(_),
+            ) => self.session.state == State::Running,
             _ => true,
         };
         match self.session.state {

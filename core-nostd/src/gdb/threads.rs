@@ -11,7 +11,7 @@ use super::packet::Thread;
 use super::session::Exchange;
 
 /// The most threads in one packet of a list.
-const IN_A_LIST: u16 = 32;
+const IN_A_LIST: usize = 32;
 
 impl<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize>
     Exchange<'_, '_, T, CORES, SOFTWARE, BYTECODE>
@@ -24,16 +24,15 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize
     /// The next threads of the list, or its end.
     pub(super) fn list_threads(&mut self, first: bool) {
         let begin = if first { 0 } else { self.session.listed };
-        let end = begin.saturating_add(IN_A_LIST).min(self.debugger.core_count());
-        if begin >= end {
+        let mut separator = b'm';
+        for core in self.threads().skip(usize::from(begin)).take(IN_A_LIST) {
+            self.reply.byte(core::mem::replace(&mut separator, b','));
+            self.write_thread(core);
+            self.session.listed = core.0 + 1;
+        }
+        if separator == b'm' {
             self.reply.byte(b'l');
-            return;
         }
-        for number in begin..end {
-            self.reply.byte(if number == begin { b'm' } else { b',' });
-            self.write_thread(CoreId(number));
-        }
-        self.session.listed = end;
     }
 
     /// Answers `qThreadExtraInfo`.

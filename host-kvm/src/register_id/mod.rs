@@ -261,6 +261,21 @@ impl fmt::Debug for RegisterId {
     }
 }
 
+impl RegisterId {
+    /// The system register that is kept under this identifier, if one is: also one that KVM keeps among the
+    /// core registers.
+    #[must_use]
+    pub fn system_register(self) -> Option<SystemRegister> {
+        match self.kind() {
+            RegisterKind::System(register) => Some(register),
+            RegisterKind::Core(register) => {
+                BANKED.into_iter().find(|banked| self::banked(*banked) == Some(register))
+            }
+            _ => None,
+        }
+    }
+}
+
 /// Exchanges the encodings of `CNTV_CVAL_EL0` and `CNTVCT_EL0`; every other encoding stays.
 const fn exchange_timer(encoding: u16) -> u16 {
     const CNTVCT: u16 = SystemRegister::CNTVCT_EL0.encoding();
@@ -272,18 +287,36 @@ const fn exchange_timer(encoding: u16) -> u16 {
     }
 }
 
+const SPSR_IRQ: SystemRegister = spsr(0);
+const SPSR_ABT: SystemRegister = spsr(1);
+const SPSR_UND: SystemRegister = spsr(2);
+const SPSR_FIQ: SystemRegister = spsr(3);
+
+/// The SPSR of an AArch32 mode: op0 3, op1 4, CRn 4, CRm 3.
+const fn spsr(op2: u16) -> SystemRegister {
+    SystemRegister::from_encoding(3 << 14 | 4 << 11 | 4 << 7 | 3 << 3 | op2)
+}
+
+/// The system registers that KVM keeps among the core registers.
+const BANKED: [SystemRegister; 8] = [
+    SystemRegister::SP_EL0,
+    SystemRegister::SP_EL1,
+    SystemRegister::ELR_EL1,
+    SystemRegister::SPSR_EL1,
+    SPSR_ABT,
+    SPSR_UND,
+    SPSR_IRQ,
+    SPSR_FIQ,
+];
+
 /// The core register that holds a register with a system register encoding, if one does
 /// (DDI 0487, "Accessing" of each: the SPSRs are op0 3, op1 4, CRn 4, CRm 3).
 fn banked(register: SystemRegister) -> Option<CoreRegister> {
-    const SPSR_IRQ: Option<SystemRegister> = SystemRegister::new(3, 4, 4, 3, 0);
-    const SPSR_ABT: Option<SystemRegister> = SystemRegister::new(3, 4, 4, 3, 1);
-    const SPSR_UND: Option<SystemRegister> = SystemRegister::new(3, 4, 4, 3, 2);
-    const SPSR_FIQ: Option<SystemRegister> = SystemRegister::new(3, 4, 4, 3, 3);
-    Some(match Some(register) {
-        Some(SystemRegister::SP_EL0) => CoreRegister::SpEl0,
-        Some(SystemRegister::SP_EL1) => CoreRegister::SpEl1,
-        Some(SystemRegister::ELR_EL1) => CoreRegister::ElrEl1,
-        Some(SystemRegister::SPSR_EL1) => CoreRegister::Spsr(SpsrBank::El1),
+    Some(match register {
+        SystemRegister::SP_EL0 => CoreRegister::SpEl0,
+        SystemRegister::SP_EL1 => CoreRegister::SpEl1,
+        SystemRegister::ELR_EL1 => CoreRegister::ElrEl1,
+        SystemRegister::SPSR_EL1 => CoreRegister::Spsr(SpsrBank::El1),
         SPSR_ABT => CoreRegister::Spsr(SpsrBank::Abt),
         SPSR_UND => CoreRegister::Spsr(SpsrBank::Und),
         SPSR_IRQ => CoreRegister::Spsr(SpsrBank::Irq),

@@ -28,8 +28,6 @@ pub(in super::super) struct Point<'p> {
     pub(in super::super) conditions: Expressions<'p>,
     /// What to do at it.
     pub(in super::super) commands: Expressions<'p>,
-    /// The commands stay when the client leaves.
-    pub(in super::super) persistent: bool,
 }
 
 /// A list of agent expressions, `Xlen,bytes` each.
@@ -51,18 +49,13 @@ impl<'p> Point<'p> {
         let address = scanner.number()?;
         scanner.text(b",")?;
         let length = scanner.number()?;
-        let mut point = Self {
-            kind,
-            address,
-            length,
-            conditions: Expressions(&[]),
-            commands: Expressions(&[]),
-            persistent: false,
-        };
+        let mut point =
+            Self { kind, address, length, conditions: Expressions(&[]), commands: Expressions(&[]) };
         while !scanner.is_empty() {
             scanner.text(b";")?;
             if scanner.text(b"cmds:").is_some() {
-                point.persistent = scanner.number()? != 0;
+                // Whether the commands may stay when the client leaves: nothing does.
+                scanner.number()?;
                 scanner.text(b",")?;
                 point.commands = Expressions::parse(&mut scanner)?;
             } else if !scanner.is_empty() {
@@ -118,9 +111,8 @@ mod tests {
         let point = parse("0,40000010,4;X3,22002aX1,27;cmds:1,X2,2227").unwrap();
         assert_eq!((point.kind, point.address, point.length), (PointKind::Software, 0x4000_0010, 4));
         assert_eq!((lengths(point.conditions), lengths(point.commands)), ([3, 1].into(), [2].into()));
-        assert!(point.persistent);
         let point = parse("1,40000010,4;cmds:0,X1,27").unwrap();
-        assert!(lengths(point.conditions).is_empty() && !point.persistent);
+        assert!(lengths(point.conditions).is_empty());
         assert!(lengths(parse("2,40001006,4;").unwrap().commands).is_empty());
     }
 
