@@ -169,7 +169,9 @@ impl fmt::Debug for SystemRegister {
 }
 
 macro_rules! named_system_registers {
-    ($($name:ident = $op0:literal, $op1:literal, $crn:literal, $crm:literal, $op2:literal;)*) => {
+    (@spelling $name:ident) => { stringify!($name) };
+    (@spelling $name:ident $spelling:literal) => { $spelling };
+    ($($name:ident $(($spelling:literal))? = $op0:literal, $op1:literal, $crn:literal, $crm:literal, $op2:literal;)*) => {
         impl SystemRegister {
             $(
                 #[doc = concat!("`", stringify!($name), "`.")]
@@ -178,7 +180,7 @@ macro_rules! named_system_registers {
         }
 
         const NAMED: &[(SystemRegister, &str)] = &[
-            $((SystemRegister::$name, stringify!($name)),)*
+            $((SystemRegister::$name, named_system_registers!(@spelling $name $($spelling)?)),)*
         ];
     };
 }
@@ -309,16 +311,16 @@ named_system_registers! {
     TTBR1_EL1 = 3, 0, 2, 0, 1;
     TCR_EL1 = 3, 0, 2, 0, 2;
     TCR2_EL1 = 3, 0, 2, 0, 3;
-    APIAKEYLO_EL1 = 3, 0, 2, 1, 0;
-    APIAKEYHI_EL1 = 3, 0, 2, 1, 1;
-    APIBKEYLO_EL1 = 3, 0, 2, 1, 2;
-    APIBKEYHI_EL1 = 3, 0, 2, 1, 3;
-    APDAKEYLO_EL1 = 3, 0, 2, 2, 0;
-    APDAKEYHI_EL1 = 3, 0, 2, 2, 1;
-    APDBKEYLO_EL1 = 3, 0, 2, 2, 2;
-    APDBKEYHI_EL1 = 3, 0, 2, 2, 3;
-    APGAKEYLO_EL1 = 3, 0, 2, 3, 0;
-    APGAKEYHI_EL1 = 3, 0, 2, 3, 1;
+    APIAKEYLO_EL1 ("APIAKeyLo_EL1") = 3, 0, 2, 1, 0;
+    APIAKEYHI_EL1 ("APIAKeyHi_EL1") = 3, 0, 2, 1, 1;
+    APIBKEYLO_EL1 ("APIBKeyLo_EL1") = 3, 0, 2, 1, 2;
+    APIBKEYHI_EL1 ("APIBKeyHi_EL1") = 3, 0, 2, 1, 3;
+    APDAKEYLO_EL1 ("APDAKeyLo_EL1") = 3, 0, 2, 2, 0;
+    APDAKEYHI_EL1 ("APDAKeyHi_EL1") = 3, 0, 2, 2, 1;
+    APDBKEYLO_EL1 ("APDBKeyLo_EL1") = 3, 0, 2, 2, 2;
+    APDBKEYHI_EL1 ("APDBKeyHi_EL1") = 3, 0, 2, 2, 3;
+    APGAKEYLO_EL1 ("APGAKeyLo_EL1") = 3, 0, 2, 3, 0;
+    APGAKEYHI_EL1 ("APGAKeyHi_EL1") = 3, 0, 2, 3, 1;
     SPSR_EL1 = 3, 0, 4, 0, 0;
     ELR_EL1 = 3, 0, 4, 0, 1;
     SP_EL0 = 3, 0, 4, 1, 0;
@@ -433,10 +435,10 @@ named_system_registers! {
     PMCCFILTR_EL0 = 3, 3, 14, 15, 7;
     DACR32_EL2 = 3, 4, 3, 0, 0;
     SP_EL1 = 3, 4, 4, 1, 0;
-    SPSR_IRQ = 3, 4, 4, 3, 0;
-    SPSR_ABT = 3, 4, 4, 3, 1;
-    SPSR_UND = 3, 4, 4, 3, 2;
-    SPSR_FIQ = 3, 4, 4, 3, 3;
+    SPSR_IRQ ("SPSR_irq") = 3, 4, 4, 3, 0;
+    SPSR_ABT ("SPSR_abt") = 3, 4, 4, 3, 1;
+    SPSR_UND ("SPSR_und") = 3, 4, 4, 3, 2;
+    SPSR_FIQ ("SPSR_fiq") = 3, 4, 4, 3, 3;
     IFSR32_EL2 = 3, 4, 5, 0, 1;
     FPEXC32_EL2 = 3, 4, 5, 3, 0;
 }

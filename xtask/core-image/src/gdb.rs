@@ -37,6 +37,7 @@ pub(crate) fn link() {
         Server::connection,
         Server::receive,
         Server::receive_with,
+        Server::report_output,
         Server::report_stop,
         Server::report_exit
     ];
