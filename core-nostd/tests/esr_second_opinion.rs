@@ -111,5 +111,6 @@ fn both_decoders_give_system_registers_the_same_names() {
         let ours = Syndrome::decode(esr).to_string();
         assert_eq!(ours, format!("trapped MSR, MRS or system instruction: MRS X0, {name}"));
     }
-    assert!(unknown < 20, "{unknown} registers are newer than the other decoder");
+    let known = SystemRegister::named().len() - unknown;
+    assert!(known > 100, "the other decoder names {known} registers only");
 }
