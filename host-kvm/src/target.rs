@@ -9,7 +9,8 @@ use trapline_core::comparator::Capabilities;
 use trapline_core::scope::Scope;
 use trapline_core::target::{
     Arming, Backend, BreakInstruction, Comparators, Console, CoreId, CoreState, Memory, Refusal, Register,
-    Registers, Resume, RunControl, SystemRegister, TargetError, TargetResult,
+    Registers, Resume, RunControl, ScalableRegister, ScalableVectors, SystemRegister, TargetError,
+    TargetResult,
 };
 
 use crate::capability::KvmCapabilities;
@@ -18,7 +19,7 @@ use crate::error::Error;
 use crate::guest_memory::GuestMemory;
 use crate::host_instructions;
 use crate::register_cache::OneRegister;
-use crate::register_id::RegisterId;
+use crate::register_id::{RegisterId, SveRegister};
 use crate::time::VirtualTime;
 use crate::vcpu::{KvmVcpu, PowerState};
 
@@ -50,6 +51,8 @@ pub struct KvmTarget {
     console: Option<SharedConsole>,
     /// The system registers that KVM lists, the same for all vCPUs.
     system_registers: Vec<SystemRegister>,
+    /// The length of scalable vectors in bytes, if there are any, the same for all vCPUs.
+    vector_length: Option<u16>,
 }
 
 /// The vCPUs of a target, for the threads that run them.
@@ -93,10 +96,12 @@ impl KvmTarget {
         };
         let mut cores = Vec::with_capacity(vcpus.len());
         let mut system_registers = Vec::new();
+        let mut vector_length = None;
         for (number, mut vcpu) in (0..=u16::MAX).zip(vcpus) {
             if number == 0 {
                 capabilities.context_aware = context_aware(&mut vcpu)?.min(kvm.breakpoints);
                 system_registers = listed(&vcpu)?;
+                vector_length = vcpu.vector_length()?;
             }
             cores.push(Arc::new(Core {
                 id: CoreId(number),
@@ -111,6 +116,7 @@ impl KvmTarget {
             time: VirtualTime::new(kvm),
             console: None,
             system_registers,
+            vector_length,
         })
     }
 
@@ -279,8 +285,47 @@ impl Registers for KvmTarget {
         self.halted(core)?.el1_uses_aarch32().map_err(TargetError::Lost)
     }
 
+    fn scalable_vectors(&mut self) -> Option<&mut dyn ScalableVectors<Error = Error>> {
+        self.vector_length.is_some().then_some(self as _)
+    }
+
     fn system_register(&self, index: usize) -> Option<SystemRegister> {
         self.system_registers.get(index).copied()
+    }
+}
+
+impl ScalableVectors for KvmTarget {
+    fn vector_length(&self) -> u16 {
+        self.vector_length.unwrap_or_default()
+    }
+
+    fn read_scalable(
+        &mut self,
+        core: CoreId,
+        register: ScalableRegister,
+        buffer: &mut [u8],
+    ) -> TargetResult<(), Self> {
+        let (register, number) = scalable(register);
+        self.halted(core)?.read_scalable(register, buffer).map_err(|error| vector_error(error, number))
+    }
+
+    fn write_scalable(
+        &mut self,
+        core: CoreId,
+        register: ScalableRegister,
+        bytes: &[u8],
+    ) -> TargetResult<(), Self> {
+        let (register, number) = scalable(register);
+        self.halted(core)?.write_scalable(register, bytes).map_err(|error| vector_error(error, number))
+    }
+}
+
+/// A register of SVE as KVM has it, and its number.
+fn scalable(register: ScalableRegister) -> (SveRegister, u8) {
+    match register {
+        ScalableRegister::Z(number) => (SveRegister::Z { number, slice: 0 }, number),
+        ScalableRegister::P(number) => (SveRegister::P { number, slice: 0 }, number),
+        ScalableRegister::Ffr => (SveRegister::Ffr { slice: 0 }, 0),
     }
 }
 

@@ -19,7 +19,7 @@ use crate::guest_debug::GuestDebug;
 use crate::kick::Window;
 use crate::own_pairs::{self, PairCounts};
 use crate::register_cache::{OneRegister, RegisterCache};
-use crate::register_id::RegisterId;
+use crate::register_id::{RegisterId, SveRegister};
 use crate::register_sync::VcpuEvents;
 #[cfg(feature = "machine")]
 use crate::vcpu_features::VcpuFeatures;
@@ -150,6 +150,44 @@ impl KvmVcpu {
             value,
             errno,
         })
+    }
+
+    /// Reads a register of SVE into `buffer`, as many of its bytes as that has, the lowest first.
+    ///
+    /// # Errors
+    /// [`Error::ReadRegister`].
+    pub fn read_scalable(&mut self, register: SveRegister, buffer: &mut [u8]) -> Result<(), Error> {
+        self.cache
+            .read_scalable(&self.fd, register, buffer)
+            .map_err(|errno| Error::ReadRegister { id: RegisterId::sve(register), errno })
+    }
+
+    /// Writes the lowest bytes of a register of SVE, and leaves the others as they are.
+    ///
+    /// # Errors
+    /// [`Error::WriteRegister`]; the register is as it was.
+    pub fn write_scalable(&mut self, register: SveRegister, bytes: &[u8]) -> Result<(), Error> {
+        self.cache.write_scalable(&self.fd, register, bytes).map_err(|errno| {
+            let low = bytes.iter().take(16).rev().fold(0, |value, byte| value << 8 | u128::from(*byte));
+            Error::WriteRegister { id: RegisterId::sve(register), value: low, errno }
+        })
+    }
+
+    /// The length of the vCPU's scalable vectors in bytes, the longest that it may choose; `None` for one
+    /// without SVE.
+    ///
+    /// # Errors
+    /// [`Error::ReadRegister`] and [`Error::Ioctl`].
+    pub fn vector_length(&mut self) -> Result<Option<u16>, Error> {
+        let id = RegisterId::sve(SveRegister::VectorLengths);
+        if !self.registers()?.contains(&id) {
+            return Ok(None);
+        }
+        let mut lengths = [0; 64];
+        self.read_scalable(SveRegister::VectorLengths, &mut lengths)?;
+        // Bit n is for n + 1 quadwords.
+        let last = (0..512_u16).rev().find(|bit| lengths[usize::from(bit / 8)] >> (bit % 8) & 1 != 0);
+        Ok(last.map(|bit| 16 * (bit + 1)))
     }
 
     /// Writes every changed register back, as [`KvmVcpu::run`] does.

@@ -5,6 +5,7 @@ mod bench;
 mod check_linux;
 mod check_points;
 mod check_simulator;
+mod clients;
 mod core_image;
 mod demo;
 mod dependencies;

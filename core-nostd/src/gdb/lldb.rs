@@ -6,6 +6,7 @@ use crate::debugger::AccessError;
 use crate::target::{Target, TargetError};
 
 use super::failure::Handled;
+use super::layout::Layout;
 use super::packet::Thread;
 use super::run::PROCESS;
 use super::session::Exchange;
@@ -18,23 +19,29 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize
 {
     /// Answers `qHostInfo`.
     pub(super) fn write_host(&mut self) {
-        self.write_triple();
+        self.write_machine();
         // On Arm the access has not been made when a watchpoint stops it: the client steps over it.
-        self.reply.text("ptrsize:8;endian:little;watchpoint_exceptions_received:before;");
+        self.reply.text("watchpoint_exceptions_received:before;");
     }
 
     /// Answers `qProcessInfo`.
     pub(super) fn write_process(&mut self) {
         self.reply.text("pid:");
         self.reply.number(PROCESS);
-        self.reply.text(";ptrsize:8;endian:little;");
-        self.write_triple();
+        self.reply.byte(b';');
+        self.write_machine();
     }
 
-    fn write_triple(&mut self) {
+    fn write_machine(&mut self) {
+        let (triple, pointer) = match self.session.layout {
+            Layout::Aarch64 { .. } => ("aarch64-unknown-unknown", b'8'),
+            Layout::Aarch32 => ("arm-unknown-unknown", b'4'),
+        };
         self.reply.text("triple:");
-        self.reply.hex(b"aarch64-unknown-unknown");
-        self.reply.byte(b';');
+        self.reply.hex(triple.as_bytes());
+        self.reply.text(";ptrsize:");
+        self.reply.byte(pointer);
+        self.reply.text(";endian:little;");
     }
 
     /// Answers `qWatchpointSupportInfo`.

@@ -6,7 +6,7 @@
 //! | `packet` | from a payload to what it says |
 //! | `server`, `session` | what a session remembers, and the answer to each packet |
 //! | `failure` | why a packet is not honoured, and how the client is told |
-//! | `registers`, `memory`, `threads` | reading and writing |
+//! | `layout`, `registers`, `memory`, `threads` | which registers there are; reading and writing |
 //! | `points`, `run` | breakpoints and watchpoints; running on, and stops |
 //! | `query`, `lldb`, `description` | what the server can do and what the target is |
 //! | `monitor` | commands that the protocol has no packet for |
@@ -21,6 +21,7 @@
 
 mod description;
 mod failure;
+mod layout;
 mod lldb;
 mod memory;
 mod monitor;

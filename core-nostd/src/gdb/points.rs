@@ -18,7 +18,6 @@ use crate::watchpoint::{Access, Watchpoint};
 
 use super::failure::{ErrorStyle, Failure, Handled};
 use super::packet::{Expressions, Point, PointKind};
-use super::registers::Layout;
 use super::session::Exchange;
 
 impl<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize>
@@ -70,7 +69,7 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize
         let options = Options {
             conditions: &conditions,
             commands: &commands,
-            numbering: Layout::operand,
+            numbering: self.session.layout.numbering(),
             // A client that gives commands does not want to hear of the hit.
             then: if commands.is_empty() { Then::Stop } else { Then::Run },
             ..Options::default()

@@ -91,7 +91,7 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize
         match object {
             Transfer::Features => {
                 // The window ends the document where nothing more of it is wanted.
-                let _ = description::target(&mut window, self.debugger.target());
+                let _ = description::target(&mut window, self.session.layout, self.debugger.target());
             }
             Transfer::MemoryMap => {
                 let _ = description::memory_map(&mut window, self.debugger.target());

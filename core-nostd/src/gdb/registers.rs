@@ -1,91 +1,29 @@
-//! Registers by the client's numbers: those of the target description, in its order.
+//! Registers by the client's numbers, and their values.
 
-use crate::agent::{self, Operand};
-use crate::registers::SystemRegister;
-use crate::target::{CoreId, Register, Target};
+use crate::aarch32;
+use crate::registers::{Pstate, SystemRegister};
+use crate::target::{CoreId, Refusal, Register, Target};
 
 use super::failure::{Failure, Handled};
+use super::layout::Named;
 use super::packet::Thread;
 use super::session::Exchange;
 use super::wire::Hex;
 
-/// A register as the client knows it.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Named {
-    /// `x0` to `x30`.
-    X(u8),
-    /// The stack pointer in use.
-    Sp,
-    Pc,
-    /// `PSTATE` in SPSR layout, its low 32 bits.
-    Cpsr,
-    V(u8),
-    /// 32 bits, like FPCR.
-    Fpsr,
-    Fpcr,
-    System(SystemRegister),
-}
+/// The longest register in bytes, `Z0` to `Z31` with the longest vectors there can be.
+const LONGEST: usize = 256;
 
-/// The stack pointer's number, and others that a stop reply has.
-pub(super) const FRAME_POINTER: u64 = 29;
-pub(super) const LINK_REGISTER: u64 = 30;
-pub(super) const STACK_POINTER: u64 = 31;
-pub(super) const PROGRAM_COUNTER: u64 = 32;
-pub(super) const CPSR: u64 = 33;
-
-/// How many registers a `g` packet has: the general ones. gdb takes a `g` reply that ends early and fetches
-/// the rest by `p` when it needs them, so that a stop costs no vector register reads.
-const GENERAL: u64 = 34;
-
-/// The number of the first vector register.
-const VECTORS: u64 = 34;
-
-/// Numbers from here on are those of system registers, by their encoding: its op0 is at least 2.
-const SYSTEM: u64 = 0x8000;
-
-/// Which registers the target has, and their numbers.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) struct Layout;
-
-impl Layout {
-    /// What a register number of an expression stands for. The engine numbers as the description does.
-    pub(super) fn operand(number: u16) -> Option<Operand> {
-        agent::operand(number)
-    }
-
-    /// The register with a number.
-    pub(super) const fn named(self, number: u64) -> Option<Named> {
-        Some(match number {
-            0..=30 => Named::X(number as u8),
-            STACK_POINTER => Named::Sp,
-            PROGRAM_COUNTER => Named::Pc,
-            CPSR => Named::Cpsr,
-            VECTORS..=65 => Named::V((number - VECTORS) as u8),
-            66 => Named::Fpsr,
-            67 => Named::Fpcr,
-            SYSTEM..=0xffff => Named::System(SystemRegister::from_encoding(number as u16)),
-            _ => return None,
-        })
-    }
-}
-
-impl Named {
-    /// The register's size in bytes.
-    pub(super) const fn size(self) -> usize {
-        match self {
-            Self::X(_) | Self::Sp | Self::Pc | Self::System(_) => 8,
-            Self::Cpsr | Self::Fpsr | Self::Fpcr => 4,
-            Self::V(_) => 16,
-        }
-    }
-}
+/// Which bits of AArch32's `FPSCR` are `FPSR`'s; `FPCR` has others (DDI 0487, "FPSCR, Floating-Point Status and
+/// Control Register", "Architectural mapping").
+const FPSCR_STATUS: u64 = 0xf800_009f;
+const FPSCR_CONTROL: u64 = 0x07f7_9f00;
 
 impl<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize>
     Exchange<'_, '_, T, CORES, SOFTWARE, BYTECODE>
 {
     pub(super) fn read_registers(&mut self, thread: Option<Thread>) -> Handled<(), T::Error> {
         let core = self.core_of(thread.unwrap_or(Thread::Any))?;
-        for number in 0..GENERAL {
+        for number in self.session.layout.general() {
             self.write_value(core, number)?;
         }
         Ok(())
@@ -93,15 +31,20 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize
 
     pub(super) fn write_registers(&mut self, thread: Option<Thread>, hex: Hex<'_>) -> Handled<(), T::Error> {
         let core = self.core_of(thread.unwrap_or(Thread::Any))?;
-        // CPSR first: it says which stack pointer `sp` is.
-        for number in core::iter::once(CPSR).chain(0..CPSR) {
+        let layout = self.session.layout;
+        let place = |wanted: u64| {
+            let before = layout.general().take_while(|number| *number != wanted);
+            before.filter_map(|number| Some(layout.named(number)?.size())).sum::<usize>()
+        };
+        // The status register first: it says which stack pointer `sp` is.
+        let status = layout.status();
+        for number in core::iter::once(status).chain(layout.general().filter(|number| *number != status)) {
             let named = self.named(number)?;
-            let begin: usize = (0..number).filter_map(|before| Some(self.named(before).ok()?.size())).sum();
-            let value = value(hex.bytes().skip(begin).take(named.size()));
-            if hex.len() < begin + named.size() {
+            let (begin, size) = (place(number), named.size());
+            if hex.len() < begin + size {
                 return Err(Failure::Malformed);
             }
-            self.set_value(core, named, value)?;
+            self.set_value(core, named, hex.bytes().skip(begin).take(size))?;
         }
         self.ok();
         Ok(())
@@ -123,7 +66,7 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize
         if hex.len() != named.size() {
             return Err(Failure::RegisterSize { number, size: named.size() });
         }
-        self.set_value(core, named, value(hex.bytes()))?;
+        self.set_value(core, named, hex.bytes())?;
         self.ok();
         Ok(())
     }
@@ -136,7 +79,25 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize
     pub(super) fn write_value(&mut self, core: CoreId, number: u64) -> Handled<(), T::Error> {
         let named = self.named(number)?;
         let value = match named {
+            Named::Scalable(register, length) => {
+                let target = self.debugger.target_mut();
+                let vectors = target.scalable_vectors().ok_or(NO_SCALABLE)?;
+                return Ok(self.reply.hex_of(length.into(), |buffer| {
+                    vectors.read_scalable(core, register, buffer).map(|()| buffer.len())
+                })?);
+            }
             Named::V(number) => self.debugger.target_mut().read_vector(core, number)?,
+            Named::D(number) => {
+                let vector = self.debugger.target_mut().read_vector(core, number / 2)?;
+                vector >> (64 * (number % 2)) & u128::from(u64::MAX)
+            }
+            Named::Fpscr => {
+                let status = self.debugger.read_register(core, Register::Fpsr)? & FPSCR_STATUS;
+                let control = self.debugger.read_register(core, Register::Fpcr)? & FPSCR_CONTROL;
+                (status | control).into()
+            }
+            Named::VectorGranules(granules) => granules.into(),
+            Named::AuthenticationMask { high } => self.authentication_mask(core, high)?.into(),
             _ => {
                 let register = self.register_of(core, named)?;
                 self.debugger.read_register(core, register)?.into()
@@ -146,15 +107,37 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize
         Ok(())
     }
 
-    fn set_value(&mut self, core: CoreId, named: Named, value: u128) -> Handled<(), T::Error> {
+    /// Writes a register from its bytes, the lowest first.
+    fn set_value(
+        &mut self,
+        core: CoreId,
+        named: Named,
+        bytes: impl Iterator<Item = u8>,
+    ) -> Handled<(), T::Error> {
+        let mut wide = [0; LONGEST];
+        for (place, byte) in wide.iter_mut().zip(bytes) {
+            *place = byte;
+        }
+        let value = wide.first_chunk().map_or(0, |low| u128::from_le_bytes(*low));
         match named {
+            Named::Scalable(register, length) => {
+                let bytes = wide.get(..usize::from(length)).unwrap_or_default();
+                let vectors = self.debugger.target_mut().scalable_vectors().ok_or(NO_SCALABLE)?;
+                vectors.write_scalable(core, register, bytes)?;
+            }
             Named::V(number) => self.debugger.target_mut().write_vector(core, number, value)?,
-            Named::Cpsr => {
-                let old = self.debugger.read_register(core, Register::Pstate)?;
-                let new = old & !u64::from(u32::MAX) | u64::from(value as u32);
-                if new != old {
-                    self.debugger.write_register(core, Register::Pstate, new)?;
-                }
+            Named::D(number) => {
+                let (target, shift) = (self.debugger.target_mut(), 64 * (number % 2));
+                let kept = target.read_vector(core, number / 2)? & !(u128::from(u64::MAX) << shift);
+                target.write_vector(core, number / 2, kept | value << shift)?;
+            }
+            Named::Fpscr => {
+                self.set_bits(core, Register::Fpsr, FPSCR_STATUS, value as u64)?;
+                self.set_bits(core, Register::Fpcr, FPSCR_CONTROL, value as u64)?;
+            }
+            Named::Status => self.set_bits(core, Register::Pstate, u32::MAX.into(), value as u64)?,
+            Named::VectorGranules(_) | Named::AuthenticationMask { .. } => {
+                return Err(Failure::Unsupported("this register only tells what others mean"));
             }
             _ => {
                 let register = self.register_of(core, named)?;
@@ -164,26 +147,48 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize
         Ok(())
     }
 
-    /// The target's register behind one that is at most 64 bits wide.
+    /// Writes some bits of a register, and leaves the others as they are.
+    fn set_bits(&mut self, core: CoreId, register: Register, mask: u64, value: u64) -> Handled<(), T::Error> {
+        let old = self.debugger.read_register(core, register)?;
+        let new = old & !mask | value & mask;
+        if new != old {
+            self.debugger.write_register(core, register, new)?;
+        }
+        Ok(())
+    }
+
+    /// The target's register behind one that is as wide.
     fn register_of(&mut self, core: CoreId, named: Named) -> Handled<Register, T::Error> {
         Ok(match named {
             Named::X(number) => Register::X(number),
+            Named::R(number) => {
+                let pstate = Pstate::from(self.debugger.read_register(core, Register::Pstate)?);
+                let unmapped = Refusal::Unsupported("the core does not execute AArch32 code now");
+                aarch32::register(pstate.mode(), number).ok_or(unmapped)?
+            }
             Named::Sp => self.debugger.stack_pointer(core)?,
-            Named::Pc => Register::Pc,
-            Named::Cpsr => Register::Pstate,
+            Named::Pc | Named::Pc32 => Register::Pc,
+            Named::Status => Register::Pstate,
             Named::Fpsr => Register::Fpsr,
             Named::Fpcr => Register::Fpcr,
             Named::System(register) => Register::System(register),
-            Named::V(_) => return Err(Failure::Unsupported("a vector register is wider than 64 bits")),
+            _ => return Err(Failure::Unsupported("this register is none of the target's own")),
         })
+    }
+
+    /// Which bits of a pointer are its authentication code, in one half of the address space (DDI 0487, "Pointer
+    /// authentication": the bits between the address and the tag, but for bit 55, and the tag where there is none).
+    fn authentication_mask(&mut self, core: CoreId, high: bool) -> Handled<u64, T::Error> {
+        const SELECTOR: u64 = 1 << 55;
+        let tcr = self.debugger.read_register(core, Register::System(SystemRegister::TCR_EL1))?;
+        let (size, tagged) = match high {
+            false => (tcr & 0x3f, tcr >> 37 & 1 != 0),
+            true => (tcr >> 16 & 0x3f, tcr >> 38 & 1 != 0),
+        };
+        let address = u64::MAX.checked_shr(size as u32).unwrap_or(0);
+        let top = if tagged { SELECTOR - 1 } else { u64::MAX };
+        Ok(top & !address & !SELECTOR)
     }
 }
 
-/// A value from its bytes, the lowest first.
-fn value(bytes: impl Iterator<Item = u8>) -> u128 {
-    let mut wide = [0; 16];
-    for (place, byte) in wide.iter_mut().zip(bytes) {
-        *place = byte;
-    }
-    u128::from_le_bytes(wide)
-}
+const NO_SCALABLE: Refusal = Refusal::Unsupported("the target has no scalable vectors");

@@ -9,15 +9,11 @@ use crate::watchpoint::Access;
 use super::Closed;
 use super::failure::{Failure, Handled};
 use super::packet::Moves;
-use super::registers::{CPSR, FRAME_POINTER, LINK_REGISTER, PROGRAM_COUNTER, STACK_POINTER};
 use super::session::{Exchange, State};
 
 /// Signals as the protocol numbers them.
 const SIGINT: u8 = 2;
 const SIGTRAP: u8 = 5;
-
-/// The registers that come with every stop, so that the client need not ask for them.
-const EXPEDITED: [u64; 5] = [PROGRAM_COUNTER, STACK_POINTER, FRAME_POINTER, LINK_REGISTER, CPSR];
 
 /// The only process there is.
 pub(super) const PROCESS: u64 = 1;
@@ -137,7 +133,7 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize
         if self.session.threads_in_stop {
             self.write_threads_for_stop(reason);
         }
-        for number in EXPEDITED {
+        for number in self.session.layout.expedited() {
             let before = self.reply.len();
             self.reply.hex(&[number as u8]);
             self.reply.byte(b':');

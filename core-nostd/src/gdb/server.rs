@@ -6,9 +6,9 @@ use crate::debugger::Debugger;
 use crate::target::{CoreId, Target, TargetError};
 
 use super::failure::Failure;
+use super::layout::Layout;
 use super::monitor::{Commands, Console, NoCommands};
 use super::packet::{Packet, Query};
-use super::registers::Layout;
 use super::session::{Exchange, Next, Session, State};
 use super::wire::{Incoming, Link, Receiver};
 use super::{Closed, Connection, MIN_PACKET_BUFFER, ServerError, ServerResult, Status};
@@ -57,7 +57,8 @@ impl<'b, T: Target, C: Connection, const CORES: usize, const SOFTWARE: usize, co
         debugger.stop_at_restart(true);
         let (incoming, outgoing) = packet_buffer.split_at_mut(length / 2);
         let receiver = Receiver::new(incoming);
-        let session = Session::new(Layout, receiver.capacity(), selected);
+        let layout = Layout::of(debugger).map_err(ServerError::Target)?;
+        let session = Session::new(layout, receiver.capacity(), selected);
         let link = Link::new(connection, outgoing);
         Ok(Self { receiver, link, session, target: core::marker::PhantomData })
     }

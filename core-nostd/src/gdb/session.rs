@@ -5,8 +5,8 @@ use crate::target::{CoreId, Target};
 
 use super::Closed;
 use super::failure::{ErrorStyle, Failure, Handled};
+use super::layout::Layout;
 use super::packet::{Packet, Query, Setting, Thread};
-use super::registers::Layout;
 use super::wire::Reply;
 
 /// Where a session stands.

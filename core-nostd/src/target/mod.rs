@@ -89,12 +89,54 @@ pub trait Registers: Backend {
         Ok(false)
     }
 
+    /// The core's scalable vectors, SVE; `None` where the target has none, the same for all cores.
+    fn scalable_vectors(&mut self) -> Option<&mut dyn ScalableVectors<Error = Self::Error>> {
+        None
+    }
+
     /// The system registers that a client is shown, by their place in a list that does not change; `None`
     /// behind its end. One that is not in it may be reached all the same.
     fn system_register(&self, index: usize) -> Option<SystemRegister> {
         let _ = index;
         None
     }
+}
+
+/// Access to the scalable vectors, SVE, of a core that is halted.
+///
+/// # Errors
+/// As those of [`Registers`].
+pub trait ScalableVectors: Backend {
+    /// The length of a vector in bytes: a multiple of 16, 16 to 256.
+    fn vector_length(&self) -> u16;
+
+    /// Fills `buffer`, which is as long as the register, with its lowest byte first.
+    fn read_scalable(
+        &mut self,
+        core: CoreId,
+        register: ScalableRegister,
+        buffer: &mut [u8],
+    ) -> TargetResult<(), Self>;
+
+    /// Writes all bytes of the register, the lowest first.
+    fn write_scalable(
+        &mut self,
+        core: CoreId,
+        register: ScalableRegister,
+        bytes: &[u8],
+    ) -> TargetResult<(), Self>;
+}
+
+/// A register of SVE.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum ScalableRegister {
+    /// `Z0` to `Z31`, as long as a vector; `V0` to `V31` are its lowest 16 bytes.
+    Z(u8),
+    /// `P0` to `P15`, with a bit for each byte of a vector.
+    P(u8),
+    /// The first fault register, as long as a predicate.
+    Ffr,
 }
 
 /// A part of the physical address space.

@@ -7,7 +7,7 @@
 mod slots;
 
 use crate::error::Errno;
-use crate::register_id::{CoreRegister, RegisterId, RegisterKind, SpsrBank, SveRegister};
+use crate::register_id::{CoreRegister, RegisterId, RegisterKind, RegisterSize, SpsrBank, SveRegister};
 
 use slots::Slots;
 
@@ -152,6 +152,45 @@ impl RegisterCache {
         Ok(())
     }
 
+    /// Reads a register of the SVE group into `buffer`, as many of its bytes as that has.
+    ///
+    /// # Errors
+    /// The kernel's error number. A V register that KVM does not take at write-back is one as well.
+    pub fn read_scalable(
+        &mut self,
+        kvm: &impl OneRegister,
+        register: SveRegister,
+        buffer: &mut [u8],
+    ) -> Result<(), Errno> {
+        // A V register that was changed is the low part of a Z register.
+        self.write_back(kvm).map_err(|refused| refused.errno)?;
+        let bytes = get_scalable(kvm, register)?;
+        for (place, byte) in buffer.iter_mut().zip(bytes) {
+            *place = byte;
+        }
+        Ok(())
+    }
+
+    /// Writes the first bytes of a register of the SVE group, and leaves those behind them as they are.
+    ///
+    /// # Errors
+    /// As [`Self::read_scalable`].
+    pub fn write_scalable(
+        &mut self,
+        kvm: &impl OneRegister,
+        register: SveRegister,
+        bytes: &[u8],
+    ) -> Result<(), Errno> {
+        self.write_back(kvm).map_err(|refused| refused.errno)?;
+        let mut whole = get_scalable(kvm, register)?;
+        for (place, byte) in whole.iter_mut().zip(bytes) {
+            *place = *byte;
+        }
+        self.vectors.clear();
+        let id = RegisterId::sve(register);
+        kvm.set(id, whole.get(..size_of(id)).unwrap_or_default())
+    }
+
     /// Writes what was changed back to KVM.
     ///
     /// # Errors
@@ -215,6 +254,17 @@ fn get_z(kvm: &impl OneRegister, number: u8) -> Result<[u8; Z_BYTES], Errno> {
     let mut bytes = [0; Z_BYTES];
     kvm.get(z_id(number), &mut bytes)?;
     Ok(bytes)
+}
+
+/// A register of the SVE group, with zeros behind it.
+fn get_scalable(kvm: &impl OneRegister, register: SveRegister) -> Result<[u8; Z_BYTES], Errno> {
+    let (mut bytes, id) = ([0; Z_BYTES], RegisterId::sve(register));
+    kvm.get(id, bytes.get_mut(..size_of(id)).unwrap_or_default())?;
+    Ok(bytes)
+}
+
+fn size_of(id: RegisterId) -> usize {
+    id.size().map_or(0, RegisterSize::bytes)
 }
 
 /// The V register in a Z register, whose bytes KVM keeps in little-endian order on any host (KVM API,

@@ -52,6 +52,9 @@ pub(crate) struct Options {
     /// Play the scripted gdb session and check what comes back, also on a terminal
     #[arg(long, conflicts_with = "serve")]
     demo: bool,
+    /// Let other clients than gdb do their part instead: one that sends what none should, and lldb
+    #[arg(long, conflicts_with_all = ["serve", "demo"])]
+    clients: bool,
     /// Print the address of the gdb server and serve until interrupted
     #[arg(long)]
     serve: bool,
@@ -75,6 +78,8 @@ enum Mode {
     Terminal,
     /// The scripted session.
     Demo,
+    /// Clients other than gdb.
+    Clients,
     /// Nothing: whoever wants attaches.
     Serve,
     /// No gdb server at all: the tool's own output is what is wanted.
@@ -99,7 +104,7 @@ pub(crate) fn run(options: Options) -> Result<ExitCode> {
     let begun = Instant::now();
     let mut guest = GuestArguments::read(&options.guest)?;
     let mode = mode(&options, &guest);
-    if mode == Mode::Demo && (guest.kernel.is_some() || guest.debian.is_some()) {
+    if matches!(mode, Mode::Demo | Mode::Clients) && (guest.kernel.is_some() || guest.debian.is_some()) {
         bail!("the scripted session is for the demonstration firmware: leave --kernel out, or give --serve");
     }
     if mode == Mode::Terminal && guest.serial_is_standard {
@@ -109,6 +114,9 @@ pub(crate) fn run(options: Options) -> Result<ExitCode> {
     let mut requirements = vec![Requirement::HOST_TARGET, Requirement::BARE_METAL_TARGET];
     if matches!(mode, Mode::Terminal | Mode::Demo) {
         requirements.push(Requirement::GDB);
+    }
+    if mode == Mode::Clients {
+        requirements.push(Requirement::LLDB);
     }
     requirements.extend(host.requirements());
     requirements.extend(guest.debian.clone().map(Requirement::HostFiles));
@@ -180,6 +188,7 @@ pub(crate) fn run(options: Options) -> Result<ExitCode> {
     match mode {
         Mode::Terminal => modes::terminal(session),
         Mode::Demo => modes::demo(session, begun),
+        Mode::Clients => modes::clients(session),
         Mode::Serve | Mode::Trace => modes::serve(session),
     }
 }
@@ -187,6 +196,8 @@ pub(crate) fn run(options: Options) -> Result<ExitCode> {
 fn mode(options: &Options, guest: &GuestArguments) -> Mode {
     if guest.without_server {
         Mode::Trace
+    } else if options.clients {
+        Mode::Clients
     } else if options.serve {
         Mode::Serve
     } else if options.demo || !stdin().is_terminal() || !stdout().is_terminal() {

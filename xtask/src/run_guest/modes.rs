@@ -14,6 +14,7 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use super::Session;
 use crate::{
+    clients,
     demo::{self, Connection},
     host::{Event, Running},
     workspace,
@@ -102,6 +103,37 @@ pub(crate) fn trace(running: &mut Running) -> Result<ExitCode> {
                 return Ok(ExitCode::from(128 + signal));
             }
             Event::Exited(status) => return Ok(ExitCode::from(status)),
+        }
+    }
+}
+
+/// Lets clients other than gdb do their part, and shows what was seen.
+pub(crate) fn clients(mut session: Session) -> Result<ExitCode> {
+    let elf = session.symbols.clone().context("the clients need the firmware's symbols")?;
+    let address = session.address.clone();
+    let (done, checked) = channel();
+    let check = move || {
+        // Interrupted, nobody waits for it any more.
+        let _ = done.send(clients::check(&address, &elf));
+    };
+    thread::Builder::new().name("clients".to_owned()).spawn(check)?;
+    loop {
+        match checked.recv_timeout(POLL) {
+            Ok(result) => {
+                session.running.stop();
+                return result.map(|()| ExitCode::SUCCESS);
+            }
+            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => bail!("a client broke off"),
+        }
+        match session.running.next_within(POLL)? {
+            Some(Event::Line(line)) => eprintln!("{}: {line}", session.speaker),
+            Some(Event::Signal(signal)) => {
+                session.running.stop();
+                return Ok(ExitCode::from(128 + signal));
+            }
+            Some(Event::Exited(status)) => bail!("{} ended with status {status}", session.speaker),
+            None => {}
         }
     }
 }

@@ -59,6 +59,8 @@ impl Requirement {
     pub(crate) const EMULATOR: Self = Self::Program(Program { name: EMULATOR, package: "qemu-system-arm" });
     /// The debugger.
     pub(crate) const GDB: Self = Self::Program(Program { name: "gdb-multiarch", package: "gdb-multiarch" });
+    /// The other debugger.
+    pub(crate) const LLDB: Self = Self::Program(Program { name: "lldb", package: "lldb" });
     /// The debugger that the simulated boards are tried with.
     pub(crate) const OPENOCD: Self = Self::Program(Program { name: "openocd", package: "openocd" });
     /// A C++ compiler, for libFuzzer.

@@ -1,0 +1,28 @@
+//! The registers of AArch32.
+
+use core::fmt::{self, Write};
+
+use super::super::layout::CPSR32;
+
+/// Writes `org.gnu.gdb.arm.core` and `.vfp`.
+pub(super) fn features(out: &mut impl Write) -> fmt::Result {
+    out.write_str(r#"<feature name="org.gnu.gdb.arm.core">"#)?;
+    for number in 0..=12 {
+        write!(out, r#"<reg name="r{number}" bitsize="32""#)?;
+        if number == 11 {
+            out.write_str(r#" generic="fp""#)?;
+        }
+        out.write_str("/>")?;
+    }
+    out.write_str(concat!(
+        r#"<reg name="sp" bitsize="32" type="data_ptr" generic="sp"/>"#,
+        r#"<reg name="lr" bitsize="32" generic="ra"/>"#,
+        r#"<reg name="pc" bitsize="32" type="code_ptr" generic="pc"/>"#,
+    ))?;
+    write!(out, r#"<reg name="cpsr" bitsize="32" regnum="{CPSR32}" generic="flags"/></feature>"#)?;
+    out.write_str(r#"<feature name="org.gnu.gdb.arm.vfp">"#)?;
+    for number in 0..32 {
+        write!(out, r#"<reg name="d{number}" bitsize="64" type="ieee_double"/>"#)?;
+    }
+    out.write_str(r#"<reg name="fpscr" bitsize="32" type="int" group="float"/></feature>"#)
+}

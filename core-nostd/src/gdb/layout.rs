@@ -1,0 +1,251 @@
+//! Which registers the target has, and their numbers: those of the target description.
+
+use crate::agent::{self, Numbering, Operand};
+use crate::debugger::Debugger;
+use crate::registers::SystemRegister;
+use crate::target::{CoreId, Register, ScalableRegister, Target, TargetError};
+
+/// A register as the client knows it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Named {
+    /// `x0` to `x30`.
+    X(u8),
+    /// The stack pointer in use.
+    Sp,
+    Pc,
+    /// `PSTATE` in SPSR layout, its low 32 bits.
+    Status,
+    V(u8),
+    /// 32 bits, like FPCR.
+    Fpsr,
+    Fpcr,
+    /// A register of SVE, and its length in bytes.
+    Scalable(ScalableRegister, u16),
+    /// `vg`: how many doublewords a vector has.
+    VectorGranules(u16),
+    /// Which bits of a pointer are its authentication code, in the lower or the higher half of the addresses.
+    AuthenticationMask {
+        high: bool,
+    },
+    System(SystemRegister),
+    /// `r0` to `r14` of AArch32.
+    R(u8),
+    /// The program counter of AArch32.
+    Pc32,
+    /// `d0` to `d31` of AArch32.
+    D(u8),
+    Fpscr,
+}
+
+/// Which registers the target has.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Layout {
+    /// Those of AArch64.
+    Aarch64 {
+        /// The length of its scalable vectors in bytes, if it has any.
+        scalable: Option<u16>,
+        /// It signs pointers.
+        authenticates: bool,
+    },
+    /// Those of a target whose EL1 uses AArch32.
+    Aarch32,
+}
+
+/// Numbers of AArch64's registers.
+const SP: u64 = 31;
+const PC: u64 = 32;
+const CPSR: u64 = 33;
+const VECTORS: u64 = 34;
+const FPSR: u64 = 66;
+const FPCR: u64 = 67;
+pub(super) const PREDICATES: u64 = 68;
+const FFR: u64 = 84;
+const VG: u64 = 85;
+pub(super) const MASKS: u64 = 86;
+const LAST_MASK: u64 = MASKS + 3;
+
+/// Numbers of AArch32's registers.
+const PC32: u64 = 15;
+pub(super) const CPSR32: u64 = 25;
+const DOUBLES: u64 = 26;
+const FPSCR: u64 = 58;
+
+/// Numbers from here on are those of system registers, by their encoding: its op0 is at least 2.
+const SYSTEM: u64 = 0x8000;
+
+impl Layout {
+    /// What a target has. It does not change while a client is there.
+    ///
+    /// # Errors
+    /// Where the target is lost.
+    pub(super) fn of<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize>(
+        debugger: &mut Debugger<T, CORES, SOFTWARE, BYTECODE>,
+    ) -> Result<Self, T::Error> {
+        let target = debugger.target_mut();
+        match target.el1_uses_aarch32(CoreId(0)) {
+            Ok(true) => return Ok(Self::Aarch32),
+            Err(TargetError::Lost(error)) => return Err(error),
+            Ok(false) | Err(TargetError::Refused(_)) => {}
+        }
+        let scalable = target.scalable_vectors().map(|vectors| vectors.vector_length());
+        let mut listed = (0..).map_while(|index| target.system_register(index));
+        let authenticates = listed.any(|register| register == SystemRegister::APIAKEYLO_EL1);
+        Ok(Self::Aarch64 { scalable, authenticates })
+    }
+
+    /// The registers of a `g` packet: the general ones. gdb takes a `g` reply that ends early and fetches the rest
+    /// by `p` when it needs them, so that a stop costs no vector register reads.
+    pub(super) fn general(self) -> impl Iterator<Item = u64> {
+        let (rest, status) = match self {
+            Self::Aarch64 { .. } => (0..CPSR, CPSR),
+            Self::Aarch32 => (0..PC32 + 1, CPSR32),
+        };
+        rest.chain(core::iter::once(status))
+    }
+
+    /// The number of the status register.
+    pub(super) const fn status(self) -> u64 {
+        match self {
+            Self::Aarch64 { .. } => CPSR,
+            Self::Aarch32 => CPSR32,
+        }
+    }
+
+    /// The registers that come with every stop, so that the client need not ask for them: the program counter, the
+    /// stack pointer, the frame pointer, the link register and the status.
+    pub(super) const fn expedited(self) -> [u64; 5] {
+        match self {
+            Self::Aarch64 { .. } => [PC, SP, 29, 30, CPSR],
+            Self::Aarch32 => [PC32, 13, 11, 14, CPSR32],
+        }
+    }
+
+    /// What register numbers of expressions stand for.
+    pub(super) const fn numbering(self) -> Numbering {
+        match self {
+            // The engine numbers as the description does.
+            Self::Aarch64 { .. } => agent::operand,
+            Self::Aarch32 => aarch32_operand,
+        }
+    }
+
+    /// The register with a number.
+    pub(super) const fn named(self, number: u64) -> Option<Named> {
+        match self {
+            Self::Aarch64 { scalable, authenticates } => aarch64(number, scalable, authenticates),
+            Self::Aarch32 => aarch32(number),
+        }
+    }
+}
+
+const fn aarch64(number: u64, scalable: Option<u16>, authenticates: bool) -> Option<Named> {
+    let low = number as u8;
+    Some(match (number, scalable) {
+        (0..=30, _) => Named::X(low),
+        (SP, _) => Named::Sp,
+        (PC, _) => Named::Pc,
+        (CPSR, _) => Named::Status,
+        (VECTORS..FPSR, None) => Named::V(low - VECTORS as u8),
+        (VECTORS..FPSR, Some(length)) => Named::Scalable(ScalableRegister::Z(low - VECTORS as u8), length),
+        (FPSR, _) => Named::Fpsr,
+        (FPCR, _) => Named::Fpcr,
+        // A predicate has a bit for each byte of a vector.
+        (PREDICATES..FFR, Some(length)) => {
+            Named::Scalable(ScalableRegister::P(low - PREDICATES as u8), length / 8)
+        }
+        (FFR, Some(length)) => Named::Scalable(ScalableRegister::Ffr, length / 8),
+        (VG, Some(length)) => Named::VectorGranules(length / 8),
+        (MASKS..=LAST_MASK, _) if authenticates => Named::AuthenticationMask { high: number >= MASKS + 2 },
+        (SYSTEM..=0xffff, _) => Named::System(SystemRegister::from_encoding(number as u16)),
+        _ => return None,
+    })
+}
+
+const fn aarch32(number: u64) -> Option<Named> {
+    Some(match number {
+        0..PC32 => Named::R(number as u8),
+        PC32 => Named::Pc32,
+        CPSR32 => Named::Status,
+        DOUBLES..FPSCR => Named::D((number - DOUBLES) as u8),
+        FPSCR => Named::Fpscr,
+        SYSTEM..=0xffff => Named::System(SystemRegister::from_encoding(number as u16)),
+        _ => return None,
+    })
+}
+
+/// What is the same in all modes: registers that are banked mean another one in each.
+const fn aarch32_operand(number: u16) -> Option<Operand> {
+    Some(Operand::Register(match number as u64 {
+        0..=7 => Register::X(number as u8),
+        PC32 => Register::Pc,
+        CPSR32 => Register::Pstate,
+        SYSTEM.. => Register::System(SystemRegister::from_encoding(number)),
+        _ => return None,
+    }))
+}
+
+impl Named {
+    /// The register's size in bytes.
+    pub(super) const fn size(self) -> usize {
+        match self {
+            Self::X(_)
+            | Self::Sp
+            | Self::Pc
+            | Self::System(_)
+            | Self::D(_)
+            | Self::VectorGranules(_)
+            | Self::AuthenticationMask { .. } => 8,
+            Self::Status | Self::Fpsr | Self::Fpcr | Self::R(_) | Self::Pc32 | Self::Fpscr => 4,
+            Self::V(_) => 16,
+            Self::Scalable(_, length) => length as usize,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_mean_what_the_target_has() {
+        let plain = Layout::Aarch64 { scalable: None, authenticates: false };
+        let full = Layout::Aarch64 { scalable: Some(32), authenticates: true };
+        assert_eq!(plain.named(34), Some(Named::V(0)));
+        assert_eq!(full.named(65), Some(Named::Scalable(ScalableRegister::Z(31), 32)));
+        assert_eq!(full.named(83), Some(Named::Scalable(ScalableRegister::P(15), 4)));
+        assert_eq!(full.named(85), Some(Named::VectorGranules(4)));
+        assert_eq!(full.named(88), Some(Named::AuthenticationMask { high: true }));
+        for number in [68, 85, 86, 89, 90, 0x7fff, 0x1_0000, u64::MAX] {
+            assert_eq!(plain.named(number), None, "{number}");
+        }
+        let sctlr = SystemRegister::SCTLR_EL1;
+        assert_eq!(plain.named(sctlr.encoding().into()), Some(Named::System(sctlr)));
+        assert_eq!((Layout::Aarch32.named(14), Layout::Aarch32.named(16)), (Some(Named::R(14)), None));
+        assert_eq!(Layout::Aarch32.named(57), Some(Named::D(31)));
+        let size = |layout: Layout| {
+            layout.general().filter_map(|number| Some(layout.named(number)?.size())).sum::<usize>()
+        };
+        assert_eq!((size(full), size(Layout::Aarch32)), (33 * 8 + 4, 17 * 4));
+    }
+
+    #[test]
+    fn expressions_number_as_the_description_does() {
+        let plain = Layout::Aarch64 { scalable: None, authenticates: false };
+        for number in 0..=u16::MAX {
+            let Some(operand) = (plain.numbering())(number) else { continue };
+            let same = match (plain.named(number.into()), operand) {
+                (Some(Named::X(x)), Operand::Register(register)) => register == Register::X(x),
+                (Some(Named::Sp), operand) => operand == Operand::StackPointer,
+                (Some(Named::Pc), Operand::Register(register)) => register == Register::Pc,
+                (Some(Named::Status), Operand::Register(register)) => register == Register::Pstate,
+                (Some(Named::Fpsr), Operand::Register(register)) => register == Register::Fpsr,
+                (Some(Named::Fpcr), Operand::Register(register)) => register == Register::Fpcr,
+                (Some(Named::System(system)), Operand::Register(register)) => {
+                    register == Register::System(system)
+                }
+                _ => false,
+            };
+            assert!(same, "{number}");
+        }
+    }
+}

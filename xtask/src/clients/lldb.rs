@@ -1,0 +1,116 @@
+//! lldb as it comes from the distribution, with commands as a user types them.
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+use std::{fs, thread};
+
+use anyhow::{Context as _, Result, bail};
+
+use super::Seen;
+use super::watches::Symbols;
+
+/// How long the whole session may take.
+const PATIENCE: Duration = Duration::from_secs(180);
+
+/// The static that is watched; `WATCHED` in a command stands for its address.
+const WATCHED: &str = "WATCHED_U64";
+
+/// A command, and what must come in its answer, in this order.
+struct Step {
+    command: &'static str,
+    says: &'static [&'static str],
+}
+
+const fn step(command: &'static str, says: &'static [&'static str]) -> Step {
+    Step { command, says }
+}
+
+/// What is typed behind `gdb-remote`, and what must come.
+const STEPS: [Step; 19] = [
+    step("thread list", &["Process 1 stopped", "* thread #1"]),
+    step("breakpoint set -n write_first", &["Breakpoint 1: where = ", "write_first"]),
+    step("continue", &["stop reason = breakpoint 1.1", "write_first at accesses.rs"]),
+    step("bt", &["frame #0", "write_first", "frame #1", "one_round", "frame #2", "firmware_main", "_start"]),
+    step("register read x29 lr sp pc cpsr", &["fp = 0x", "lr = 0x", "sp = 0x", "pc = 0x", "cpsr = 0x"]),
+    step(
+        "register read v0 fpsr SCTLR_EL1 TTBR0_EL1",
+        &["v0 = ", "fpsr = 0x", "SCTLR_EL1 = 0x", "TTBR0_EL1 = 0x"],
+    ),
+    step("thread step-inst", &["stop reason = instruction step into"]),
+    step("thread step-over", &["stop reason = step over", "accesses.rs:47"]),
+    step("breakpoint delete 1", &["1 breakpoints deleted"]),
+    step("breakpoint set -H -n update_packed", &["Breakpoint 2: where = "]),
+    step("continue", &["stop reason = breakpoint 2.1"]),
+    step("breakpoint delete 2", &["1 breakpoints deleted"]),
+    step("watchpoint set expression -w write -s 8 -- WATCHED", &["Watchpoint created"]),
+    step("continue", &["stop reason = watchpoint 1"]),
+    step("watchpoint list", &["size = 8", "type = w"]),
+    step("watchpoint delete 1", &["1 watchpoints deleted"]),
+    step("memory region 0x40000000", &["[0x0000000040000000-", "r"]),
+    step("memory read --size 4 --format x --count 1 0x40000000", &["0x40000000: 0x"]),
+    step("detach", &["Process 1 detached"]),
+];
+
+/// Plays the session.
+pub(super) fn check(address: &str, elf: &Path, symbols: &Symbols) -> Result<Seen> {
+    let watched = format!("{:#x}", symbols.address(WATCHED)?);
+    let typed = |command: &str| command.replace("WATCHED", &watched);
+    let folder = tempfile::tempdir().context("cannot make a temporary folder")?;
+    let (script, log) = (folder.path().join("commands"), folder.path().join("said"));
+    let mut commands = format!("gdb-remote {address}\n");
+    for Step { command, .. } in &STEPS {
+        commands.push_str(&typed(command));
+        commands.push('\n');
+    }
+    fs::write(&script, commands)?;
+    let said = play(elf, &script, &log)?;
+    let mut seen = Seen::new();
+    // lldb writes each command behind its prompt.
+    let mut answers = said.split("(lldb) ").skip_while(|answer| !answer.starts_with("gdb-remote"));
+    let connected = answers.next().unwrap_or_default();
+    if !connected.contains("stopped") {
+        bail!("gdb-remote was answered with:\n{said}");
+    }
+    for Step { command, says } in &STEPS {
+        let answer = answers.next().unwrap_or_default();
+        let mut rest = answer
+            .strip_prefix(&*typed(command))
+            .with_context(|| format!("`{command}` was not run:\n{said}"))?;
+        for text in *says {
+            let Some((_, behind)) = rest.split_once(text) else {
+                bail!("`{command}` was answered without {text:?}:\n{answer}");
+            };
+            rest = behind;
+        }
+        seen.push(((*command).to_owned(), says.first().copied().unwrap_or_default().to_owned()));
+    }
+    Ok(seen)
+}
+
+/// Runs lldb on a script; what it said.
+fn play(elf: &Path, script: &Path, log: &Path) -> Result<String> {
+    let said = fs::File::create(log)?;
+    let mut lldb = Command::new("lldb")
+        .args(["--no-lldbinit", "--no-use-colors", "--batch", "--source"])
+        .arg(script)
+        .arg(elf)
+        // A Python of somebody else's would be asked for lldb's own modules.
+        .env_remove("PYTHONPATH")
+        .env_remove("PYTHONHOME")
+        .stdin(Stdio::null())
+        .stdout(said.try_clone()?)
+        .stderr(said)
+        .spawn()
+        .context("cannot start lldb (Debian: lldb)")?;
+    let deadline = Instant::now() + PATIENCE;
+    while lldb.try_wait()?.is_none() {
+        if Instant::now() > deadline {
+            lldb.kill()?;
+            lldb.wait()?;
+            bail!("lldb was waited for {} s:\n{}", PATIENCE.as_secs(), fs::read_to_string(log)?);
+        }
+        thread::sleep(Duration::from_millis(50));
+    }
+    fs::read_to_string(log).context("cannot read what lldb said")
+}

@@ -1,0 +1,113 @@
+//! Watchpoints of every shape, and the exact address of their hits, which gdb does not show.
+
+use std::collections::HashMap;
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Context as _, Result, bail, ensure};
+use object::{Object as _, ObjectSymbol as _};
+
+use super::Seen;
+use super::wire::Wire;
+
+/// The firmware's addresses.
+pub(super) struct Symbols(HashMap<String, u64>);
+
+impl Symbols {
+    pub(super) fn read(elf: &Path) -> Result<Self> {
+        let data = fs::read(elf).with_context(|| format!("cannot read {}", elf.display()))?;
+        let file = object::File::parse(&*data).with_context(|| format!("cannot parse {}", elf.display()))?;
+        let symbols =
+            file.symbols().filter_map(|symbol| Some((symbol.name().ok()?.to_owned(), symbol.address())));
+        Ok(Self(symbols.collect()))
+    }
+
+    pub(super) fn address(&self, name: &str) -> Result<u64> {
+        self.0.get(name).copied().with_context(|| format!("the firmware has no {name}"))
+    }
+}
+
+/// A watchpoint, and where the firmware's store to the packed record must hit it.
+struct Shape {
+    name: &'static str,
+    /// Where it begins: an offset from the record.
+    from: i64,
+    length: u64,
+    /// The hit's offset from the record.
+    hit: u64,
+}
+
+/// The store is one of 4 bytes, at bytes 5 to 8 of a record whose address is a multiple of 16.
+const SHAPES: [Shape; 6] = [
+    Shape { name: "watch 4 bytes, unaligned, across a doubleword", from: 5, length: 4, hit: 5 },
+    Shape { name: "watch 3 bytes inside the store", from: 6, length: 3, hit: 6 },
+    Shape { name: "watch its last byte, in the next doubleword", from: 8, length: 1, hit: 8 },
+    Shape { name: "watch a struct of 16 bytes", from: 0, length: 16, hit: 5 },
+    Shape { name: "watch 7 bytes that end in the store", from: -1, length: 7, hit: 5 },
+    Shape { name: "watch 17 bytes", from: 0, length: 17, hit: 5 },
+];
+
+/// How many hits elsewhere in a large range may come first: the firmware's stack and its timer are in it.
+const OTHER_HITS: usize = 200;
+
+/// Checks every shape.
+pub(super) fn check(wire: &mut Wire, symbols: &Symbols) -> Result<Seen> {
+    let (record, update) = (symbols.address("PACKED")?, symbols.address("update_packed")?);
+    let mut seen = Seen::new();
+    for Shape { name, from, length, hit } in SHAPES {
+        let address = record.wrapping_add_signed(from);
+        let hit = hits_at(wire, update, (address, length), record + hit).context(name)?;
+        seen.push((name.to_owned(), hit));
+    }
+    for (name, length) in [("watch an array of 4 KiB", 0x1000), ("watch a region of 1 MiB", 0x10_0000)] {
+        let hit = hits_at(wire, update, (record & !(length - 1), length), record + 5).context(name)?;
+        seen.push((name.to_owned(), hit));
+    }
+    seen.push(("watch once too often".to_owned(), fifth(wire, record)?));
+    Ok(seen)
+}
+
+/// Watches a range while the record is updated; the hit must be at exactly this address. Hits that come first must
+/// be inside the range.
+fn hits_at(wire: &mut Wire, update: u64, (address, length): (u64, u64), exact: u64) -> Result<String> {
+    wire.expect(&format!("Z1,{update:x},4"), "OK")?;
+    let stop = wire.go_on()?;
+    ensure!(stop.pc == update, "stopped at {:#x} instead of the breakpoint", stop.pc);
+    wire.expect(&format!("z1,{update:x},4"), "OK")?;
+    wire.expect(&format!("Z2,{address:x},{length:x}"), "OK")?;
+    for before in 0..OTHER_HITS {
+        let stop = wire.go_on()?;
+        let hit = stop.watched("watch").with_context(|| format!("no hit of it: {stop:?}"))?;
+        ensure!((address..address + length).contains(&hit), "a hit at {hit:#x}, outside");
+        if hit == exact {
+            wire.expect(&format!("z2,{address:x},{length:x}"), "OK")?;
+            return Ok(format!("hit at {hit:#x}{}", after(before)));
+        }
+    }
+    bail!("no hit at {exact:#x}")
+}
+
+fn after(others: usize) -> String {
+    if others == 0 { String::new() } else { format!(" after {others} elsewhere in it") }
+}
+
+/// Takes all comparators and asks for one more.
+fn fifth(wire: &mut Wire, record: u64) -> Result<String> {
+    // As many as there are, which differs from processor to processor.
+    let mut taken = Vec::new();
+    let refusal = loop {
+        let address = record + 0x10_0000 + 16 * taken.len() as u64;
+        let answer = wire.ask(&format!("Z3,{address:x},8"))?;
+        if answer != "OK" {
+            break answer;
+        }
+        taken.push(address);
+        ensure!(taken.len() <= 16, "more watchpoints than comparators");
+    };
+    for address in &taken {
+        wire.expect(&format!("z3,{address:x},8"), "OK")?;
+    }
+    let text =
+        refusal.strip_prefix("E.refused.").with_context(|| format!("a refusal without a text: {refusal}"))?;
+    Ok(format!("number {} refused: {text}", taken.len() + 1))
+}
