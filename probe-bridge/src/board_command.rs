@@ -17,7 +17,7 @@ use trapline_core::gdb::Closed;
 use trapline_core::pool::Owner;
 use trapline_core::stop::Stop;
 use trapline_core::target::{Backend, Comparators, CoreState, RunControl, TargetError};
-use trapline_kvm::gdb_server::{End, Notifier, wait_readable};
+use trapline_kvm::gdb_server::{Clients as _, End, Notifier, wait_readable};
 use trapline_probe::board::armv8a::Armv8aTarget;
 use trapline_probe::board::link::SessionLink;
 use trapline_probe::board::{AttachOptions, Ended, Observer, attach, run_until_stopped, serve, watch};
@@ -38,7 +38,7 @@ type BoardDebugger = Debugger<Armv8aTarget<SessionLink>, CORES, SOFTWARE>;
 /// Where the probe or the chip is not what the command line says, or the board is lost.
 pub(crate) fn run(arguments: &BoardArguments) -> Result<ExitCode> {
     let listener = Listener::bind(&arguments.gdb, arguments.allow_remote)?;
-    let points = Points::new(&arguments.points, None)?;
+    let points = Points::new(&arguments.points, || None)?;
     if listener.is_none() && points.is_none() {
         bail!("with --gdb none and neither --break nor --watch there is nothing to do");
     }
@@ -127,7 +127,8 @@ fn serve_clients(
 ) -> Result<()> {
     eprintln!("gdb: target remote {listener}");
     while wait_for_client(listener, debugger, notifier, told)? {
-        let client = listener.accept()?;
+        let client = listener.accept().context("no gdb client can be accepted")?;
+        client.prepare().context("the gdb connection cannot be set up")?;
         tracing::info!("a gdb client is here");
         match serve(client, debugger, notifier, told)? {
             Ended::Closed(Closed::Killed) | Ended::Interrupted => break,
