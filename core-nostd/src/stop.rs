@@ -57,6 +57,7 @@ impl Cause {
                 DebugStateEntry::ExternalRequest => Self::ExternalRequest,
                 DebugStateEntry::Other(_) => Self::Other,
             },
+            Event::TrappedWrite(_) => Self::Other,
         }
     }
 

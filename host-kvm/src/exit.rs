@@ -1,6 +1,6 @@
 //! Why a vCPU came back from `KVM_RUN`, as an owned value.
 
-use trapline_core::target::Event;
+use trapline_core::target::{Event, TrappedWrite};
 
 /// `KVM_DEBUG_ARCH_HSR_HIGH_VALID` in `kvm_run.flags`.
 const HSR_HIGH_VALID: u16 = 1 << 0;
@@ -16,6 +16,8 @@ pub enum Exit {
         /// `FAR_EL2`, for a watchpoint.
         fault_address: u64,
     },
+    /// The guest was about to write to a page that traps writes ([`crate::MemorySlots`]).
+    TrappedWrite(TrappedWrite),
     /// A signal, a kick or `immediate_exit` ended it; nothing happened in the guest.
     Interrupted,
     /// The guest accessed an address that is no memory by an instruction that gives no syndrome (`LDP`,
@@ -64,6 +66,7 @@ impl Exit {
             Self::Debug { syndrome, fault_address } => {
                 Some(Event::DebugException { syndrome: *syndrome, fault_address: *fault_address })
             }
+            Self::TrappedWrite(write) => Some(Event::TrappedWrite(*write)),
             _ => None,
         }
     }

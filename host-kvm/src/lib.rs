@@ -32,6 +32,7 @@ mod target;
 mod time;
 mod vcpu;
 mod vcpu_features;
+mod write_traps;
 
 pub use capability::{KvmCapabilities, open};
 pub use error::{Errno, Error};
@@ -45,3 +46,4 @@ pub use run_loop::{EventHandler, Notice, Observer, VcpuThreads};
 pub use target::{KvmTarget, VcpuHandles};
 pub use vcpu::{Devices, KvmVcpu, NoDevices, PowerState};
 pub use vcpu_features::VcpuFeatures;
+pub use write_traps::MemorySlots;

@@ -10,7 +10,7 @@ use trapline_core::scope::Scope;
 use trapline_core::target::{
     Arming, Backend, BreakInstruction, Comparators, Console, CoreId, CoreState, Memory, Refusal, Register,
     Registers, Resume, RunControl, ScalableRegister, ScalableVectors, SystemRegister, TargetError,
-    TargetResult,
+    TargetResult, WriteTraps,
 };
 
 use crate::capability::KvmCapabilities;
@@ -22,6 +22,7 @@ use crate::register_cache::OneRegister;
 use crate::register_id::{RegisterId, SveRegister};
 use crate::time::VirtualTime;
 use crate::vcpu::{KvmVcpu, PowerState};
+use crate::write_traps::MemorySlots;
 
 /// One vCPU, shared by its thread and the target.
 ///
@@ -53,6 +54,7 @@ pub struct KvmTarget {
     system_registers: Vec<SystemRegister>,
     /// The length of scalable vectors in bytes, if there are any, the same for all vCPUs.
     vector_length: Option<u16>,
+    slots: Option<MemorySlots>,
 }
 
 /// The vCPUs of a target, for the threads that run them.
@@ -117,6 +119,7 @@ impl KvmTarget {
             console: None,
             system_registers,
             vector_length,
+            slots: None,
         })
     }
 
@@ -124,6 +127,20 @@ impl KvmTarget {
     /// otherwise here: the virtual counter, and where KVM has `KVM_CAP_COUNTER_OFFSET` the physical one.
     pub const fn hold_virtual_time(&mut self, hold: bool) {
         self.time.hold(hold);
+    }
+
+    /// Lets watchpoints for which no comparator is left be served by pages of these slots' memory, which is that
+    /// of the vCPUs. All of them must be halted.
+    ///
+    /// # Errors
+    /// Refused where one is running.
+    pub fn watch_pages_of(&mut self, slots: MemorySlots) -> TargetResult<(), Self> {
+        let (trapping, page_size) = slots.trapping();
+        for core in &self.cores {
+            self.halted(core.id)?.trap_writes(trapping.clone(), page_size);
+        }
+        self.slots = Some(slots);
+        Ok(())
     }
 
     /// Says where what breakpoints' commands print goes, `None` for nowhere. It is called on the vCPUs' threads
@@ -242,6 +259,13 @@ impl Backend for KvmTarget {
 
     fn core_kind(&self) -> &'static str {
         "vCPU"
+    }
+
+    fn write_traps(&mut self) -> Option<&mut dyn WriteTraps<Error = Error>> {
+        match &mut self.slots {
+            Some(slots) => Some(slots),
+            None => None,
+        }
     }
 
     fn console(&mut self) -> Option<&mut dyn Console> {

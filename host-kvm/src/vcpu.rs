@@ -9,8 +9,9 @@ use std::sync::Arc;
 #[cfg(feature = "machine")]
 use kvm_ioctls::VmFd;
 use kvm_ioctls::{VcpuExit, VcpuFd};
+use trapline_core::address::PhysicalAddress;
 use trapline_core::registers::{Mode, Pstate};
-use trapline_core::target::{Arming, Resume, SystemRegister};
+use trapline_core::target::{Arming, Register, Resume, SystemRegister, TrappedWrite, WriteData};
 
 use crate::edge;
 use crate::error::{Errno, Error};
@@ -23,6 +24,7 @@ use crate::register_id::{RegisterId, SveRegister};
 use crate::register_sync::VcpuEvents;
 #[cfg(feature = "machine")]
 use crate::vcpu_features::VcpuFeatures;
+use crate::write_traps::TrappingPages;
 
 /// What answers when a guest accesses an address that is no memory.
 pub trait Devices {
@@ -79,6 +81,8 @@ pub struct KvmVcpu {
     on: bool,
     /// The guest's memory, which must not be unmapped before the vCPU is gone. Dropped last.
     _memory: Option<Arc<dyn Any + Send + Sync>>,
+    /// The pages that trap writes, and their size.
+    traps: Option<(Arc<TrappingPages>, u64)>,
 }
 
 impl KvmVcpu {
@@ -95,6 +99,7 @@ impl KvmVcpu {
             left_out: 0,
             on: false,
             _memory: None,
+            traps: None,
         }
     }
 
@@ -360,10 +365,40 @@ impl KvmVcpu {
         self.on = false;
         loop {
             if let Some(exit) = self.enter(devices)? {
-                self.on = matches!(exit, Exit::Debug { .. });
+                self.on = matches!(exit, Exit::Debug { .. } | Exit::TrappedWrite(_));
                 return Ok(exit);
             }
         }
+    }
+
+    /// Takes back a write that KVM has come out with: it holds it for done, and would go on behind its instruction.
+    fn take_back_write(&mut self) -> Result<(), Error> {
+        let pc_id = RegisterId::of(Register::Pc).unwrap_or(RegisterId::from_raw(0));
+        let pc = self.read(pc_id)?;
+        let pstate = self.read(RegisterId::PSTATE)?;
+        // KVM moves PC on when it is entered, and comes out before anything else (KVM API, section 5,
+        // `immediate_exit`).
+        self.fd.count();
+        self.fd.fd.set_kvm_immediate_exit(1);
+        let entered = self.fd.fd.run().map(|_| ());
+        self.fd.fd.set_kvm_immediate_exit(0);
+        match entered {
+            Err(errno) if errno.errno() == libc::EINTR => {}
+            Err(errno) => return Err(Error::Ioctl { operation: "KVM_RUN", errno }),
+            // It does not come with anything else but a signal that was waiting, which is an error as well.
+            Ok(()) => {
+                let errno = Errno::new(libc::EPROTO);
+                return Err(Error::Ioctl { operation: "KVM_RUN with immediate_exit", errno });
+            }
+        }
+        self.cache.invalidate();
+        self.write(pc_id, pc)?;
+        self.write(RegisterId::PSTATE, pstate)
+    }
+
+    /// Says which pages trap writes.
+    pub(crate) fn trap_writes(&mut self, pages: Arc<TrappingPages>, page_size: u64) {
+        self.traps = Some((pages, page_size));
     }
 
     /// Lets the guest keep what comparators it has set for itself, where ours would take their place.
@@ -408,8 +443,17 @@ impl KvmVcpu {
                 return Ok(None);
             }
             Ok(VcpuExit::MmioWrite(address, data)) => {
-                devices.write(address, data);
-                return Ok(None);
+                if !traps(&self.traps, address) {
+                    devices.write(address, data);
+                    return Ok(None);
+                }
+                let mut value = [0; 8];
+                for (to, from) in value.iter_mut().zip(data.iter()) {
+                    *to = *from;
+                }
+                let data = WriteData { value: u64::from_le_bytes(value), length: data.len().min(8) as u8 };
+                self.take_back_write()?;
+                Exit::TrappedWrite(TrappedWrite { address: PhysicalAddress(address), data: Some(data) })
             }
             Ok(VcpuExit::Debug(arch)) => edge::debug_exit(&arch, fd.get_kvm_run().flags),
             Ok(VcpuExit::Intr) => Exit::Interrupted,
@@ -417,11 +461,29 @@ impl KvmVcpu {
             Ok(VcpuExit::InternalError) => Exit::InternalError,
             Ok(VcpuExit::FailEntry(reason, cpu)) => Exit::FailEntry { reason, cpu },
             Ok(VcpuExit::MemoryFault { gpa, size, .. }) => Exit::MemoryFault { address: gpa, size },
-            Ok(_) => Exit::Other { reason: fd.get_kvm_run().exit_reason },
+            Ok(_) => match fd.get_kvm_run() {
+                run if run.exit_reason == kvm_bindings::KVM_EXIT_ARM_NISV => {
+                    // SAFETY: with this exit reason `arm_nisv` is what stands there (KVM API, section 5), and any
+                    // bits are a value of its integers.
+                    let address = unsafe { run.__bindgen_anon_1.arm_nisv.fault_ipa };
+                    match traps(&self.traps, address) {
+                        true => {
+                            Exit::TrappedWrite(TrappedWrite { address: PhysicalAddress(address), data: None })
+                        }
+                        false => Exit::UndecodableAccess,
+                    }
+                }
+                run => Exit::Other { reason: run.exit_reason },
+            },
             Err(errno) => failed_run(errno)?,
         };
         Ok(Some(exit))
     }
+}
+
+/// Whether a write to a guest-physical address is trapped.
+fn traps(pages: &Option<(Arc<TrappingPages>, u64)>, address: u64) -> bool {
+    pages.as_ref().is_some_and(|(pages, size)| pages.contains(address, *size))
 }
 
 /// What an error number of `KVM_RUN` means.

@@ -37,6 +37,9 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize
     /// [`crate::target::TargetError`]; the core stays halted.
     pub fn on_event(&mut self, core: CoreId, event: Event) -> TargetResult<Outcome, T> {
         let Some((goal, step)) = self.begin_event(core)? else { return Ok(Outcome::Stopped) };
+        if let Event::TrappedWrite(write) = event {
+            return self.trapped(core, write, goal);
+        }
         match Cause::of(&event) {
             Cause::Step if step.is_some() => self.after_step(core, goal),
             Cause::Breakpoint => {
@@ -175,8 +178,12 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize
         if self.stop.is_some() {
             return Ok(Outcome::Stopped);
         }
-        self.core(core)?.hits.clear();
-        match self.core(core)?.seen {
+        let state = self.core(core)?;
+        state.hits.clear();
+        if state.trapped.is_some() {
+            return self.retry_trapped(core, goal);
+        }
+        match state.seen {
             Some(seen) => self.pass(core, seen.watchpoints, seen.own, goal),
             None => self.proceed(core, goal),
         }
@@ -203,7 +210,7 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize
     }
 
     /// Halts every other core, which is to go on later as if it had not been halted.
-    fn pause_others(&mut self, core: CoreId) -> TargetResult<(), T> {
+    pub(super) fn pause_others(&mut self, core: CoreId) -> TargetResult<(), T> {
         for other in self.core_ids().filter(|other| *other != core) {
             if !matches!(self.core(other)?.run, Run::Halted) {
                 self.target.begin_halt(other)?;

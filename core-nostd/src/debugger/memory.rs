@@ -160,7 +160,7 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize
     }
 
     /// Writes physical memory, and keeps planted break instructions in place.
-    fn write_physical(&mut self, address: PhysicalAddress, bytes: &[u8]) -> TargetResult<(), T> {
+    pub(super) fn write_physical(&mut self, address: PhysicalAddress, bytes: &[u8]) -> TargetResult<(), T> {
         const CHUNK: usize = 256;
         let mut address = address;
         for part in bytes.chunks(CHUNK) {

@@ -24,6 +24,7 @@
 //! | `event` | from an event to a verdict |
 //! | `options`, `attached` | conditions, counts and commands of requests, and where they are kept |
 //! | `hit` | whether what was hit is to stop the target |
+//! | `pages`, `stores` | watching for writes by pages |
 //! | `access` | stops after an access, with the values before and after it |
 //! | `injection` | giving an exception back to the guest |
 
@@ -37,18 +38,21 @@ mod hit;
 mod injection;
 mod memory;
 mod options;
+mod pages;
 mod planting;
 mod quiet;
 mod regime;
 mod request;
 mod restart;
 mod resume;
+mod stores;
 
 pub use activity::Activity;
 pub use event::Outcome;
 pub use hit::{Hit, MAX_HITS, Unanswered};
 pub use memory::AccessError;
 pub use options::{MAX_COMPARED, Options, OptionsError, Then, ValueCondition};
+pub use pages::{MAX_PAGED, PagesError};
 pub use request::{InsertError, RemoveError, Request};
 pub use resume::Action;
 
@@ -69,11 +73,13 @@ use crate::target::{
 use access::Access;
 use arming::Committed;
 use attached::Attached;
+use pages::Paged;
 use regime::{CoreRegime, RegimeCache};
 use resume::{Goal, Run};
 
 /// The debugger of one target with at most `CORES` cores and `SOFTWARE` software breakpoints. As many requests
-/// can have [`Options`], with `BYTECODE` bytes of expressions together.
+/// can have [`Options`], with `BYTECODE` bytes of expressions together, and as many pieces of memory can be watched by
+/// pages.
 #[derive(Debug)]
 pub struct Debugger<
     T: Target,
@@ -86,6 +92,7 @@ pub struct Debugger<
     watchpoints: WatchpointPool,
     software: SoftwareBreakpoints<SOFTWARE>,
     attached: Attached<SOFTWARE, BYTECODE>,
+    paged: Paged<SOFTWARE>,
     /// What the two pools held when they were last looked at.
     bank: Bank,
     /// Counts changes of `bank`, so that a core knows whether its own is current.
@@ -121,6 +128,8 @@ struct Core {
     access: Option<Access>,
     /// What it was doing when it was hit, while it waits for [`Debugger::go_on`].
     waiting: Option<Goal>,
+    /// The instruction whose trapped write has been reported, and that passes when it is trapped again.
+    trapped: Option<u64>,
     /// What it has hit.
     hits: Vec<Hit, MAX_HITS>,
     /// A step that was done when the engine halted the core for another one's sake.
@@ -176,6 +185,7 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize
             watchpoints: WatchpointPool::new(&capabilities),
             software,
             attached: Attached::new(),
+            paged: Paged::new(),
             bank: Bank::default(),
             generation: 0,
             pools_changed: false,
@@ -247,7 +257,11 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize
     pub fn write_register(&mut self, core: CoreId, register: Register, value: u64) -> TargetResult<(), T> {
         // The write may change how addresses are translated.
         self.regimes.forget();
-        self.core(core)?.regime = None;
+        let state = self.core(core)?;
+        state.regime = None;
+        if register == Register::Pc {
+            state.trapped = None;
+        }
         self.target.write_register(core, register, value)
     }
 

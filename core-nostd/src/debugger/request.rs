@@ -9,6 +9,7 @@ use crate::target::{CoreId, Target, TargetError};
 use crate::watchpoint::Watchpoint;
 
 use super::options::{Options, OptionsError};
+use super::pages::PagesError;
 use super::{AccessError, Debugger};
 
 /// Something to trap.
@@ -53,6 +54,8 @@ pub enum InsertError<E> {
     Memory(AccessError<E>),
     /// Its conditions or commands cannot be evaluated or kept.
     Options(OptionsError),
+    /// Neither comparators nor pages serve it.
+    Pages(PagesError),
     /// The target refused or is lost.
     Target(TargetError<E>),
 }
@@ -67,6 +70,7 @@ impl<E: fmt::Display> fmt::Display for InsertError<E> {
             Self::Software(error) => error.fmt(f),
             Self::Memory(error) => error.fmt(f),
             Self::Options(error) => error.fmt(f),
+            Self::Pages(error) => error.fmt(f),
             Self::Target(error) => error.fmt(f),
         }
     }
@@ -79,6 +83,7 @@ impl<E: core::error::Error + 'static> core::error::Error for InsertError<E> {
             Self::Software(error) => Some(error),
             Self::Memory(error) => Some(error),
             Self::Options(error) => Some(error),
+            Self::Pages(error) => Some(error),
             Self::Target(error) => Some(error),
         }
     }
@@ -99,6 +104,12 @@ impl<E> From<SoftwareError> for InsertError<E> {
 impl<E> From<AccessError<E>> for InsertError<E> {
     fn from(error: AccessError<E>) -> Self {
         Self::Memory(error)
+    }
+}
+
+impl<E> From<PagesError> for InsertError<E> {
+    fn from(error: PagesError) -> Self {
+        Self::Pages(error)
     }
 }
 
@@ -157,9 +168,8 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize
             }
             Request::Watchpoint(watchpoint) => {
                 let held = |held: ReservedWatchpoint| held.watchpoint == watchpoint && held.owner == owner;
-                if !self.watchpoints.iter().any(held) {
-                    self.watchpoints.reserve(watchpoint, owner)?;
-                    self.pools_changed = true;
+                if !self.watchpoints.iter().any(held) && !self.paged.contains(&watchpoint, owner) {
+                    self.insert_watchpoint(core, watchpoint, owner, options.pages)?;
                 }
             }
             Request::Software { address, instruction } => {
@@ -180,7 +190,11 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize
     pub fn remove(&mut self, request: Request, owner: Owner) -> Result<(), RemoveError<T::Error>> {
         match request {
             Request::Breakpoint(breakpoint) => self.breakpoints.release(&breakpoint, owner)?,
-            Request::Watchpoint(watchpoint) => self.watchpoints.release(&watchpoint, owner)?,
+            Request::Watchpoint(watchpoint) => {
+                if !self.paged.remove(&watchpoint, owner) {
+                    self.watchpoints.release(&watchpoint, owner)?;
+                }
+            }
             Request::Software { address, .. } => self.software.remove(address, None, owner)?,
         }
         self.pools_changed = true;
@@ -193,6 +207,7 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize
         self.breakpoints.release_owner(owner);
         self.watchpoints.release_owner(owner);
         self.software.remove_owner(owner);
+        self.paged.remove_owner(owner);
         self.attached.remove_owner(owner);
         self.pools_changed = true;
     }
@@ -207,6 +222,27 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize
     #[must_use]
     pub fn bytecode_used(&self) -> usize {
         self.attached.used()
+    }
+
+    /// Reserves comparators, or pages where those do not suffice and the client allows it.
+    fn insert_watchpoint(
+        &mut self,
+        core: CoreId,
+        watchpoint: Watchpoint,
+        owner: Owner,
+        pages: bool,
+    ) -> Result<(), InsertError<T::Error>> {
+        let refused = match self.watchpoints.reserve(watchpoint, owner) {
+            Ok(()) => {
+                self.pools_changed = true;
+                return Ok(());
+            }
+            Err(refused) => refused,
+        };
+        if !pages || self.target.write_traps().is_none() {
+            return Err(refused.into());
+        }
+        self.insert_paged(core, watchpoint, owner)
     }
 
     fn insert_software(

@@ -113,6 +113,8 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize
         }
         self.regimes.forget();
         self.plant(None)?;
+        self.lower_pages()?;
+        self.protect_pages()?;
         self.start_all().map(|_| ())
     }
 
@@ -219,7 +221,9 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize
         let state = self.core(core)?;
         state.run = Run::Free;
         state.seen = None;
-        state.access = None;
+        if state.trapped.is_none() {
+            state.access = None;
+        }
         self.target.resume(core, Resume::Run)
     }
 
@@ -248,6 +252,7 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize
         if was_alone {
             // The instruction goes back before any core can reach it.
             self.plant(None)?;
+            self.lower_pages()?;
             self.core(core)?.owed = Some(goal);
             return self.start_all();
         }

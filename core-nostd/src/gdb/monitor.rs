@@ -199,6 +199,9 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize
             let (watchpoint, owner) = (reserved.watchpoint, reserved.owner);
             writeln!(out, "  {}: {watchpoint} ({owner})", Numbers(reserved.slots))?;
         }
+        for (watchpoint, owner) in self.paged_watchpoints() {
+            writeln!(out, "  by pages: {watchpoint} ({owner})")?;
+        }
         let software = self.software_breakpoints();
         writeln!(out, "software breakpoints: {} of {SOFTWARE}", software.len())?;
         for breakpoint in software.iter() {

@@ -53,6 +53,40 @@ pub trait Backend {
         let _ = out;
         Ok(())
     }
+
+    /// The means to make pages trap writes, where there are any.
+    fn write_traps(&mut self) -> Option<&mut dyn WriteTraps<Error = Self::Error>> {
+        None
+    }
+}
+
+/// Pages of physical memory that trap what cores write to them, by the memory map that stands between the
+/// cores' physical addresses and memory (stage 2 of translation, slots of KVM).
+///
+/// Writes of the translation tables' walkers and of devices may not be trapped, and what the debugger writes
+/// ([`Memory::write_memory`]) never is.
+pub trait WriteTraps {
+    /// As [`Backend::Error`].
+    type Error;
+
+    /// The size of a page in bytes, a power of two.
+    fn page_size(&self) -> u64;
+
+    /// Makes exactly these pages trap writes, as [`Event::TrappedWrite`]; their addresses ascend. All cores are
+    /// halted.
+    ///
+    /// # Errors
+    /// [`Refusal`] where one is no memory; nothing has changed.
+    fn protect(
+        &mut self,
+        pages: &mut dyn Iterator<Item = PhysicalAddress>,
+    ) -> Result<(), TargetError<Self::Error>>;
+
+    /// Makes a page that traps writes writable for a while, or ends that. All cores are halted.
+    ///
+    /// # Errors
+    /// [`TargetError`].
+    fn lift(&mut self, page: PhysicalAddress, writable: bool) -> Result<(), TargetError<Self::Error>>;
 }
 
 /// A place for text that whoever watches the target reads.
@@ -295,6 +329,29 @@ pub enum Event {
     },
     /// The core entered Debug state: boards.
     DebugState(DebugStateEntry),
+    /// The core was about to write to a page that traps writes ([`WriteTraps`]). The instruction has not been
+    /// executed.
+    TrappedWrite(TrappedWrite),
+}
+
+/// A write that has not been made.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct TrappedWrite {
+    /// The first byte of the page that is written to.
+    pub address: PhysicalAddress,
+    /// What is written; `None` where the hardware does not say, as for pairs, write-back and vectors.
+    pub data: Option<WriteData>,
+}
+
+/// What one plain store writes.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct WriteData {
+    /// The bytes, little-endian.
+    pub value: u64,
+    /// How many there are, 1 to 8.
+    pub length: u8,
 }
 
 /// Why a core entered Debug state (DDI 0487, `EDSCR.STATUS`).

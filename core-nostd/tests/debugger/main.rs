@@ -6,4 +6,5 @@ mod conditions;
 mod engine;
 #[cfg(feature = "gdb")]
 mod gdb_server;
+mod pages;
 mod recorder;

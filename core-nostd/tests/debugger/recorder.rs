@@ -8,7 +8,7 @@ use trapline_core::comparator::Capabilities;
 use trapline_core::scope::Scope;
 use trapline_core::target::{
     Arming, Backend, BreakInstruction, Comparators, Console, CoreId, CoreState, Event, Memory, Refusal,
-    Register, Registers, Resume, RunControl, SystemRegister, TargetResult,
+    Register, Registers, Resume, RunControl, SystemRegister, TargetError, TargetResult, WriteTraps,
 };
 
 pub(crate) const RAM: u64 = 0x4000_0000;
@@ -29,6 +29,10 @@ pub(crate) enum Did {
     Write(u64, u32),
     /// PSTATE written.
     Pstate(u16, u64),
+    /// How many pages trap writes now.
+    Protect(usize),
+    /// A page made writable for a while, or no more.
+    Lift(u64, bool),
 }
 
 #[derive(PartialEq, Debug)]
@@ -133,8 +137,35 @@ impl Backend for Recorder {
         self.states.len() as u16
     }
 
+    fn write_traps(&mut self) -> Option<&mut dyn WriteTraps<Error = Unplugged>> {
+        Some(self)
+    }
+
     fn console(&mut self) -> Option<&mut dyn Console> {
         self.console.as_mut().map(|console| -> &mut dyn Console { console })
+    }
+}
+
+impl WriteTraps for Recorder {
+    type Error = Unplugged;
+
+    fn page_size(&self) -> u64 {
+        4096
+    }
+
+    fn protect(
+        &mut self,
+        pages: &mut dyn Iterator<Item = PhysicalAddress>,
+    ) -> Result<(), TargetError<Unplugged>> {
+        let pages: Vec<u64> = pages.map(|page| page.0).collect();
+        assert!(pages.is_sorted() && pages.iter().all(|page| page.is_multiple_of(4096)), "{pages:x?}");
+        self.did.push(Did::Protect(pages.len()));
+        Ok(())
+    }
+
+    fn lift(&mut self, page: PhysicalAddress, writable: bool) -> Result<(), TargetError<Unplugged>> {
+        self.did.push(Did::Lift(page.0, writable));
+        Ok(())
     }
 }
 

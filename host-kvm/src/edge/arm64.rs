@@ -93,6 +93,12 @@ pub(crate) fn debug_exit(arch: &kvm::kvm_debug_exit_arch, flags: u16) -> Exit {
     Exit::from_debug(arch.hsr, arch.hsr_high, arch.far, flags)
 }
 
+/// Lets accesses to no memory whose instruction gives no syndrome come back as `KVM_EXIT_ARM_NISV`.
+pub(crate) fn tell_undecodable_accesses(vm: &VmFd) -> Result<(), Error> {
+    let capability = kvm::kvm_enable_cap { cap: kvm::KVM_CAP_ARM_NISV_TO_USER, ..Default::default() };
+    vm.enable_cap(&capability).map_err(Error::ioctl("KVM_ENABLE_CAP of KVM_CAP_ARM_NISV_TO_USER"))
+}
+
 /// `KVM_GET_REG_LIST`.
 pub(crate) fn register_list(fd: &VcpuFd) -> Result<Vec<RegisterId>, Error> {
     let too_long =

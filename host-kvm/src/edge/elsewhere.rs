@@ -35,6 +35,10 @@ pub(crate) fn debug_exit(_: &kvm::kvm_debug_exit_arch, _flags: u16) -> Exit {
     Exit::Other { reason: kvm::KVM_EXIT_DEBUG }
 }
 
+pub(crate) fn tell_undecodable_accesses(_: &VmFd) -> Result<(), Error> {
+    Err(Error::UnsupportedHost)
+}
+
 pub(crate) fn register_list(_: &VcpuFd) -> Result<Vec<RegisterId>, Error> {
     Err(Error::UnsupportedHost)
 }

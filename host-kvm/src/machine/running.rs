@@ -33,7 +33,12 @@ impl Machine {
         make: impl FnOnce(KvmTarget) -> Result<H, E>,
         observer: &Observer,
     ) -> Result<RunningMachine<H>, E> {
-        let target = KvmTarget::new(self.vcpus, self.memory, &self.capabilities)?;
+        let slots = self.parts.slots(self.memory.clone());
+        let mut target = KvmTarget::new(self.vcpus, self.memory, &self.capabilities)?;
+        if let Some(slots) = slots {
+            // All vCPUs are halted, for they have no thread yet.
+            let _ = target.watch_pages_of(slots);
+        }
         let handles = target.handles();
         let handler = Arc::new(Mutex::new(make(target)?));
         let (bus, parts) = (self.bus, Arc::new(self.parts));

@@ -23,6 +23,7 @@ use crate::pmu::initialise_pmu;
 use crate::register_id::RegisterId;
 use crate::vcpu::KvmVcpu;
 use crate::vcpu_features::VcpuFeatures;
+use crate::write_traps::MemorySlots;
 
 /// The performance monitor's overflow interrupt: private peripheral interrupt 7, as Arm's Base System
 /// Architecture (DEN 0094) has it.
@@ -65,7 +66,16 @@ pub struct Machine {
 #[derive(Debug)]
 pub(super) struct Parts {
     pub(super) gic: Gic,
-    pub(super) vm: VmFd,
+    pub(super) vm: Arc<VmFd>,
+}
+
+impl Parts {
+    /// The memory slots, so that pages can trap writes; none where the host's KVM cannot do that.
+    pub(super) fn slots(&self, memory: Arc<GuestMemoryMmap>) -> Option<MemorySlots> {
+        // SAFETY: as for `map`, which made these slots, one for each region: each vCPU of the machine keeps
+        // the memory mapped, and it is reached by volatile access only.
+        unsafe { MemorySlots::new(self.vm.clone(), memory) }.ok()
+    }
 }
 
 impl Machine {
@@ -102,7 +112,7 @@ impl Machine {
             }
         }
         let bus = Arc::new(Bus::new(&vm, output)?);
-        let (features, parts) = (config.features, Parts { gic, vm });
+        let (features, parts) = (config.features, Parts { gic, vm: Arc::new(vm) });
         Ok(Self { vcpus, bus, memory, capabilities, parts, features, affinities, ram, power_on: None })
     }
 
@@ -180,7 +190,7 @@ impl Machine {
 
     /// The VM, for what this type does not do.
     #[must_use]
-    pub const fn vm(&self) -> &VmFd {
+    pub fn vm(&self) -> &VmFd {
         &self.parts.vm
     }
 

@@ -88,7 +88,13 @@ impl Points {
                 Place::Data(_, _, Asked::Changed) => ValueCondition::Changed,
                 Place::Data(_, _, Asked::Equals(value)) => ValueCondition::Equals(value),
             };
-            let options = Options { conditions: &conditions, value, then: self.then, ..Options::default() };
+            let options = Options {
+                conditions: &conditions,
+                value,
+                then: self.then,
+                pages: true,
+                ..Options::default()
+            };
             let (request, kind) =
                 insert(debugger, point.place, &options).with_context(|| format!("'{}'", point.text))?;
             eprintln!("{}: {kind}", point.text);
@@ -168,8 +174,12 @@ where
             let watchpoint = Request::Watchpoint(Watchpoint::new(range, access, scope));
             let free = debugger.watchpoints().free();
             told(debugger.insert_with(CoreId(0), watchpoint, Owner::HOST, options))?;
-            let taken = free - debugger.watchpoints().free();
-            Ok((watchpoint, format!("{access} of {range}, {taken} watchpoint comparators")))
+            let kind = match free - debugger.watchpoints().free() {
+                0 => "by pages that trap writes, for the comparators do not suffice".to_owned(),
+                1 => "1 watchpoint comparator".to_owned(),
+                taken => format!("{taken} watchpoint comparators"),
+            };
+            Ok((watchpoint, format!("{access} of {range}, {kind}")))
         }
     }
 }
