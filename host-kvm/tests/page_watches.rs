@@ -84,7 +84,8 @@ impl Guest {
             machine.start(|target| Ok::<_, trapline_kvm::Error>(Debugger::new(target).unwrap()), &observer);
         let guest = Self { machine: machine.unwrap(), notices, stores };
         // All comparators watch what nobody touches.
-        for place in 0..u64::from(guest.debugger().watchpoints().free()) {
+        let free = guest.debugger().watchpoints().free();
+        for place in 0..u64::from(free) {
             let request = watch(DATA + 0x1_0000 + 64 * place, 8, Access::Write);
             guest.debugger().insert(CoreId(0), request, Owner::HOST).unwrap();
         }
