@@ -106,7 +106,8 @@ fn a_condition_stops_in_the_one_round_in_which_it_is_true_and_costs_few_ioctls_i
         // What is read only once is read now.
         guest.run_to_stop();
         guest.insert(request, &Options { conditions: &[&last], ..Options::default() });
-        let (before, count, begun) = (guest.debugger().target().ioctls(), guest.count(), Instant::now());
+        let before = guest.debugger().target().ioctls();
+        let (count, begun) = (guest.count(), Instant::now());
         let stop = guest.run_to_stop();
         let (took, ioctls) = (begun.elapsed(), guest.debugger().target().ioctls() - before);
         assert_eq!((stop.pc, guest.count() - count), (STORE, u64::from(ROUNDS)));
