@@ -9,7 +9,10 @@ use trapline_core::debugger::Outcome;
 use trapline_core::stop::Stop;
 use trapline_core::target::TargetError;
 use trapline_kvm::gdb_server::{End, Notifier};
+use trapline_kvm::kernel_image::unpack;
 use trapline_kvm::{Notice, Observer};
+use trapline_probe::linux::Kernel;
+use trapline_probe::linux::image::KernelImage;
 
 use crate::guest::GuestDebugger;
 use crate::points::{PointOptions, Points, Tracer};
@@ -135,4 +138,17 @@ fn virtual_time(debugger: &GuestDebugger, stop: &Stop) -> Result<Duration, Targe
 /// A panic of another vCPU's thread is told of by the debugger's own users.
 fn lock(debugger: &Mutex<GuestDebugger>) -> MutexGuard<'_, GuestDebugger> {
     debugger.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// An ELF file with the symbols of a kernel: itself, or those that a Linux kernel carries, at the addresses that it was
+/// linked for (it must not move itself: `nokaslr`).
+pub(crate) fn symbols_of(kernel: &[u8]) -> Option<Vec<u8>> {
+    /// No kernel is larger once it is unpacked, in bytes.
+    const LARGEST: u64 = 512 << 20;
+    if kernel.starts_with(b"\x7fELF") {
+        return Some(kernel.to_vec());
+    }
+    let unpacked = unpack(kernel, LARGEST).ok()?;
+    let image = KernelImage::new(&unpacked).ok()?;
+    Kernel::read(&unpacked).ok()?.to_elf(&image, 0).ok()
 }

@@ -45,18 +45,21 @@ enum Place {
 }
 
 impl Points {
-    /// The points of `options`, where there are any; `kernel` is the guest's image, which may have the symbols.
+    /// The points of `options`, where there are any; `symbols` answers with an ELF file that has the target's
+    /// symbols, where the options name none.
     ///
     /// # Errors
     /// Where a place is not there, or an expression is none.
-    pub(crate) fn new(options: &PointOptions, kernel: Option<&[u8]>) -> Result<Option<Self>> {
+    pub(crate) fn new(
+        options: &PointOptions,
+        symbols: impl FnOnce() -> Option<Vec<u8>>,
+    ) -> Result<Option<Self>> {
         if options.breaks.is_empty() && options.watches.is_empty() {
             return Ok(None);
         }
-        let symbols = match (&options.symbols, kernel) {
-            (Some(path), _) => read(path)?,
-            (None, Some(kernel)) if kernel.starts_with(b"\x7fELF") => Symbols::read(kernel.to_vec())?,
-            (None, _) => Symbols::none(),
+        let symbols = match &options.symbols {
+            Some(path) => read(path)?,
+            None => symbols().map_or_else(|| Ok(Symbols::none()), Symbols::read)?,
         };
         let breaks = options.breaks.iter().map(|point| Point::at_code(point, &symbols));
         let watches = options.watches.iter().map(|point| Point::at_data(point, &symbols));

@@ -9,7 +9,8 @@ use super::location::{BreakPoint, WatchPoint};
 /// What is to be trapped by the tool itself, and what is told of it. The same for every target.
 #[derive(Clone, Debug, Default, Args)]
 pub(crate) struct PointOptions {
-    /// The file with symbols and line numbers, an ELF file [default: the kernel, where it is one]
+    /// The file with symbols and line numbers, an ELF file [default: the kernel; of a Linux kernel the symbols
+    /// that it carries, for a guest that boots with `nokaslr`]
     #[arg(long, value_name = "ELF")]
     pub(crate) symbols: Option<PathBuf>,
 
