@@ -291,6 +291,10 @@ impl GuestDebug {
     pub fn on_access(&mut self, access: SystemRegisterAccess, value: u64) -> Answer {
         let stepped = self.is_stepped();
         let answer = self.own.access(access, value, &self.capabilities);
+        if answer != Answer::Undefined {
+            // It is done, and so is a step of the guest's own over it.
+            self.own_step.ss = false;
+        }
         if answer == Answer::Written {
             self.stale = true;
             self.begin_step |= self.is_stepped() && !stepped;

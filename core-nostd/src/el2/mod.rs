@@ -18,6 +18,8 @@ mod own;
 mod own_step;
 #[cfg(target_arch = "aarch64")]
 mod system_registers;
+#[cfg(test)]
+mod tests;
 
 pub use guest_debug::{GuestDebug, GuestState, Verdict};
 pub use merge::Displaced;

@@ -25,6 +25,7 @@ struct Before {
     /// Step was enabled from where the instruction was.
     enabled: bool,
     pc: u64,
+    pstate: u64,
     elr_el1: u64,
     spsr_el1: u64,
 }
@@ -49,6 +50,7 @@ impl OwnStep {
         self.before = Some(Before {
             enabled,
             pc: guest.pc(),
+            pstate: guest.pstate().into_bits(),
             elr_el1: guest.elr_el1(),
             spsr_el1: guest.spsr_el1().into_bits(),
         });
@@ -67,7 +69,8 @@ impl OwnStep {
             }
             return;
         }
-        // An exception return to where the exception came from and to where step is enabled.
+        // An exception return: the core is where the exception came from, and in that state. (So it would be after D was
+        // cleared by the instruction in front of it, which no handler does.)
         let returned = guest.pc() == before.elr_el1 && (pstate.into_bits() ^ before.spsr_el1) & RETURNED == 0;
         self.ss = !before.enabled && returned && own.steps_from(pstate) && before.spsr_el1 & SS != 0;
     }
@@ -76,10 +79,14 @@ impl OwnStep {
 /// What an exception return takes from `SPSR_EL1` that a debugger's masks (A, I and F) do not hide: D and `M[3:0]`.
 const RETURNED: u64 = 1 << 9 | 0b1111;
 
-/// Whether the instruction, or an interrupt before it, took an exception to EL1.
+/// Whether the instruction, or an interrupt before it, took an exception to EL1: the core is at a vector, and what was
+/// saved is where and in which state it was.
 fn at_vector(before: &Before, guest: &impl GuestState) -> bool {
     let pstate = guest.pstate();
     let masked = matches!(pstate.mode(), Mode::El1h) && pstate.daif() == Pstate::DAIF;
     let offset = guest.pc().wrapping_sub(guest.vbar_el1());
-    masked && offset < 0x800 && offset.is_multiple_of(0x80) && guest.pc() != before.pc.wrapping_add(4)
+    let saved = (guest.spsr_el1().into_bits() ^ before.pstate) & !SS == 0;
+    let from = guest.elr_el1();
+    let after_it = from == before.pc.wrapping_add(4) && from != guest.pc();
+    masked && offset < 0x800 && offset.is_multiple_of(0x80) && saved && (from == before.pc || after_it)
 }
