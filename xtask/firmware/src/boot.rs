@@ -77,6 +77,7 @@ global_asm!(
     // The outermost frame: nobody called.
     ".cfi_undefined x30",
     "msr daifset, #0xf",
+    "mov x21, x0",
     // One core runs the demonstration, any other one sleeps.
     "mrs x0, mpidr_el1",
     "mov x1, #0xffffff",
@@ -157,6 +158,8 @@ global_asm!(
     "lsr x20, x20, #2",
     "adrp x0, {entered_at}",
     "str x20, [x0, :lo12:{entered_at}]",
+    "adrp x0, {entered_with}",
+    "str x21, [x0, :lo12:{entered_with}]",
     "mov x29, xzr",
     "mov x30, xzr",
     "bl firmware_main",
@@ -171,6 +174,7 @@ global_asm!(
     mair = const MAIR,
     tcr = const TCR,
     entered_at = sym ENTERED_AT,
+    entered_with = sym ENTERED_WITH,
 );
 
 /// The exception level that the machine started at. A static, not an argument: backtraces look the same
@@ -182,4 +186,14 @@ static mut ENTERED_AT: u64 = 0;
 pub(crate) fn entered_at() -> u64 {
     // SAFETY: written once, by the entry point.
     unsafe { ENTERED_AT }
+}
+
+/// What x0 held then.
+#[unsafe(no_mangle)]
+static mut ENTERED_WITH: u64 = 0;
+
+/// What x0 held when the machine started.
+pub(crate) fn entered_with() -> u64 {
+    // SAFETY: as in `entered_at`.
+    unsafe { ENTERED_WITH }
 }

@@ -3,7 +3,7 @@
 
 use core::arch::{asm, global_asm};
 
-use crate::{gic, own_brk, timer, verdict};
+use crate::{gic, own_brk, own_debug, timer, verdict};
 
 /// What the vectors save, in their order.
 #[repr(C)]
@@ -177,7 +177,7 @@ extern "C" fn synchronous_exception(frame: &mut Frame) {
     let esr = syndrome();
     if esr >> 26 & 0x3f == EC_BRK64 && esr & 0xffff == verdict::COMMENT {
         own_brk::taken(frame, esr);
-    } else {
+    } else if !own_debug::taken(frame, esr, fault_address()) {
         unexpected_exception(frame);
     }
 }
@@ -197,9 +197,7 @@ extern "C" fn irq_exception(_frame: &mut Frame) {
 #[expect(clippy::panic, reason = "there is nothing to return to")]
 extern "C" fn unexpected_exception(frame: &mut Frame) {
     let esr = syndrome();
-    let far: u64;
-    // SAFETY: reading FAR_EL1 has no effect.
-    unsafe { asm!("mrs {}, far_el1", out(reg) far, options(nomem, nostack, preserves_flags)) };
+    let far = fault_address();
     panic!(
         "unexpected exception: ESR {esr:#x}, ELR {:#x}, SPSR {:#x}, FAR {far:#x}, LR {:#x}",
         frame.elr, frame.spsr, frame.x[30]
@@ -211,6 +209,13 @@ fn syndrome() -> u64 {
     // SAFETY: reading ESR_EL1 has no effect.
     unsafe { asm!("mrs {}, esr_el1", out(reg) esr, options(nomem, nostack, preserves_flags)) };
     esr
+}
+
+fn fault_address() -> u64 {
+    let far: u64;
+    // SAFETY: reading FAR_EL1 has no effect.
+    unsafe { asm!("mrs {}, far_el1", out(reg) far, options(nomem, nostack, preserves_flags)) };
+    far
 }
 
 /// Masks interrupts; returns what `PSTATE.DAIF` was, for [`restore_interrupts`].

@@ -37,6 +37,8 @@ mod known;
 #[cfg(target_os = "none")]
 mod own_brk;
 #[cfg(target_os = "none")]
+mod own_debug;
+#[cfg(target_os = "none")]
 mod packed;
 #[cfg(target_os = "none")]
 mod panic;

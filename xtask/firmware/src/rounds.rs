@@ -3,7 +3,8 @@
 
 use crate::uart::Uart;
 use crate::{
-    accesses, alias, boot, calls, copy, exceptions, exclusive, gic, known, own_brk, packed, psci, ring, timer,
+    accesses, alias, boot, calls, copy, exceptions, exclusive, gic, known, own_brk, own_debug, packed, psci,
+    ring, timer,
 };
 
 /// Rounds between two lines on the serial line.
@@ -47,6 +48,7 @@ pub(crate) fn check(what: Check, good: bool) {
 extern "C" fn firmware_main() -> ! {
     Uart.text("trapline firmware: entered at EL").decimal(boot::entered_at());
     Uart.text(", alias at ").hexadecimal((alias::ALIAS_OFFSET + 0x4000_0000) as u64).text("\n");
+    own_debug::asked(boot::entered_with());
     gic::enable(timer::INTERRUPT);
     timer::start();
     exceptions::unmask_all();
@@ -86,6 +88,7 @@ extern "C" fn one_round() {
     copy::copy_bytes();
     exclusive::count_exclusively();
     own_brk::own_brk();
+    own_debug::own_debug();
     known::known_registers();
     calls::run();
     alias::call_through_alias();
@@ -99,6 +102,9 @@ extern "C" fn one_round() {
 extern "C" fn report(rounds: u64) {
     Uart.text("round ").decimal(rounds).text(": ").decimal(timer::ticks()).text(" ticks, own BRK ");
     Uart.text(own_brk::verdict().text());
+    if let Some(verdict) = own_debug::verdict() {
+        Uart.text(", own debug ").text(verdict.text());
+    }
     // SAFETY: only the main loop touches it.
     let failed = unsafe { FAILED_CHECKS };
     if failed == 0 {
