@@ -15,6 +15,9 @@ use crate::{gic, psci, vcpu};
 /// Guests, and cores.
 const GUESTS: u8 = 2;
 
+/// See `own_debug.rs` of the firmware.
+const OWN_DEBUG_WANTED: u64 = 0x6f77_6e20_6465_6267;
+
 /// How many guests have not ended.
 static ON: AtomicU8 = AtomicU8::new(GUESTS);
 
@@ -79,7 +82,12 @@ impl Guest {
         let tables = unsafe { &mut TABLES[usize::from(number)] };
         let memory = tables.activate(number);
         memory.clean();
-        Self { number, frame: vcpu::reset(), memory, devices: Devices::new(number) }
+        let mut frame = vcpu::reset();
+        if number != 0 {
+            // The firmware takes it for a wish: that it use debug registers of its own.
+            frame.write(0, OWN_DEBUG_WANTED);
+        }
+        Self { number, frame, memory, devices: Devices::new(number) }
     }
 
     /// Runs it until it traps or an interrupt comes, and does what that takes.

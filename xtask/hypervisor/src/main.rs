@@ -18,6 +18,7 @@
 //! | `psci` | power calls, of a guest and to the machine |
 //! | `gic` | the machine's interrupt controller |
 //! | `uart` | the machine's UART, which gdb has |
+//! | `greeting` | whether a new gdb speaks |
 //! | `debug` | the debugger: the traits of a target on a guest, and the gdb server |
 //! | `log` | defmt over semihosting |
 //!
@@ -35,6 +36,8 @@ mod devices;
 mod entry;
 #[cfg(target_os = "none")]
 mod gic;
+#[cfg(any(all(target_os = "none", feature = "debugger"), test))]
+mod greeting;
 #[cfg(target_os = "none")]
 mod guest;
 #[cfg(target_os = "none")]

@@ -5,6 +5,7 @@ mod check;
 mod console;
 pub(crate) mod gdb;
 mod mi;
+mod own_debug;
 mod report;
 mod script;
 mod step;
@@ -94,7 +95,19 @@ fn firmware() -> PathBuf {
 ///
 /// # Errors
 /// Where there is no session at all: no firmware, no gdb.
-pub(crate) fn run(connection: &Connection, mut progress: impl FnMut(Progress)) -> Result<Report> {
+pub(crate) fn run(connection: &Connection, progress: impl FnMut(Progress)) -> Result<Report> {
+    play(connection, &script::script(), progress)
+}
+
+/// Plays the session with a firmware that uses debug registers of its own. The target runs before and afterwards.
+///
+/// # Errors
+/// As [`run`].
+pub(crate) fn run_own_debug(connection: &Connection) -> Result<Report> {
+    play(connection, &own_debug::script(), |_| ())
+}
+
+fn play(connection: &Connection, steps: &[Step], mut progress: impl FnMut(Progress)) -> Result<Report> {
     if !connection.elf.is_file() {
         bail!(
             "no firmware at {}: build it with `cargo build -p trapline-firmware --target aarch64-unknown-none`",
@@ -102,7 +115,6 @@ pub(crate) fn run(connection: &Connection, mut progress: impl FnMut(Progress)) -
         );
     }
     let mut gdb = Gdb::start(&connection.gdb, &connection.elf, connection.timeout)?;
-    let steps = script::script();
     let mut report =
         Report { rows: Vec::new(), steps: steps.len(), transcript: String::new(), difference: None };
     let mut session = Session {

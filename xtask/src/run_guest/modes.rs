@@ -169,9 +169,9 @@ pub(crate) fn demo_and(
         match reported.recv_timeout(POLL) {
             Ok(report) => {
                 let report = report?;
+                let status = conclude(&report, &said, session.speaker)?;
                 let more = if report.passed() { more(&mut session, &said) } else { Ok(()) };
                 session.running.stop();
-                let status = conclude(&report, &said, session.speaker)?;
                 return more.map(|()| status);
             }
             Err(RecvTimeoutError::Timeout) => {}

@@ -8,18 +8,23 @@ use std::{
 
 use anyhow::{Context as _, Result, bail, ensure};
 
-use crate::{host::Event, run_guest::Session};
+use crate::{
+    demo::{self, Connection},
+    host::Event,
+    run_guest::Session,
+};
 
 /// How long a line or an answer may take, on a machine that is busy with other things.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// How many reports of the second guest have to come while the first is halted.
 const REPORTS: usize = 2;
 
-/// Checks that the guest that nobody debugs runs on while the other is halted, and finds nothing wrong; and that the
-/// other goes on when it is let go.
+/// Checks that the guest that nobody debugs has found nothing wrong, its own debug exceptions among it; that the other
+/// can have such, too; and that the one runs on while the other is halted, which goes on when it is let go.
 pub(super) fn check(session: &mut Session, said: &[String]) -> Result<()> {
-    let wrong = said.iter().find(|line| is_report(line, 1) && !line.ends_with("all checks good"));
+    let wrong = said.iter().find(|line| is_report(line, 1) && !is_good(line));
     ensure!(wrong.is_none(), "the second guest found: {}", wrong.map_or("", |line| line));
+    own_debug(session)?;
 
     let mut gdb = Remote::connect(&session.address)?;
     let stop = gdb.ask("?")?;
@@ -28,7 +33,7 @@ pub(super) fn check(session: &mut Session, said: &[String]) -> Result<()> {
     while session.running.next_within(Duration::from_millis(200))?.is_some() {}
     for _ in 0..REPORTS {
         let report = wait_for_report(session, 1)?;
-        ensure!(report.ends_with("all checks good"), "the second guest found: {report}");
+        ensure!(is_good(&report), "the second guest found: {report}");
     }
     let answer = gdb.ask("D")?;
     ensure!(answer == "OK", "the first guest cannot be let go: `{answer}`");
@@ -36,6 +41,22 @@ pub(super) fn check(session: &mut Session, said: &[String]) -> Result<()> {
     ensure!(report.ends_with("all checks good"), "the first guest found: {report}");
     println!("guest 0 halted, guest 1 ran on; both found all checks good");
     Ok(())
+}
+
+/// Debugs the first guest while it uses debug registers of its own, as the second does all the time.
+fn own_debug(session: &Session) -> Result<()> {
+    let elf = session.symbols.clone().context("the session needs the firmware's symbols")?;
+    let address = session.address.clone();
+    let connection = Connection { address, elf, gdb: "gdb-multiarch".into(), timeout: PATIENCE };
+    let report = demo::run_own_debug(&connection)?;
+    println!("{report}");
+    ensure!(report.passed(), "a guest with debug registers of its own is not debugged as it should");
+    Ok(())
+}
+
+/// Whether the second guest reports that its own breakpoints, watchpoints and steps came, and all else was right.
+fn is_good(report: &str) -> bool {
+    report.contains("own debug as hardware gives it") && report.ends_with("all checks good")
 }
 
 /// Whether a line of the log is what a guest reports every hundred rounds.

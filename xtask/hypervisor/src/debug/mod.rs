@@ -17,6 +17,7 @@ use trapline_core::target::{CoreId, Event, TargetError, TargetResult};
 
 use crate::entry::Trap;
 use crate::gic;
+use crate::greeting::Greetings;
 use crate::guest::{Guest, Outcome};
 use crate::uart::Uart;
 use crate::vcpu::{self, UNDEFINED};
@@ -38,6 +39,7 @@ struct Session {
     engine: Engine,
     /// `None` while no client is there.
     server: Option<GdbServer>,
+    greetings: Greetings,
 }
 
 /// Where it is.
@@ -56,7 +58,7 @@ pub(crate) fn run(guest: Guest) -> ! {
     let place = &raw mut DEBUG_SESSION;
     // SAFETY: only the core of the debugged guest is here, and once.
     let session = unsafe { &mut *place };
-    let session = session.insert(Session { engine, server: None });
+    let session = session.insert(Session { engine, server: None, greetings: Greetings::default() });
     match session.serve() {
         Err(error) => {
             defmt::error!("the debugger has lost its target: {}", error);
@@ -132,22 +134,29 @@ impl Session {
     /// Takes what gdb has sent.
     fn receive(&mut self) {
         let mut buffer = [0; 64];
-        let bytes = Uart::receive(&mut buffer);
-        // A UART does not say that a client has gone. The one that is told of a stop asks for nothing before that
-        // but the stop: who begins a packet is a new client.
-        let running = self.server.as_ref().is_some_and(|server| server.status() == Status::Running);
-        if running && bytes.contains(&b'$') {
-            self.server = None;
-            let _ = self.engine.detach(Owner::DEBUGGER);
+        for &byte in Uart::receive(&mut buffer) {
+            if let Some(greeting) = self.greetings.push(byte) {
+                // The last client has gone without a word. What it has armed goes, too; the guest stays as it is.
+                self.engine.remove_all(Owner::DEBUGGER);
+                self.connect();
+                self.feed(greeting);
+                continue;
+            }
+            if self.server.is_none() && byte == b'$' {
+                self.connect();
+            }
+            self.feed(&[byte]);
         }
-        if self.server.is_none() && bytes.contains(&b'$') {
-            self.connect();
-        }
+    }
+
+    /// Hands bytes to the server.
+    fn feed(&mut self, bytes: &[u8]) {
         let Some(server) = &mut self.server else { return };
         match server.receive(&mut self.engine, bytes) {
             Ok(Status::Closed(closed)) => {
                 defmt::info!("gdb has gone: {}", closed);
                 self.server = None;
+                self.greetings = Greetings::default();
             }
             Ok(_) => {}
             Err(_) => self.disconnect(),
@@ -169,6 +178,7 @@ impl Session {
     fn disconnect(&mut self) {
         defmt::warn!("gdb's session broke down");
         self.server = None;
+        self.greetings = Greetings::default();
         let _ = self.engine.detach(Owner::DEBUGGER);
     }
 }
