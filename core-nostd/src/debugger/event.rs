@@ -78,8 +78,8 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize
         }
     }
 
-    /// As [`Self::on_event`], for an exception that the backend knows to be the guest's own, whatever is armed at the
-    /// same place: it is given back.
+    /// As [`Self::on_event`], for an exception that the backend knows to be the guest's own, whatever is
+    /// armed at the same place: it is given back.
     ///
     /// # Errors
     /// As [`Self::on_event`].
@@ -90,8 +90,8 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize
         }
     }
 
-    /// What the core was doing for the engine when it halted because of an event, put right; `None` where the engine
-    /// had halted it before.
+    /// What the core was doing for the engine when it halted because of an event, put right; `None` where
+    /// the engine had halted it before.
     fn begin_event(&mut self, core: CoreId) -> TargetResult<Option<(Goal, Option<Step>)>, T> {
         let run = core::mem::take(&mut self.core(core)?.run);
         self.regimes.forget();

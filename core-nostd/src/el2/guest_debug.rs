@@ -56,14 +56,14 @@ enum Placed {
 
 /// The debug hardware of one vCPU, shared by its guest and a debugger.
 ///
-/// As long as the debugger has nothing armed, the guest has the hardware: nothing is trapped, and the debugger is
-/// not noticed. From the first armed request on all debug exceptions of the guest are taken to EL2
-/// (`MDCR_EL2.TDE`), its own registers are in [`OwnRegisters`], its accesses to them trap, and its own comparators are
-/// armed beside the debugger's as far as there are free ones.
+/// As long as the debugger has nothing armed, the guest has the hardware: nothing is trapped, and the
+/// debugger is not noticed. From the first armed request on all debug exceptions of the guest are taken to
+/// EL2 (`MDCR_EL2.TDE`), its own registers are in [`OwnRegisters`], its accesses to them trap, and its own
+/// comparators are armed beside the debugger's as far as there are free ones.
 ///
-/// Used in this order: [`Self::arm`] and [`Self::resume`] as the engine says it, [`Self::enter`] before every entry,
-/// [`Self::on_exception`] and [`Self::on_access`] after an exit that they are for, and [`Self::leave`] before the core
-/// runs another vCPU.
+/// Used in this order: [`Self::arm`] and [`Self::resume`] as the engine says it, [`Self::enter`] before
+/// every entry, [`Self::on_exception`] and [`Self::on_access`] after an exit that they are for, and
+/// [`Self::leave`] before the core runs another vCPU.
 #[derive(Clone, Debug)]
 pub struct GuestDebug {
     capabilities: Capabilities,
@@ -82,8 +82,8 @@ pub struct GuestDebug {
 }
 
 impl GuestDebug {
-    /// For a vCPU after its reset, on cores with these comparators. `aarch32` says whether EL1 can use AArch32
-    /// (`ID_AA64PFR0_EL1.EL1` is 2).
+    /// For a vCPU after its reset, on cores with these comparators. `aarch32` says whether EL1 can use
+    /// AArch32 (`ID_AA64PFR0_EL1.EL1` is 2).
     #[must_use]
     pub fn new(capabilities: Capabilities, aarch32: bool) -> Self {
         let mut own = OwnRegisters::new();
@@ -232,8 +232,8 @@ impl GuestDebug {
         }
     }
 
-    /// Says whose a debug exception is that was taken to EL2. Afterwards `guest` has the `PSTATE` that the guest
-    /// itself would see, its SS among it.
+    /// Says whose a debug exception is that was taken to EL2. Afterwards `guest` has the `PSTATE` that the
+    /// guest itself would see, its SS among it.
     pub fn on_exception<G: GuestState>(&mut self, event: Event, guest: &mut G) -> Verdict {
         if self.placed != Placed::Debugger {
             // It was not taken for the debugger's sake: a hypervisor's own TDE.
@@ -261,8 +261,8 @@ impl GuestDebug {
         verdict
     }
 
-    /// Whether a watchpoint is the guest's: by its number, or else because bytes that the guest watches are nearer to
-    /// the address.
+    /// Whether a watchpoint is the guest's: by its number, or else because bytes that the guest watches are
+    /// nearer to the address.
     fn is_own_watchpoint(&self, address: Option<u64>, write: Option<bool>, pair: Option<u8>) -> bool {
         if let Some(pair) = pair {
             let ours = self.arming.bank.watchpoints.get(usize::from(pair));
@@ -286,8 +286,8 @@ impl GuestDebug {
         Verdict::RunOn
     }
 
-    /// Carries out a trapped access (EC 0x18) of the guest to a debug register, which writes `value` if it is a write.
-    /// The hypervisor advances the guest behind the instruction, or lets it take an exception.
+    /// Carries out a trapped access (EC 0x18) of the guest to a debug register, which writes `value` if it
+    /// is a write. The hypervisor advances the guest behind the instruction, or lets it take an exception.
     pub fn on_access(&mut self, access: SystemRegisterAccess, value: u64) -> Answer {
         let stepped = self.is_stepped();
         let answer = self.own.access(access, value, &self.capabilities);

@@ -14,8 +14,8 @@ pub struct Displaced {
     pub watchpoints: Slots,
 }
 
-/// Adds `own`, a guest's pairs, to the debugger's in `bank`, each under its own number where that is free and under
-/// any other otherwise. A pair that is linked to another goes in with it or not at all.
+/// Adds `own`, a guest's pairs, to the debugger's in `bank`, each under its own number where that is free
+/// and under any other otherwise. A pair that is linked to another goes in with it or not at all.
 pub(super) fn merge(bank: &mut Bank, own: &Bank, capabilities: &Capabilities) -> Displaced {
     let mut displaced = Displaced::default();
     let breakpoints = Slots::first(capabilities.breakpoints);

@@ -9,8 +9,8 @@
 //!   crate with `unsafe`, because an access to a system register is an instruction; what is done with them
 //!   goes through [`crate::context::DebugRegisters`], and is tested without hardware.
 //!
-//! Breakpoints of one guest never match in another: its registers stand in the hardware only while it runs. So
-//! there is no need to link them to its VMID, which takes a context-aware pair.
+//! Breakpoints of one guest never match in another: its registers stand in the hardware only while it runs.
+//! So there is no need to link them to its VMID, which takes a context-aware pair.
 
 mod guest_debug;
 mod merge;

@@ -14,8 +14,8 @@ use crate::syndrome::SystemRegisterAccess;
 pub struct OwnRegisters {
     /// What [`DebugContext`] saves and restores.
     pub context: DebugContext,
-    /// The claim tags, `DBGCLAIMSET_EL1` and `DBGCLAIMCLR_EL1`. They are neither taken from the hardware nor given to
-    /// it, where an external debugger may use them.
+    /// The claim tags, `DBGCLAIMSET_EL1` and `DBGCLAIMCLR_EL1`. They are neither taken from the hardware
+    /// nor given to it, where an external debugger may use them.
     pub claim: u8,
 }
 
@@ -45,8 +45,8 @@ const DBGWCR: u64 = 0x1f1f_ffff;
 const DBGWVR: u64 = !0b11;
 /// `MDSCR_EL1`: SS, TDCC, KDE and MDE.
 const MDSCR: u64 = 1 | 1 << 12 | 1 << 13 | 1 << 15;
-/// `MDSCR_EL1`: ERR, HDE, SC2, TDA, INTdis, TXU, RXO, TXfull and RXfull, which mirror `EDSCR`. They are written while
-/// the OS Lock is locked, and else read-only.
+/// `MDSCR_EL1`: ERR, HDE, SC2, TDA, INTdis, TXU, RXO, TXfull and RXfull, which mirror `EDSCR`. They are
+/// written while the OS Lock is locked, and else read-only.
 const MDSCR_MIRRORS: u64 = 1 << 6 | 1 << 14 | 1 << 19 | 1 << 21 | 0b11 << 22 | 0b11 << 26 | 0b11 << 29;
 /// `MDCCINT_EL1`: TX and RX.
 const MDCCINT: u64 = 0b11 << 29;
@@ -122,8 +122,8 @@ impl OwnRegisters {
         let breakpoint = |n: u8| numbered(&context.bank.breakpoints, n, capabilities.breakpoints);
         let watchpoint = |n: u8| numbered(&context.bank.watchpoints, n, capabilities.watchpoints);
         Some(match operands {
-            // Of the Debug Communications Channel nothing arrives and everything is gone at once: OSDTRRX_EL1,
-            // OSDTRTX_EL1, OSECCR_EL1, MDCCSR_EL0, DBGDTR_EL0, DBGDTRRX_EL0.
+            // Of the Debug Communications Channel nothing arrives and everything is gone at once:
+            // OSDTRRX_EL1, OSDTRTX_EL1, OSECCR_EL1, MDCCSR_EL0, DBGDTR_EL0, DBGDTRRX_EL0.
             (0, 0, 0, 2) | (0, 0, 3, 2) | (0, 0, 6, 2) | (3, 0, 1, 0) | (3, 0, 4, 0) | (3, 0, 5, 0) => 0,
             (0, 0, 2, 0) => context.mdccint_el1,
             (0, 0, 2, 2) => context.mdscr_el1.into_bits(),
@@ -146,8 +146,8 @@ impl OwnRegisters {
         let context = &mut self.context;
         let (breakpoints, watchpoints) = (&mut context.bank.breakpoints, &mut context.bank.watchpoints);
         match operands {
-            // What the channel is given is gone: OSDTRRX_EL1, OSDTRTX_EL1, OSECCR_EL1, DBGDTR_EL0, DBGDTRTX_EL0. And
-            // OSDLR_EL1, DBGPRCR_EL1.
+            // What the channel is given is gone: OSDTRRX_EL1, OSDTRTX_EL1, OSECCR_EL1, DBGDTR_EL0,
+            // DBGDTRTX_EL0. And OSDLR_EL1, DBGPRCR_EL1.
             (0, 0, 0, 2) | (0, 0, 3, 2) | (0, 0, 6, 2) | (3, 0, 4, 0) | (3, 0, 5, 0) => {}
             (0, 1, 3, 4) | (0, 1, 4, 4) => {}
             (0, 0, 2, 0) => context.mdccint_el1 = value & MDCCINT,

@@ -1,9 +1,9 @@
 //! A guest's own software step while the hardware's is the hypervisor's.
 //!
-//! With `MDCR_EL2.TDE` set, a step ends at EL2 after any instruction of the guest, whatever its own masks say. So the
-//! guest's state machine (DDI 0487, "Software Step exceptions") is followed here: while the guest has step enabled,
-//! it is stepped by the hardware instruction by instruction, and what each instruction does to the guest's own
-//! `PSTATE.SS` is worked out.
+//! With `MDCR_EL2.TDE` set, a step ends at EL2 after any instruction of the guest, whatever its own masks
+//! say. So the guest's state machine (DDI 0487, "Software Step exceptions") is followed here: while the
+//! guest has step enabled, it is stepped by the hardware instruction by instruction, and what each
+//! instruction does to the guest's own `PSTATE.SS` is worked out.
 
 use super::guest_debug::GuestState;
 use super::own::OwnRegisters;
@@ -69,18 +69,19 @@ impl OwnStep {
             }
             return;
         }
-        // An exception return: the core is where the exception came from, and in that state. (So it would be after D was
-        // cleared by the instruction in front of it, which no handler does.)
+        // An exception return: the core is where the exception came from, and in that state. (So it would
+        // be after D was cleared by the instruction in front of it, which no handler does.)
         let returned = guest.pc() == before.elr_el1 && (pstate.into_bits() ^ before.spsr_el1) & RETURNED == 0;
         self.ss = !before.enabled && returned && own.steps_from(pstate) && before.spsr_el1 & SS != 0;
     }
 }
 
-/// What an exception return takes from `SPSR_EL1` that a debugger's masks (A, I and F) do not hide: D and `M[3:0]`.
+/// What an exception return takes from `SPSR_EL1` that a debugger's masks (A, I and F) do not hide: D and
+/// `M[3:0]`.
 const RETURNED: u64 = 1 << 9 | 0b1111;
 
-/// Whether the instruction, or an interrupt before it, took an exception to EL1: the core is at a vector, and what was
-/// saved is where and in which state it was.
+/// Whether the instruction, or an interrupt before it, took an exception to EL1: the core is at a vector,
+/// and what was saved is where and in which state it was.
 fn at_vector(before: &Before, guest: &impl GuestState) -> bool {
     let pstate = guest.pstate();
     let masked = matches!(pstate.mode(), Mode::El1h) && pstate.daif() == Pstate::DAIF;

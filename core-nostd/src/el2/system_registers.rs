@@ -1,7 +1,7 @@
 //! The debug registers of the core that executes this, by `MRS` and `MSR`.
 //!
-//! Encodings are those of DDI 0487, "AArch64 System Register Descriptions", each register's "Accessing" table; most
-//! assemblers know the names, but not those of the extended registers.
+//! Encodings are those of DDI 0487, "AArch64 System Register Descriptions", each register's "Accessing"
+//! table; most assemblers know the names, but not those of the extended registers.
 #![expect(unsafe_code, reason = "an access to a system register is an instruction")]
 
 use core::arch::asm;
@@ -46,10 +46,10 @@ impl core::error::Error for NoSuchDebugRegister {}
 macro_rules! mrs {
     ($($name:literal),+) => {{
         let value: u64;
-        // SAFETY: the register exists, as the caller says, and this runs at EL2, as `SystemRegisters::new` was
-        // promised: so the access is not UNDEFINED, and nothing traps it but EL3, whose business that is. Reading
-        // a debug, identification or configuration register has no effect (DDI 0487, "AArch64 System Register
-        // Descriptions").
+        // SAFETY: the register exists, as the caller says, and this runs at EL2, as `SystemRegisters::new`
+        // was promised: so the access is not UNDEFINED, and nothing traps it but EL3, whose business that
+        // is. Reading a debug, identification or configuration register has no effect (DDI 0487, "AArch64
+        // System Register Descriptions").
         unsafe { asm!(concat!("mrs {}, ", $($name),+), out(reg) value, options(nomem, nostack, preserves_flags)) };
         value
     }};
@@ -59,10 +59,10 @@ macro_rules! mrs {
 macro_rules! msr {
     ($value:expr, $($name:literal),+) => {{
         let value: u64 = $value;
-        // SAFETY: as for reads, the access is not UNDEFINED. None of the registers that are written here changes what
-        // memory holds or how it is reached. What they can do is raise debug exceptions, at EL2 only where
-        // MDSCR_EL1.KDE is set and PSTATE.D clear (DDI 0487, "Enabling debug exceptions from the current Exception
-        // level"), which `SystemRegisters::new` was promised does not happen.
+        // SAFETY: as for reads, the access is not UNDEFINED. None of the registers that are written here
+        // changes what memory holds or how it is reached. What they can do is raise debug exceptions, at
+        // EL2 only where MDSCR_EL1.KDE is set and PSTATE.D clear (DDI 0487, "Enabling debug exceptions from
+        // the current Exception level"), which `SystemRegisters::new` was promised does not happen.
         unsafe { asm!(concat!("msr ", $($name),+, ", {}"), in(reg) value, options(nostack, preserves_flags)) };
     }};
 }
@@ -95,8 +95,8 @@ impl SystemRegisters {
     /// The registers of this core, as its ID registers describe them.
     ///
     /// # Safety
-    /// For as long as the value lives, its owner executes at EL2 of the core that this is called on, in AArch64
-    /// state and with `PSTATE.D` set, and changes debug registers through it alone.
+    /// For as long as the value lives, its owner executes at EL2 of the core that this is called on, in
+    /// AArch64 state and with `PSTATE.D` set, and changes debug registers through it alone.
     #[must_use]
     pub unsafe fn new() -> Self {
         let dfr0 = IdAa64dfr0El1::from_bits(mrs!("ID_AA64DFR0_EL1"));
@@ -138,7 +138,8 @@ impl SystemRegisters {
         msr!(value.into_bits(), "MDCR_EL2");
     }
 
-    /// Whether there is a pair of this number; selects its bank, where there is more than one (FEAT_Debugv8p9).
+    /// Whether there is a pair of this number; selects its bank, where there is more than one
+    /// (FEAT_Debugv8p9).
     fn select(&mut self, number: u8, count: u8) -> bool {
         if number >= count {
             return false;

@@ -1,8 +1,10 @@
-//! Breakpoints, watchpoints and software steps of the firmware's own, as an operating system with a debugger has them.
-//! They must come as the hardware delivers them, whatever a hypervisor's debugger has armed.
+//! Breakpoints, watchpoints and software steps of the firmware's own, as an operating system with a
+//! debugger has them. They must come as the hardware delivers them, whatever a hypervisor's debugger has
+//! armed.
 //!
-//! Not every place can give a guest that: KVM does not while it debugs the guest itself. So it is done where somebody
-//! asks for it: who starts the firmware with [`WANTED`] in x0, or a debugger that sets [`OWN_DEBUG_WANTED`].
+//! Not every place can give a guest that: KVM does not while it debugs the guest itself. So it is done
+//! where somebody asks for it: who starts the firmware with [`WANTED`] in x0, or a debugger that sets
+//! [`OWN_DEBUG_WANTED`].
 #![expect(unsafe_code, reason = "debug registers, and statics that a debugger looks at and changes")]
 
 use core::arch::asm;
@@ -203,8 +205,8 @@ fn watchpoint() -> bool {
 fn step() -> bool {
     let second: u64;
     clear();
-    // SAFETY: the handler of the call returns with one step to go, that of the step to where it came from. Both keep
-    // all registers.
+    // SAFETY: the handler of the call returns with one step to go, that of the step to where it came from.
+    // Both keep all registers.
     unsafe {
         asm!(
             "adr {second}, own_step_second",

@@ -1,7 +1,8 @@
 //! From reset to Rust, on both cores: page tables, MMU, stack, vectors.
 //!
 //! The first core begins at `_start`, the second, when the first asks the machine for it, at
-//! `start_second_core`; both at EL2 with the MMU off. Nothing is written to memory before MMU and caches are on.
+//! `start_second_core`; both at EL2 with the MMU off. Nothing is written to memory before MMU and caches
+//! are on.
 #![expect(unsafe_code, reason = "the entry points are assembly")]
 
 use core::arch::global_asm;
@@ -9,8 +10,8 @@ use core::arch::global_asm;
 /// Bytes of stack for a core; the linker script makes room for two.
 const STACK: usize = 0x8000;
 
-// The address space is the physical one: 1 GiB of devices, then RAM, in which the guests' memory is as well, for
-// the debugger reads and writes it. The tables are constants of the image.
+// The address space is the physical one: 1 GiB of devices, then RAM, in which the guests' memory is as
+// well, for the debugger reads and writes it. The tables are constants of the image.
 global_asm!(
     ".section .rodata.page_tables, \"a\"",
     ".balign 4096",
@@ -33,8 +34,8 @@ global_asm!(
     data = const BLOCK | NORMAL | EXECUTE_NEVER,
 );
 
-// Bits of descriptors (DDI 0487, "VMSAv8-64 translation table format descriptors"), of a regime with one exception
-// level: AP[1], bit 6, is RES1.
+// Bits of descriptors (DDI 0487, "VMSAv8-64 translation table format descriptors"), of a regime with one
+// exception level: AP[1], bit 6, is RES1.
 const BLOCK: u64 = 0b01 | 1 << 6 | 1 << 10;
 const NORMAL: u64 = 1 << 2 | 0b11 << 8;
 const READ_ONLY: u64 = 1 << 7;
@@ -42,8 +43,8 @@ const EXECUTE_NEVER: u64 = 1 << 54;
 
 /// `MAIR_EL2`: attribute 0 is Device-nGnRE, attribute 1 Normal write-back.
 const MAIR: u64 = 0xff04;
-/// `TCR_EL2`: 32 bits of virtual and of physical address, 4 KiB granule, write-back inner-shareable walks; bits 23
-/// and 31 are RES1.
+/// `TCR_EL2`: 32 bits of virtual and of physical address, 4 KiB granule, write-back inner-shareable walks;
+/// bits 23 and 31 are RES1.
 const TCR: u64 = 32 | 0b01 << 8 | 0b01 << 10 | 0b11 << 12 | 1 << 23 | 1 << 31;
 /// `SCTLR_EL2`: MMU (M), data cache (C), stack alignment check (SA), instruction cache (I), and what is RES1.
 const SCTLR: u64 = 0x30c5_0830 | 1 | 1 << 2 | 1 << 3 | 1 << 12;

@@ -1,4 +1,5 @@
-//! The devices as a guest sees them: a UART that only sends, and as much of a GICv3 as one private interrupt takes.
+//! The devices as a guest sees them: a UART that only sends, and as much of a GICv3 as one private
+//! interrupt takes.
 
 use crate::gic;
 

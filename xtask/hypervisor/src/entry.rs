@@ -44,8 +44,8 @@ impl Frame {
         }
     }
 
-    /// Goes on behind an instruction that was carried out for the guest. If the guest was to execute one only, this was
-    /// it: with SS clear the step ends before the next.
+    /// Goes on behind an instruction that was carried out for the guest. If the guest was to execute one
+    /// only, this was it: with SS clear the step ends before the next.
     pub(crate) fn advance(&mut self) {
         const SS: u64 = 1 << 21;
         self.pc += 4;
@@ -86,8 +86,8 @@ impl Trap {
 
 /// Runs the guest whose registers these are, on this core, until something is taken to EL2.
 pub(crate) fn run(frame: &mut Frame) -> Exit {
-    // SAFETY: `run_guest` returns by its caller's convention, with the guest's registers in the frame. The guest
-    // reaches the memory that its stage 2 tables map, which is nobody's here.
+    // SAFETY: `run_guest` returns by its caller's convention, with the guest's registers in the frame. The
+    // guest reaches the memory that its stage 2 tables map, which is nobody's here.
     match unsafe { run_guest(frame) } {
         0 => Exit::Synchronous,
         1 => Exit::Interrupt,
@@ -218,8 +218,8 @@ global_asm!(
     "ret",
 );
 
-// Four groups of four: synchronous, IRQ, FIQ, SError. The first two groups are this exception level's own, and
-// mistakes; the third is a guest in AArch64 state; the fourth is AArch32 state, which no guest has.
+// Four groups of four: synchronous, IRQ, FIQ, SError. The first two groups are this exception level's own,
+// and mistakes; the third is a guest in AArch64 state; the fourth is AArch32 state, which no guest has.
 global_asm!(
     ".section .text.vectors, \"ax\"",
     ".balign 2048",

@@ -1,4 +1,5 @@
-//! The machine's interrupt controller, a GICv3: two interrupts, taken to EL2, and one of them handed to the guest.
+//! The machine's interrupt controller, a GICv3: two interrupts, taken to EL2, and one of them handed to the
+//! guest.
 #![expect(unsafe_code, reason = "device registers")]
 
 use crate::system::{read, synchronize, write};
@@ -77,8 +78,8 @@ pub(crate) fn enable_timer(core: usize, on: bool) {
     store(REDISTRIBUTORS + core * REDISTRIBUTOR_SIZE + PRIVATE + register, 1 << VIRTUAL_TIMER);
 }
 
-/// Takes the interrupt that is signalled, if there is one still, and ends it but for its deactivation: until that it
-/// is not signalled again.
+/// Takes the interrupt that is signalled, if there is one still, and ends it but for its deactivation:
+/// until that it is not signalled again.
 pub(crate) fn acknowledge() -> Option<u32> {
     // ICC_IAR1_EL1.
     let number = read!("S3_0_C12_C12_0") & 0xff_ffff;

@@ -13,8 +13,8 @@ pub(crate) struct Greetings {
 }
 
 impl Greetings {
-    /// Takes the next byte. If it completes what this client has sent before, a new one speaks, and has sent what is
-    /// returned.
+    /// Takes the next byte. If it completes what this client has sent before, a new one speaks, and has
+    /// sent what is returned.
     pub(crate) fn push(&mut self, byte: u8) -> Option<&'static [u8]> {
         let mut new = None;
         for (((greeting, matched), sent), number) in

@@ -184,7 +184,8 @@ impl Guest {
             true => Access::Write(value & u64::MAX >> (64 - size)),
             false => Access::Read,
         };
-        // Without ISV the instruction would have to be decoded; no driver that knows hypervisors has such ones.
+        // Without ISV the instruction would have to be decoded; no driver that knows hypervisors has such
+        // ones.
         let done = if abort.isv() { self.devices.access(trap.guest_address, access) } else { None };
         let Some(read) = done else {
             let (number, pc, address) = (self.number, self.frame.pc, trap.guest_address);

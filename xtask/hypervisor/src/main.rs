@@ -1,10 +1,10 @@
 //! An example of a type-1 hypervisor with `trapline-core` in it.
 //!
 //! Two guests side by side, each on a core of its own, and gdb on one of them over the UART, without an
-//! allocator. It is made for QEMU's machine `virt` with `virtualization=on,gic-version=3`, and small enough to
-//! be read in one sitting: nothing in it is there that the demonstration firmware does not need as a guest.
-//! `cargo xtask run-hypervisor` builds and runs it; `docs/hypervisor.md` says what of it another hypervisor
-//! has to do.
+//! allocator. It is made for QEMU's machine `virt` with `virtualization=on,gic-version=3`, and small enough
+//! to be read in one sitting: nothing in it is there that the demonstration firmware does not need as a
+//! guest. `cargo xtask run-hypervisor` builds and runs it; `docs/hypervisor.md` says what of it another
+//! hypervisor has to do.
 //!
 //! | file | holds |
 //! |---|---|

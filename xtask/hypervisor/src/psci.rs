@@ -45,8 +45,8 @@ pub(crate) fn call(function: u64, argument: u64) -> Call {
 pub(crate) fn start_the_second_core() {
     let entry = start_second_core as *const () as u64;
     let result: u64;
-    // SAFETY: SMC Calling Convention: x0 to x17 may be changed by the call. The core begins at code that is made for
-    // it, with a stack of its own.
+    // SAFETY: SMC Calling Convention: x0 to x17 may be changed by the call. The core begins at code that is
+    // made for it, with a stack of its own.
     unsafe {
         asm!(
             "smc #0",

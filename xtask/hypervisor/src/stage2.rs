@@ -84,8 +84,8 @@ impl GuestMemory {
         if end > RAM_SIZE as usize {
             return None;
         }
-        // SAFETY: this part of the machine's RAM is this guest's alone, and mapped here. The guest, which runs on
-        // this core, does not while the slice lives: that would take this `GuestMemory` again.
+        // SAFETY: this part of the machine's RAM is this guest's alone, and mapped here. The guest, which
+        // runs on this core, does not while the slice lives: that would take this `GuestMemory` again.
         Some(unsafe { slice::from_raw_parts_mut((self.start + offset) as *mut u8, length) })
     }
 
@@ -100,8 +100,8 @@ impl GuestMemory {
             // SAFETY: cleaning a line changes no memory.
             unsafe { asm!("dc civac, {}", in(reg) line, options(nostack, preserves_flags)) };
         });
-        // SAFETY: instructions are fetched anew. The guest's virtual addresses of this memory are not known, so all
-        // of the instruction caches goes, on every core.
+        // SAFETY: instructions are fetched anew. The guest's virtual addresses of this memory are not
+        // known, so all of the instruction caches goes, on every core.
         unsafe { asm!("ic ialluis", "dsb ish", "isb", options(nostack, preserves_flags)) };
     }
 

@@ -7,8 +7,9 @@ use crate::entry::Frame;
 use crate::stage2::RAM;
 use crate::system::{read, synchronize, write};
 
-/// `HCR_EL2`: stage 2 (VM), set/way maintenance cleans too (SWIO), all interrupts are taken to EL2 and virtual ones are
-/// on (FMO, IMO, AMO), SMC traps (TSC), EL1 is AArch64 (RW), pointer authentication does not trap (APK, API).
+/// `HCR_EL2`: stage 2 (VM), set/way maintenance cleans too (SWIO), all interrupts are taken to EL2 and
+/// virtual ones are on (FMO, IMO, AMO), SMC traps (TSC), EL1 is AArch64 (RW), pointer authentication does
+/// not trap (APK, API).
 const HCR: u64 = 1 | 1 << 1 | 0b111 << 3 | 1 << 19 | 1 << 31 | 0b11 << 40;
 /// `SCTLR_EL1` with MMU and caches off: what is RES1 in Armv8.0.
 const SCTLR_EL1: u64 = 0x30d0_0800;

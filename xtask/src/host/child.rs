@@ -15,8 +15,8 @@ use super::{
     supervisor,
 };
 
-/// Starts `command` without input. `read` makes events of its standard output, from a thread; what it complains of
-/// comes line by line.
+/// Starts `command` without input. `read` makes events of its standard output, from a thread; what it
+/// complains of comes line by line.
 pub(crate) fn start_child(
     mut command: Command,
     read: impl FnOnce(ChildStdout, Sender<Result<Event>>) -> Result<JoinHandle<()>>,

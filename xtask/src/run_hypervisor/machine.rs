@@ -53,7 +53,8 @@ pub(super) fn start(hypervisor: &Path, firmware: &Path, log: &Path, port: u16) -
     Ok((start_child(command, move |output, events| reader.start(output, events))?, address))
 }
 
-/// The firmware as it lies in a guest's RAM: the machine loads bytes, not ELF files, where it loads the same twice.
+/// The firmware as it lies in a guest's RAM: the machine loads bytes, not ELF files, where it loads the
+/// same twice.
 fn flat_image(firmware: &Path) -> Result<PathBuf> {
     let cannot = || format!("cannot read {}", firmware.display());
     let data = fs::read(firmware).with_context(cannot)?;

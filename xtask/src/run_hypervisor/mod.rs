@@ -27,12 +27,12 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// What it says then.
 const READY: &str = "gdb may attach";
 
-/// Debugs the demonstration firmware as a guest of the example hypervisor, at EL2 of an emulated machine, while a
-/// second guest runs beside it.
+/// Debugs the demonstration firmware as a guest of the example hypervisor, at EL2 of an emulated machine,
+/// while a second guest runs beside it.
 ///
-/// On a terminal gdb opens on it; without one, the scripted session of `run-guest` is played and checked, and after it
-/// that the second guest ran on all the time. What the hypervisor and the guests' serial ports say is in
-/// target/trapline/log/hypervisor.log.
+/// On a terminal gdb opens on it; without one, the scripted session of `run-guest` is played and checked,
+/// and after it that the second guest ran on all the time. What the hypervisor and the guests' serial ports
+/// say is in target/trapline/log/hypervisor.log.
 ///
 /// Exit status: as that of `run-guest`.
 #[derive(Args)]

@@ -10,8 +10,8 @@ use crate::{
     workspace,
 };
 
-/// What core, gdb server and the traits of the target may take of code, in bytes. The aim is 96 KiB; the engine's
-/// conditions and the server's own packets have taken it a little above.
+/// What core, gdb server and the traits of the target may take of code, in bytes. The aim is 96 KiB; the
+/// engine's conditions and the server's own packets have taken it a little above.
 const CODE_LIMIT: u64 = 104 * 1024;
 /// What they may take of RAM, beside the stack.
 const RAM_LIMIT: u64 = 16 * 1024;

@@ -19,8 +19,9 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// How many reports of the second guest have to come while the first is halted.
 const REPORTS: usize = 2;
 
-/// Checks that the guest that nobody debugs has found nothing wrong, its own debug exceptions among it; that the other
-/// can have such, too; and that the one runs on while the other is halted, which goes on when it is let go.
+/// Checks that the guest that nobody debugs has found nothing wrong, its own debug exceptions among it;
+/// that the other can have such, too; and that the one runs on while the other is halted, which goes on
+/// when it is let go.
 pub(super) fn check(session: &mut Session, said: &[String]) -> Result<()> {
     let wrong = said.iter().find(|line| is_report(line, 1) && !is_good(line));
     ensure!(wrong.is_none(), "the second guest found: {}", wrong.map_or("", |line| line));
@@ -54,7 +55,8 @@ fn own_debug(session: &Session) -> Result<()> {
     Ok(())
 }
 
-/// Whether the second guest reports that its own breakpoints, watchpoints and steps came, and all else was right.
+/// Whether the second guest reports that its own breakpoints, watchpoints and steps came, and all else was
+/// right.
 fn is_good(report: &str) -> bool {
     report.contains("own debug as hardware gives it") && report.ends_with("all checks good")
 }

@@ -45,13 +45,15 @@ fn instruction() -> impl Strategy<Value = Instruction> {
     ]
 }
 
-/// Executes one instruction on a core that steps with these controls, and whose step exceptions go to a level from which
-/// they are `enabled` in a state. Of DDI 0487, "Software Step exceptions": the state machine's row for the instruction.
+/// Executes one instruction on a core that steps with these controls, and whose step exceptions go to a
+/// level from which they are `enabled` in a state. Of DDI 0487, "Software Step exceptions": the state
+/// machine's row for the instruction.
 fn execute(guest: &mut Vcpu, instruction: Instruction, enabled: impl Fn(u64) -> bool) {
     let source = enabled(guest.pstate);
     let completed = |pstate: u64| if source { pstate & !SS } else { pstate };
-    // What cannot be told from something else, and no program does: an exception return to itself, which looks like an
-    // instruction at a vector that faults, and D cleared in front of where the exception came from.
+    // What cannot be told from something else, and no program does: an exception return to itself, which
+    // looks like an instruction at a vector that faults, and D cleared in front of where the exception came
+    // from.
     let odd = match instruction {
         Instruction::Return => guest.elr_el1 == guest.pc,
         Instruction::Mask(_) => guest.elr_el1 == guest.pc + 4,
@@ -83,7 +85,8 @@ fn execute(guest: &mut Vcpu, instruction: Instruction, enabled: impl Fn(u64) -> 
     guest.pc += 4;
 }
 
-/// What a guest sees that has the hardware to itself: its state before each instruction, and its step exceptions.
+/// What a guest sees that has the hardware to itself: its state before each instruction, and its step
+/// exceptions.
 fn alone(program: &[Instruction]) -> Vec<Vcpu> {
     let mut guest = Vcpu::new();
     let mut mdscr = 0;

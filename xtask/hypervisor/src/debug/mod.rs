@@ -1,8 +1,9 @@
 //! The debugger in the hypervisor: one guest is a target, and gdb has the UART.
 //!
-//! All of it runs on the core of that guest, between two entries into it, so nothing is shared and nothing waits: the
-//! UART's interrupt makes the guest leave, and while the guest is halted the UART is polled. A hypervisor
-//! whose guests have several vCPUs, or gdb's UART on another core, sends an interrupt to a core that is to be halted.
+//! All of it runs on the core of that guest, between two entries into it, so nothing is shared and nothing
+//! waits: the UART's interrupt makes the guest leave, and while the guest is halted the UART is polled. A
+//! hypervisor whose guests have several vCPUs, or gdb's UART on another core, sends an interrupt to a core
+//! that is to be halted.
 #![expect(unsafe_code, reason = "statics instead of an allocator")]
 
 mod registers;
@@ -136,7 +137,8 @@ impl Session {
         let mut buffer = [0; 64];
         for &byte in Uart::receive(&mut buffer) {
             if let Some(greeting) = self.greetings.push(byte) {
-                // The last client has gone without a word. What it has armed goes, too; the guest stays as it is.
+                // The last client has gone without a word. What it has armed goes, too; the guest stays as
+                // it is.
                 self.engine.remove_all(Owner::DEBUGGER);
                 self.connect();
                 self.feed(greeting);

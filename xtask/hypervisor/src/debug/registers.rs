@@ -1,5 +1,5 @@
-//! System registers of the guest, by name. They are in the hardware while the guest is halted, for nobody else runs on
-//! its core.
+//! System registers of the guest, by name. They are in the hardware while the guest is halted, for nobody
+//! else runs on its core.
 
 use trapline_core::target::SystemRegister;
 

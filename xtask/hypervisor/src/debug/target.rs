@@ -40,8 +40,8 @@ struct HeldTime {
 impl DebuggedGuest {
     /// A guest, halted.
     pub(super) fn new(guest: Guest) -> Self {
-        // SAFETY: this is EL2, whose boot code has masked everything for good, and the value stays on this core. Debug
-        // registers are changed by it alone: those of a core are set up before.
+        // SAFETY: this is EL2, whose boot code has masked everything for good, and the value stays on this
+        // core. Debug registers are changed by it alone: those of a core are set up before.
         let hardware = unsafe { SystemRegisters::new() };
         let debug = GuestDebug::new(hardware.capabilities(), hardware.has_aarch32());
         let mdcr_el2 = hardware.mdcr_el2();
