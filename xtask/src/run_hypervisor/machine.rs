@@ -1,13 +1,10 @@
 //! The machine that the hypervisor runs on, and what is in its memory.
 
-use std::{
-    fs,
-    io::Write as _,
-    path::{Path, PathBuf},
-};
+use std::{fs, io::Write as _, path::Path};
 
 use anyhow::{Context as _, Result, ensure};
 use object::{Object as _, ObjectSegment as _};
+use tempfile::NamedTempFile;
 
 use super::log;
 use crate::{
@@ -20,8 +17,17 @@ const GUESTS: [u64; 2] = [0x4400_0000, 0x4600_0000];
 /// Where a guest sees its RAM, and begins.
 const GUEST_RAM: u64 = 0x4000_0000;
 
-/// Starts the machine; answers where gdb reaches its UART.
-pub(super) fn start(hypervisor: &Path, firmware: &Path, log: &Path, port: u16) -> Result<(Running, String)> {
+/// A machine that has been started.
+pub(super) struct Machine {
+    pub(super) running: Running,
+    /// Where gdb reaches its UART.
+    pub(super) address: String,
+    /// What the guests begin with, needed until they do.
+    pub(super) image: NamedTempFile,
+}
+
+/// Starts the machine.
+pub(super) fn start(hypervisor: &Path, firmware: &Path, log: &Path, port: u16) -> Result<Machine> {
     let image = flat_image(firmware)?;
     let mut port = PortForward::new(port, port);
     port.choose()?;
@@ -41,7 +47,7 @@ pub(super) fn start(hypervisor: &Path, firmware: &Path, log: &Path, port: u16) -
     ]);
     command.arg("-kernel").arg(hypervisor);
     for guest in GUESTS {
-        let loader = format!("loader,addr={guest:#x},force-raw=on,file={}", image.display());
+        let loader = format!("loader,addr={guest:#x},force-raw=on,file={}", image.path().display());
         command.args(["-device", &loader]);
     }
     command.args(["-serial", &format!("tcp:{address},server=on,wait=off")]);
@@ -50,12 +56,13 @@ pub(super) fn start(hypervisor: &Path, firmware: &Path, log: &Path, port: u16) -
     command.args(["-semihosting-config", "enable=on,target=native,chardev=log"]);
 
     let reader = log::Reader::new(hypervisor, log)?;
-    Ok((start_child(command, move |output, events| reader.start(output, events))?, address))
+    let running = start_child(command, move |output, events| reader.start(output, events))?;
+    Ok(Machine { running, address, image })
 }
 
 /// The firmware as it lies in a guest's RAM: the machine loads bytes, not ELF files, where it loads the
 /// same twice.
-fn flat_image(firmware: &Path) -> Result<PathBuf> {
+fn flat_image(firmware: &Path) -> Result<NamedTempFile> {
     let cannot = || format!("cannot read {}", firmware.display());
     let data = fs::read(firmware).with_context(cannot)?;
     let file = object::File::parse(&*data).with_context(cannot)?;
@@ -72,8 +79,8 @@ fn flat_image(firmware: &Path) -> Result<PathBuf> {
         }
         image.get_mut(start..end).context("a segment ends before it begins")?.copy_from_slice(bytes);
     }
-    let path = workspace::directory("run")?.join(format!("firmware-{}.bin", std::process::id()));
-    let cannot = || format!("cannot write {}", path.display());
-    fs::File::create(&path).and_then(|mut file| file.write_all(&image)).with_context(cannot)?;
-    Ok(path)
+    let mut file =
+        NamedTempFile::new_in(workspace::directory("run")?).context("cannot write the firmware's image")?;
+    file.write_all(&image).with_context(|| format!("cannot write {}", file.path().display()))?;
+    Ok(file)
 }

@@ -15,6 +15,7 @@ use std::{
 use anyhow::{Result, bail};
 use clap::Args;
 
+use self::machine::Machine;
 use crate::{
     host::{Event, Running},
     run_guest::{Session, build, modes},
@@ -75,10 +76,11 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
     let firmware = build::firmware()?;
 
     let log = workspace::log("hypervisor.log")?;
-    let (mut running, address) = machine::start(&hypervisor, &firmware, &log, options.port)?;
+    let Machine { mut running, address, image } = machine::start(&hypervisor, &firmware, &log, options.port)?;
     if let Some(status) = wait_until_gdb_may_attach(&mut running)? {
         return Ok(status);
     }
+    drop(image);
     eprintln!("gdb can attach {:.1} s after the command", begun.elapsed().as_secs_f64());
     let session =
         Session { running, speaker: "hypervisor", address, symbols: Some(firmware), serial: Some(log) };
