@@ -1,6 +1,5 @@
 //! The project's own commands: `cargo xtask COMMAND`. Parsing and dispatch only; one file a command.
 
-mod check_linux;
 mod bench;
 mod check_linux;
 mod check_points;
@@ -59,7 +58,6 @@ fn main() -> ExitCode {
         Command::RunGuest(options) => (run_guest::run(options), FAILED),
         Command::RunBoard(options) => (run_board::run(&options), FAILED),
         Command::RunHypervisor(options) => (run_hypervisor::run(&options), FAILED),
-        Command::CheckLinux(options) => (check_linux::run(options), FAILED),
         Command::Bench(options) => (bench::run(options), FAILED),
         Command::CheckLinux(options) => (check_linux::run(options), FAILED),
         Command::CheckSimulator(options) => (check_simulator::run(&options), FAILED),
