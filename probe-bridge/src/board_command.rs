@@ -20,7 +20,9 @@ use trapline_core::target::{Backend, Comparators, CoreState, RunControl, TargetE
 use trapline_kvm::gdb_server::{Clients as _, End, Notifier, wait_readable};
 use trapline_probe::board::armv8a::Armv8aTarget;
 use trapline_probe::board::link::SessionLink;
-use trapline_probe::board::{AttachOptions, Ended, Observer, attach, run_until_stopped, serve, watch};
+use trapline_probe::board::{
+    AttachOptions, Ended, MemoryPath, Observer, attach, run_until_stopped, serve, watch,
+};
 
 use crate::cli::BoardArguments;
 use crate::gdb_address::Listener;
@@ -47,7 +49,7 @@ pub(crate) fn run(arguments: &BoardArguments) -> Result<ExitCode> {
     let options = AttachOptions {
         chip: arguments.chip.clone(),
         under_reset: arguments.connect_under_reset,
-        memory_ap: arguments.memory_ap,
+        memory: arguments.memory_ap.unwrap_or_default(),
     };
     let name = probe.get_name();
     let target = attach(probe, &registry, &options)
@@ -253,6 +255,17 @@ fn end_on_signals(notifier: &Arc<Notifier>) -> Result<()> {
         })
         .context("no thread for signals can be started")?;
     Ok(())
+}
+
+/// The argument of `--memory-ap`.
+pub(crate) fn memory_path(text: &str) -> std::result::Result<MemoryPath, String> {
+    match text {
+        "core" => Ok(MemoryPath::Core),
+        number => number
+            .parse()
+            .map(MemoryPath::AccessPort)
+            .map_err(|error| format!("{error}; write the number of an access port, or core")),
+    }
 }
 
 /// The argument of `--protocol`.

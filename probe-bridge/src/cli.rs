@@ -247,9 +247,10 @@ pub(crate) struct BoardArguments {
     #[arg(long)]
     pub(crate) connect_under_reset: bool,
 
-    /// The number of the access port that leads to memory, where it is not the first one that could
-    #[arg(long, value_name = "NUMBER")]
-    pub(crate) memory_ap: Option<u8>,
+    /// The way to memory: the number of an access port, or `core` for a halted core [default: the first access
+    /// port that could lead there, else a core]
+    #[arg(long, value_name = "NUMBER|core", value_parser = board_command::memory_path)]
+    pub(crate) memory_ap: Option<trapline_probe::board::MemoryPath>,
 
     /// Where gdb is served: HOST:PORT, unix:PATH, or `none` for --break and --watch alone. Port 0 takes a
     /// free one. The board is halted when a client comes

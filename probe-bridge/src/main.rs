@@ -31,6 +31,9 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use tracing::level_filters::LevelFilter;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
 
 use cli::{Cli, Command};
 
@@ -41,12 +44,12 @@ fn main() -> ExitCode {
         1 => LevelFilter::INFO,
         _ => LevelFilter::TRACE,
     };
-    tracing_subscriber::fmt()
-        .with_max_level(level)
-        .with_writer(std::io::stderr)
-        .without_time()
-        .with_target(false)
-        .init();
+    // What probe-rs warns of is what it does not find, and what it did not do itself.
+    let probe_rs = if cli.verbose == 0 { LevelFilter::ERROR } else { level };
+    let said = Targets::new().with_default(level).with_target("probe_rs", probe_rs);
+    let lines =
+        tracing_subscriber::fmt::layer().with_writer(std::io::stderr).without_time().with_target(false);
+    tracing_subscriber::registry().with(lines).with(said).init();
     let result = match &cli.command {
         #[cfg(feature = "kvm")]
         Command::Guest(arguments) => guest::run(arguments),

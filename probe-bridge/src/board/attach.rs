@@ -18,9 +18,20 @@ pub struct AttachOptions {
     pub chip: String,
     /// Whether the board's reset line is held while the probe attaches.
     pub under_reset: bool,
-    /// The access port that leads to memory; without it, the first memory access port beside that of the debug
-    /// registers.
-    pub memory_ap: Option<u8>,
+    /// The way to memory.
+    pub memory: MemoryPath,
+}
+
+/// The way to memory.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum MemoryPath {
+    /// The first memory access port beside that of the debug registers; where there is none, a halted core.
+    #[default]
+    Any,
+    /// This access port.
+    AccessPort(u8),
+    /// A halted core: slower, and through its caches.
+    Core,
 }
 
 /// Attaches to all Armv8-A cores of a chip.
@@ -80,8 +91,12 @@ fn memory_port(
     const MEMORY_CLASS: u32 = 0b1000;
     /// `IDR.TYPE`, bits \[3:0\], of APB: debug registers.
     const APB: [u32; 2] = [2, 6];
-    if let Some(number) = options.memory_ap {
-        return Ok(Some(FullyQualifiedApAddress::v1_with_dp(debug.dp(), number)));
+    match options.memory {
+        MemoryPath::Any => {}
+        MemoryPath::AccessPort(number) => {
+            return Ok(Some(FullyQualifiedApAddress::v1_with_dp(debug.dp(), number)));
+        }
+        MemoryPath::Core => return Ok(None),
     }
     let interface = session.get_arm_interface().map_err(probe_rs::Error::from)?;
     for port in interface.access_ports(debug.dp()).map_err(probe_rs::Error::from)? {

@@ -59,6 +59,9 @@ pub trait Link {
 
     /// Whether there is a bus to memory.
     fn has_memory(&self) -> bool;
+
+    /// Is told that the cores run as nobody but their debugger has let them: who has a picture of his own looks again.
+    fn released(&mut self) {}
 }
 
 /// A session of probe-rs.
@@ -115,6 +118,13 @@ impl Link for SessionLink {
 
     fn has_memory(&self) -> bool {
         self.memory.is_some()
+    }
+
+    fn released(&mut self) {
+        for (number, _) in self.session.list_cores() {
+            // A core that cannot be looked at any more has nothing to be released from.
+            let _ = self.session.core(number).and_then(|mut core| core.status());
+        }
     }
 }
 

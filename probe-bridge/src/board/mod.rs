@@ -18,6 +18,6 @@ mod error;
 pub mod link;
 mod serve;
 
-pub use attach::{AttachOptions, attach};
+pub use attach::{AttachOptions, MemoryPath, attach};
 pub use error::{BoardError, Result};
 pub use serve::{Ended, Observer, Unobserved, run_until_stopped, serve, watch};

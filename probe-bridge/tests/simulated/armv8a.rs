@@ -1,16 +1,18 @@
 //! Two Armv8-A cores: the engine over the debug registers.
 
-use trapline_core::address::AddressRange;
+use trapline_core::address::{AddressRange, PhysicalAddress};
 use trapline_core::breakpoint::{Breakpoint, Instruction};
 use trapline_core::debugger::{Action, Debugger, Request};
 use trapline_core::pool::Owner;
 use trapline_core::scope::Scope;
 use trapline_core::stop::StopReason;
-use trapline_core::target::{CoreId, CoreState, Register, Registers, SystemRegister};
+use trapline_core::target::{
+    CoreId, CoreState, Memory, Refusal, Register, Registers, RunControl, SystemRegister, TargetError,
+};
 use trapline_core::watchpoint::{Access, Watchpoint};
 use trapline_probe::board::armv8a::Armv8aTarget;
 use trapline_probe::board::link::SessionLink;
-use trapline_probe::board::{Unobserved, run_until_stopped};
+use trapline_probe::board::{AttachOptions, MemoryPath, Unobserved, run_until_stopped};
 use trapline_simulator::armv8a::Armv8aBoard;
 
 use crate::probe::Board;
@@ -196,4 +198,32 @@ fn detaching_disarms_and_lets_run() {
             assert_eq!(port.system().read(0, base + offset, trapline_simulator::dap::Size::Word), Ok(0));
         }
     }
+}
+
+#[test]
+fn memory_is_reached_by_a_core_where_no_access_port_leads_there() {
+    let board = Board::new(Armv8aBoard::with_program(&COUNT).unwrap());
+    let chip = "simulated-armv8a".to_owned();
+    let options = AttachOptions { chip, memory: MemoryPath::Core, ..AttachOptions::default() };
+    let mut target = board.attach_with(options).unwrap();
+    assert!(target.read_memory(PhysicalAddress(START), &mut [0; 4]).is_err(), "no core is halted");
+    target.halt(CORE0).unwrap();
+    let registers = [0, 1, 2].map(|number| target.read_register(CORE0, Register::X(number)).unwrap());
+    let bytes: Vec<u8> = (1..=27).collect();
+    target.write_memory(PhysicalAddress(COUNTER + 0x101), &bytes).unwrap();
+    let mut read = [0; 29];
+    target.read_memory(PhysicalAddress(COUNTER + 0x100), &mut read).unwrap();
+    assert_eq!(read[1..28], bytes);
+    assert_eq!((read[0], read[28]), (0, 0), "its neighbours are as they were");
+    assert!(
+        board.port().take_writes().iter().all(|write| write.port == 0),
+        "nothing went through another port"
+    );
+
+    let fault = Register::System(SystemRegister::ESR_EL1);
+    target.write_register(CORE0, fault, 0x77).unwrap();
+    let error = target.read_memory(PhysicalAddress(0x1_0000), &mut [0; 4]).unwrap_err();
+    assert!(matches!(error, TargetError::Refused(Refusal::NoMemory(_))), "{error}");
+    assert_eq!(target.read_register(CORE0, fault).unwrap(), 0x77, "the abort has left no trace");
+    assert_eq!([0, 1, 2].map(|number| target.read_register(CORE0, Register::X(number)).unwrap()), registers);
 }

@@ -45,9 +45,13 @@ impl Board {
 
     /// Attaches to it as a chip.
     pub(crate) fn attach_as(&self, chip: &str) -> Result<Armv8aTarget<SessionLink>> {
+        self.attach_with(AttachOptions { chip: chip.to_owned(), ..AttachOptions::default() })
+    }
+
+    /// Attaches to it as the options say.
+    pub(crate) fn attach_with(&self, options: AttachOptions) -> Result<Armv8aTarget<SessionLink>> {
         let mut registry = Registry::from_builtin_families();
         registry.add_target_family_from_yaml(CHIP).unwrap();
-        let options = AttachOptions { chip: chip.to_owned(), ..AttachOptions::default() };
         attach(Probe::new(SimulatedProbe(self.clone())), &registry, &options)
     }
 }

@@ -26,14 +26,14 @@ pub(super) struct Core {
     pub(super) wanted: Bank,
     /// Whether it is set up for a step rather than a run.
     pub(super) steps: bool,
-    /// The value that X0, which everything in Debug state goes through, gets back before the core runs on.
-    x0: Option<u64>,
+    /// The values that X0, which everything in Debug state goes through, and X1 get back before the core runs on.
+    saved: [Option<u64>; 2],
     /// Registers that have been read since the core halted.
     known: HashMap<Register, u64>,
 }
 
 /// A register operation on a halted core: refused, or the board is lost.
-type Access<T> = std::result::Result<T, TargetError<BoardError>>;
+pub(super) type Access<T> = std::result::Result<T, TargetError<BoardError>>;
 
 impl Core {
     pub(super) fn new(id: CoreId, at: CoreAddresses) -> Self {
@@ -44,7 +44,7 @@ impl Core {
             standing: Bank::default(),
             wanted: Bank::default(),
             steps: false,
-            x0: None,
+            saved: [None; 2],
             known: HashMap::new(),
         }
     }
@@ -66,7 +66,7 @@ impl Core {
     pub(super) fn halted(&mut self) {
         self.state = CoreState::Halted;
         self.known.clear();
-        self.x0 = None;
+        self.saved = [None; 2];
     }
 
     /// The core has no power, and forgets everything.
@@ -102,12 +102,14 @@ impl Core {
         Ok(())
     }
 
-    /// Gives X0 back and lets the core run.
+    /// Gives X0 and X1 back and lets the core run.
     pub(super) fn restart(&mut self, link: &mut impl Link, step: bool) -> Result<()> {
-        let (x0, changes) = (self.x0.take(), self.steps != step);
+        let (saved, changes) = (std::mem::take(&mut self.saved), self.steps != step);
         self.with(link, |unit| {
-            if let Some(value) = x0 {
-                unit.write_x(0, value)?;
+            for (number, value) in (0..).zip(saved) {
+                if let Some(value) = value {
+                    unit.write_x(number, value)?;
+                }
             }
             if changes {
                 unit.set_step(step)?;
@@ -127,7 +129,8 @@ impl Core {
             return Ok(value);
         }
         let value = match register {
-            Register::X(0) => self.save_x0(link)?,
+            Register::X(n @ 0) => self.save(link, n)?,
+            Register::X(n @ 1) if self.saved[1].is_some() => self.save(link, n)?,
             Register::X(n @ 1..=30) => self.with(link, |unit| unit.read_x(n)).map_err(TargetError::Lost)?,
             Register::X(_) => return Err(Refusal::NoSuchRegister(register).into()),
             Register::Pc => self.read_system(link, DLR_EL0, register)?,
@@ -144,7 +147,8 @@ impl Core {
     /// Writes a register.
     pub(super) fn write(&mut self, link: &mut impl Link, register: Register, value: u64) -> Access<()> {
         match register {
-            Register::X(0) => self.x0 = Some(value),
+            Register::X(0) => self.saved[0] = Some(value),
+            Register::X(1) if self.saved[1].is_some() => self.saved[1] = Some(value),
             Register::X(n @ 1..=30) => {
                 self.with(link, |unit| unit.write_x(n, value)).map_err(TargetError::Lost)?;
             }
@@ -237,7 +241,7 @@ impl Core {
         self.with(link, |unit| unit.read_x(0)).map_err(TargetError::Lost)
     }
 
-    fn write_system(
+    pub(super) fn write_system(
         &mut self,
         link: &mut impl Link,
         system: SystemRegister,
@@ -251,7 +255,7 @@ impl Core {
 
     /// An access that may be UNDEFINED. In Debug state that exception is taken as well, and what it writes belongs
     /// to the software that is being debugged: it is put back.
-    fn guarded<L: Link, T>(
+    pub(super) fn guarded<L: Link, T>(
         &mut self,
         link: &mut L,
         system: SystemRegister,
@@ -304,7 +308,7 @@ impl Core {
     /// At EL0, goes to EL1, from where registers can be reached; everywhere, to the level's own stack pointer, so
     /// that `SP_EL0` has a name. The state that the core returns to is not touched by it, and what `DCPS1` makes
     /// UNKNOWN, `ELR_EL1` and its kind, means nothing at EL0.
-    fn raise(&mut self, link: &mut impl Link) -> Access<()> {
+    pub(super) fn raise(&mut self, link: &mut impl Link) -> Access<()> {
         if self.level(link)? == ExceptionLevel::El0 {
             self.execute(link, instructions::DCPS1, Refusal::Unsupported("EL1 cannot be reached from EL0"))?;
         }
@@ -312,22 +316,43 @@ impl Core {
     }
 
     /// The level that instructions in Debug state are executed at.
-    fn level(&self, link: &mut impl Link) -> Access<ExceptionLevel> {
+    pub(super) fn level(&self, link: &mut impl Link) -> Access<ExceptionLevel> {
         let status = self.with(link, |unit| unit.status()).map_err(TargetError::Lost)?;
         Ok(Pstate::from(u64::from(status.el().get()) << 2).exception_level())
     }
 
     /// What X0 held when the core halted; from then on it may be used.
     fn save_x0(&mut self, link: &mut impl Link) -> Access<u64> {
-        if let Some(value) = self.x0 {
+        self.save(link, 0)
+    }
+
+    /// As [`Self::save_x0`], for X0 or X1.
+    pub(super) fn save(&mut self, link: &mut impl Link, number: u8) -> Access<u64> {
+        let index = usize::from(number & 1);
+        if let Some(value) = self.saved[index] {
             return Ok(value);
         }
-        let value = self.with(link, |unit| unit.read_x(0)).map_err(TargetError::Lost)?;
-        self.x0 = Some(value);
+        let value = self.with(link, |unit| unit.read_x(number)).map_err(TargetError::Lost)?;
+        self.saved[index] = Some(value);
         Ok(value)
     }
 
-    fn execute(&self, link: &mut impl Link, instruction: u32, refusal: Refusal) -> Access<()> {
+    /// Puts a value into X0 for an instruction of the debugger.
+    pub(super) fn load_x0(&self, link: &mut impl Link, value: u64) -> Access<()> {
+        self.with(link, |unit| unit.write_x(0, value)).map_err(TargetError::Lost)
+    }
+
+    /// Takes the word that the core has sent.
+    pub(super) fn receive_word(&self, link: &mut impl Link) -> Access<u32> {
+        self.with(link, |unit| unit.receive_word()).map_err(TargetError::Lost)
+    }
+
+    /// Sends the core a word.
+    pub(super) fn send_word(&self, link: &mut impl Link, word: u32) -> Access<()> {
+        self.with(link, |unit| unit.send_word(word)).map_err(TargetError::Lost)
+    }
+
+    pub(super) fn execute(&self, link: &mut impl Link, instruction: u32, refusal: Refusal) -> Access<()> {
         match self.with(link, |unit| unit.execute(instruction)).map_err(TargetError::Lost)? {
             Executed::Done => Ok(()),
             Executed::Exception => Err(refusal.into()),

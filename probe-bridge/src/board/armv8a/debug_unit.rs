@@ -251,6 +251,16 @@ impl DebugUnit<'_> {
         Ok(())
     }
 
+    /// Takes the word that the core has sent.
+    pub(super) fn receive_word(&mut self) -> Result<u32> {
+        self.read(offset::DBGDTRTX)
+    }
+
+    /// Sends the core a word.
+    pub(super) fn send_word(&mut self, word: u32) -> Result<()> {
+        self.write(offset::DBGDTRRX, word)
+    }
+
     fn wait(&mut self, what: &'static str, done: impl Fn(Edprsr) -> bool) -> Result<()> {
         let deadline = Instant::now() + PATIENCE;
         while !done(self.state()?) {

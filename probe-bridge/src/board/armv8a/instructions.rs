@@ -42,7 +42,26 @@ pub(super) const OWN_SP: u32 = 0xd500_41bf;
 /// `DCPS1`: to EL1.
 pub(super) const DCPS1: u32 = 0xd4a0_0001;
 /// `IC IALLUIS`, `DSB SY`, `ISB`.
-pub(super) const SYNCHRONIZE: [u32; 3] = [0xd508_711f, 0xd503_3f9f, 0xd503_3fdf];
+pub(super) const SYNCHRONIZE: [u32; 3] = [0xd508_711f, SYNCHRONIZE_DATA, SYNCHRONIZE_CONTEXT];
+
+/// `LDR W1, [X0], #4` and the same for a byte; `STR` likewise.
+pub(super) const LOAD_WORD: u32 = 0xb840_4401;
+/// As above.
+pub(super) const LOAD_BYTE: u32 = 0x3840_1401;
+/// As above.
+pub(super) const STORE_WORD: u32 = 0xb800_4401;
+/// As above.
+pub(super) const STORE_BYTE: u32 = 0x3800_1401;
+/// `MSR DBGDTRTX_EL0, X1`.
+pub(super) const SEND_WORD: u32 = 0xd513_0501;
+/// `MRS X1, DBGDTRRX_EL0`.
+pub(super) const RECEIVE_WORD: u32 = 0xd533_0501;
+/// `DC CIVAC, X0`.
+pub(super) const CLEAN_AND_INVALIDATE: u32 = 0xd50b_7e20;
+/// `DSB SY`.
+pub(super) const SYNCHRONIZE_DATA: u32 = 0xd503_3f9f;
+/// `ISB`.
+pub(super) const SYNCHRONIZE_CONTEXT: u32 = 0xd503_3fdf;
 
 /// Registers that Debug state has for the state to return to.
 pub(super) const DLR_EL0: SystemRegister = SystemRegister::from_encoding(encoding(3, 3, 4, 5, 1));

@@ -9,9 +9,11 @@
 //! | `debug_unit` | single operations on a core's debug unit and cross-trigger interface |
 //! | `instructions` | what a core is made to execute in Debug state |
 //! | `core` | one core: what stands in its comparators, and its registers |
+//! | `core_memory` | memory by way of a core, where no access port leads there |
 //! | `target` | all cores as the engine's target; stops, found by polling |
 
 mod core;
+mod core_memory;
 mod debug_unit;
 mod instructions;
 mod target;

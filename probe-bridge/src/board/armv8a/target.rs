@@ -86,6 +86,7 @@ impl<L: Link> Armv8aTarget<L> {
             })();
             result = result.and(freed);
         }
+        self.link.released();
         result
     }
 
@@ -296,50 +297,53 @@ const SHOWN: [SystemRegister; 12] = [
 
 impl<L: Link> Memory for Armv8aTarget<L> {
     fn read_memory(&mut self, address: PhysicalAddress, buffer: &mut [u8]) -> TargetResult<(), Self> {
-        self.access_memory(address, buffer.len(), |link| {
-            link.with(Port::Memory, |bus| bus.read_bytes(address.0, buffer))
-        })
+        let Ok(range) = AddressRange::new(address.0, buffer.len() as u64) else { return Ok(()) };
+        if !self.link.has_memory() {
+            return self.by_core(|core, link| core.read_memory(link, range, buffer));
+        }
+        let result = self.link.with(Port::Memory, |bus| bus.read_bytes(address.0, buffer));
+        result.map_err(|error| no_memory(error, range))
     }
 
     fn write_memory(&mut self, address: PhysicalAddress, bytes: &[u8]) -> TargetResult<(), Self> {
-        self.access_memory(address, bytes.len(), |link| {
-            link.with(Port::Memory, |bus| {
-                // All of it is memory, or none of it is written.
-                bus.read_bytes(address.0, &mut vec![0; bytes.len()])?;
-                bus.write_bytes(address.0, bytes)?;
-                bus.flush()
-            })
-        })
+        let Ok(range) = AddressRange::new(address.0, bytes.len() as u64) else { return Ok(()) };
+        // All of it is memory, or none of it is written.
+        self.read_memory(address, &mut vec![0; bytes.len()])?;
+        if !self.link.has_memory() {
+            return self.by_core(|core, link| core.write_memory(link, range, bytes));
+        }
+        let result = self.link.with(Port::Memory, |bus| {
+            bus.write_bytes(address.0, bytes)?;
+            bus.flush()
+        });
+        result.map_err(|error| no_memory(error, range))
     }
 
     fn synchronize_instructions(&mut self, _: PhysicalAddress, _: usize) -> TargetResult<(), Self> {
         // One core's invalidation reaches those of all, in the inner shareable domain.
-        let halted = self.cores.iter().find(|core| core.state == CoreState::Halted).map(|core| core.id);
-        let Some(core) = halted else { return Err(Refusal::Running(CoreId(0)).into()) };
-        let (entry, link) = self.halted(core)?;
-        let result = entry.synchronize_instructions(link);
-        self.settle(core, result)
+        self.by_core(Core::synchronize_instructions)
+    }
+}
+
+/// An error of the memory's bus is the address's.
+fn no_memory(error: BoardError, range: AddressRange) -> TargetError<BoardError> {
+    match error {
+        BoardError::Fault { .. } => Refusal::NoMemory(range).into(),
+        error => TargetError::Lost(error),
     }
 }
 
 impl<L: Link> Armv8aTarget<L> {
-    fn access_memory(
+    /// Has a halted core do something.
+    fn by_core(
         &mut self,
-        address: PhysicalAddress,
-        length: usize,
-        work: impl FnOnce(&mut L) -> Result<()>,
+        work: impl FnOnce(&mut Core, &mut L) -> std::result::Result<(), TargetError<BoardError>>,
     ) -> TargetResult<(), Self> {
-        let Ok(range) = AddressRange::new(address.0, length as u64) else { return Ok(()) };
-        if !self.link.has_memory() {
-            return Err(Refusal::Unsupported(
-                "no access port of this chip leads to memory; name one with --memory-ap",
-            )
-            .into());
-        }
-        work(&mut self.link).map_err(|error| match error {
-            BoardError::Fault { .. } => Refusal::NoMemory(range).into(),
-            error => TargetError::Lost(error),
-        })
+        let halted = self.cores.iter().find(|core| core.state == CoreState::Halted).map(|core| core.id);
+        let core = halted.ok_or(Refusal::Running(CoreId(0)))?;
+        let (entry, link) = self.halted(core)?;
+        let result = work(entry, link);
+        self.settle(core, result)
     }
 }
 
