@@ -12,7 +12,7 @@ use trapline_core::translation::aarch32::{Regime, translate};
 use trapline_core::translation::{Access, Mapping, Privilege, Translation, TranslationError};
 
 /// Miri, which takes a hundred times as long, sees only some.
-const STEP: usize = if cfg!(miri) { 37 } else { 1 };
+const STEP: usize = if cfg!(miri) { 173 } else { 1 };
 
 const MMU: SctlrEl1 = SctlrEl1::from_bits(1);
 const AFE: u64 = 1 << 29;

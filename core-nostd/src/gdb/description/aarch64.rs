@@ -125,11 +125,15 @@ const UNIONS: [(&str, &[(&str, &str)]); 6] = [
 fn sve_feature(out: &mut impl Write, length: u16) -> fmt::Result {
     out.write_str(r#"<feature name="org.gnu.gdb.aarch64.sve">"#)?;
     for (id, element, bytes) in SCALABLE {
-        write!(out, r#"<vector id="{id}" type="{element}" count="{}"/>"#, length / bytes)?;
+        write!(
+            out,
+            r#"<vector id="{id}" type="{element}" count="{}"/>"#,
+            length.checked_div(bytes).unwrap_or(0)
+        )?;
     }
     out.write_str(r#"<union id="svev">"#)?;
     for (id, ..) in SCALABLE {
-        write!(out, r#"<field name="{}" type="{id}"/>"#, id.trim_start_matches("sve_"))?;
+        write!(out, r#"<field name="{}" type="{id}"/>"#, id.strip_prefix("sve_").unwrap_or(id))?;
     }
     out.write_str("</union>")?;
     write!(out, r#"<vector id="svep" type="uint8" count="{}"/>"#, length / 8)?;
