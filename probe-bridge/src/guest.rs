@@ -136,12 +136,15 @@ fn serve_clients(
         let client = listener.accept().context("no gdb client can be accepted")?;
         tracing::info!("a gdb client is here");
         let mut commands = linux.map(LinuxCommands::new);
-        let commands = commands.as_mut().map(|commands| commands as &mut dyn Commands<_, _, _>);
-        match service.serve(client, commands)? {
+        let further = commands.as_mut().map(|commands| commands as &mut dyn Commands<_, _, _>);
+        match service.serve(client, further)? {
             Served::Closed(Closed::Killed) => return Ok(true),
             Served::Closed(Closed::Detached) => tracing::info!("the gdb client has detached"),
             Served::Lost(reason) => eprintln!("{reason}; the guest runs on with nothing armed"),
             Served::Closed(Closed::Exited) | Served::Ended => break,
+        }
+        if let Some(commands) = commands {
+            commands.end(&mut *lock(debugger)?)?;
         }
     }
     Ok(false)

@@ -12,7 +12,7 @@ use std::fmt::{self, Write};
 
 use trapline_core::debugger::Debugger;
 use trapline_core::gdb::Commands;
-use trapline_core::target::{CoreId, Register, SystemRegister, Target};
+use trapline_core::target::{CoreId, Register, SystemRegister, Target, TargetError};
 
 use self::halted::Halted;
 use self::points::Points;
@@ -38,6 +38,24 @@ impl<'k> LinuxCommands<'k> {
     #[must_use]
     pub fn new(kernel: &'k LazyKernel) -> Self {
         Self { kernel, slide: None, points: Points::default() }
+    }
+
+    /// Removes what the client has inserted with these commands; to be called when it has left, however it did. The
+    /// target is halted for it and goes on as it was.
+    ///
+    /// # Errors
+    /// Where the target cannot be halted or go on.
+    pub fn end<T: Target, const CORES: usize, const SOFTWARE: usize>(
+        self,
+        debugger: &mut Debugger<T, CORES, SOFTWARE>,
+    ) -> Result<(), TargetError<T::Error>> {
+        if self.points.is_empty() {
+            return Ok(());
+        }
+        let was_halted = debugger.stop().is_some();
+        debugger.interrupt()?;
+        debugger.remove_all(points::OWNER);
+        if was_halted { Ok(()) } else { debugger.resume() }
     }
 
     fn kernel(&self) -> Said<&'k Kernel> {

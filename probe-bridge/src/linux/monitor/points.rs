@@ -1,6 +1,7 @@
 //! Breakpoints and watchpoints for one thread: comparators linked to its number in `CONTEXTIDR_EL1`.
 //!
-//! They are the client's, as those of its own commands: when it leaves, the server removes them with these.
+//! They have an owner of their own: a client passes over stops at places where it knows of no breakpoint, unless
+//! they are told to it as plain traps.
 
 use std::fmt;
 
@@ -14,6 +15,9 @@ use trapline_core::watchpoint::{Access, Watchpoint};
 use super::Said;
 use super::halted::Halted;
 use crate::linux::live::{self, Live};
+
+/// Whose they are.
+pub(super) const OWNER: Owner = Owner(4);
 
 /// What is to be trapped.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -86,7 +90,7 @@ impl Points {
             }
             Place::Data(range, access) => {
                 let target = Breakpoint::link_target(context);
-                let insert = memory.debugger.insert(core, Request::Breakpoint(target), Owner::DEBUGGER);
+                let insert = memory.debugger.insert(core, Request::Breakpoint(target), OWNER);
                 insert.map_err(|error| error.to_string())?;
                 let watchpoint = Watchpoint::new(range, access, scope);
                 match memory.debugger.breakpoints().number(&target) {
@@ -95,7 +99,7 @@ impl Points {
                 }
             }
         };
-        if let Err(error) = memory.debugger.insert(core, request, Owner::DEBUGGER) {
+        if let Err(error) = memory.debugger.insert(core, request, OWNER) {
             self.release_context(memory, point.pid)?;
             return Err(error.to_string());
         }
@@ -105,6 +109,10 @@ impl Points {
         let known = tasks.iter().any(|task| task.pid == point.pid);
         let note = if known { "" } else { "; no thread has this PID now" };
         Ok(format!("{}: {point}{note}\n", self.last))
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.inserted.is_empty()
     }
 
     /// What is inserted, a line each.
@@ -129,7 +137,7 @@ impl Points {
         let mut deleted = 0;
         while let Some(index) = self.inserted.iter().position(chosen) {
             let Inserted { request, point, .. } = self.inserted.remove(index);
-            memory.debugger.remove(request, Owner::DEBUGGER).map_err(|error| error.to_string())?;
+            memory.debugger.remove(request, OWNER).map_err(|error| error.to_string())?;
             self.release_context(memory, point.pid)?;
             deleted += 1;
         }
@@ -153,7 +161,7 @@ impl Points {
         let held = memory.debugger.breakpoints().iter().any(|reserved| reserved.breakpoint == target);
         if held && !self.inserted.iter().any(is_linked) {
             let target = Request::Breakpoint(target);
-            memory.debugger.remove(target, Owner::DEBUGGER).map_err(|error| error.to_string())?;
+            memory.debugger.remove(target, OWNER).map_err(|error| error.to_string())?;
         }
         Ok(())
     }
