@@ -46,6 +46,16 @@ impl<'b> Client<'b> {
         self.answer()
     }
 
+    /// As [`Self::ask`], for payloads and answers that are no text.
+    fn ask_raw(&mut self, payload: &[u8]) -> Vec<u8> {
+        let sum = payload.iter().fold(0_u8, |sum, byte| sum.wrapping_add(*byte));
+        let bytes = [b"$", payload, format!("#{sum:02x}").as_bytes()].concat();
+        self.server.receive(&mut self.debugger, &bytes).unwrap();
+        let answer = std::mem::take(&mut *self.sent.0.borrow_mut());
+        let begin = answer.iter().position(|byte| *byte == b'$').unwrap() + 1;
+        answer[begin..answer.len() - 3].to_vec()
+    }
+
     fn answer(&mut self) -> String {
         let bytes = std::mem::take(&mut *self.sent.0.borrow_mut());
         let text = String::from_utf8(bytes).unwrap();
@@ -245,4 +255,217 @@ fn detaching_disarms_and_killing_ends() {
     let mut client = Client::new(1, &mut buffer);
     client.ask("k");
     assert_eq!(client.server.status(), Status::Closed(Closed::Killed));
+}
+
+#[test]
+fn what_arrives_damaged_is_asked_for_again_and_the_answer_can_be_as_well() {
+    let mut buffer = [0; 2048];
+    let mut client = Client::new(1, &mut buffer);
+    client.server.receive(&mut client.debugger, b"$qC#00").unwrap();
+    assert_eq!(std::mem::take(&mut *client.sent.0.borrow_mut()), b"-");
+    client.server.receive(&mut client.debugger, b"$qC#b4").unwrap();
+    assert_eq!(std::mem::take(&mut *client.sent.0.borrow_mut()), b"+$QC1#c5");
+    client.server.receive(&mut client.debugger, b"-").unwrap();
+    assert_eq!(std::mem::take(&mut *client.sent.0.borrow_mut()), b"$QC1#c5");
+    assert_eq!(client.ask("QStartNoAckMode"), "OK");
+    client.server.receive(&mut client.debugger, b"-$qC#b4").unwrap();
+    assert_eq!(std::mem::take(&mut *client.sent.0.borrow_mut()), b"$QC1#c5");
+}
+
+#[test]
+fn the_session_goes_on_after_packets_that_mean_nothing() {
+    let mut buffer = [0; 2048];
+    let mut client = Client::new(1, &mut buffer);
+    let long = "q".repeat(5000);
+    for (payload, answer) in [
+        ("m", "E16"),
+        ("mzz,4", "E16"),
+        ("p999", "E16"),
+        ("P1=00", "E16"),
+        ("G00", "E16"),
+        ("vCont;x", "E16"),
+        ("Hg9", "E16"),
+        ("T9", "E16"),
+        ("vRun;", "E16"),
+        ("vAttach;2", "E16"),
+        ("QNonStop:1", "E16"),
+        ("vMustReplyEmpty", ""),
+        ("qTStatus", ""),
+        ("Z9,0,0", ""),
+        (long.as_str(), "E16"),
+    ] {
+        assert_eq!(client.ask(payload), answer, "{payload}");
+        assert!(client.ask("?").starts_with("T02"), "{payload}");
+    }
+}
+
+/// Random packets, random bytes, and packets cut off anywhere.
+#[test]
+fn a_hundred_thousand_random_packets_are_survived() {
+    let mut state = 0x2545_f491_4f6c_dd1d_u64;
+    let mut next = move || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state
+    };
+    let heads = [
+        "m4000",
+        "M4000",
+        "X4000",
+        "x",
+        "g",
+        "G",
+        "p",
+        "P1=",
+        "Z0,4000",
+        "z1,",
+        "Z2,40001000,",
+        "vCont;",
+        "H",
+        "qXfer:features:read:target.xml:",
+        "qRcmd,",
+        "qSupported:",
+        "T",
+        "D",
+        "!",
+        "c",
+        "s",
+        "?",
+        "vAttach;1",
+        "qThreadStopInfo",
+        "qMemoryRegionInfo:",
+        "QEnableErrorStrings",
+        "qfThreadInfo",
+        "qsThreadInfo",
+    ];
+    let mut buffer = [0; 2048];
+    let mut client = Client::new(2, &mut buffer);
+    client.ask("!");
+    for _ in 0..100_000 {
+        let mut payload = heads[next() as usize % heads.len()].as_bytes().to_vec();
+        let digits = b"0123456789abcdef,;:X=$#}\x03";
+        payload.extend((0..next() % 24).map(|_| match next() % 8 {
+            0 => next() as u8,
+            _ => digits[next() as usize % digits.len()],
+        }));
+        let sum = payload.iter().fold(0_u8, |sum, byte| sum.wrapping_add(*byte));
+        let mut bytes = [b"$", &payload[..], format!("#{sum:02x}").as_bytes()].concat();
+        if next() % 16 == 0 {
+            bytes.truncate(next() as usize % bytes.len());
+        }
+        client.server.receive(&mut client.debugger, &bytes).unwrap();
+        client.sent.0.borrow_mut().clear();
+    }
+    // Whatever state that left it in, the client can have its target back.
+    client.server.receive(&mut client.debugger, b"#00\x03").unwrap();
+    client.sent.0.borrow_mut().clear();
+    client.ask("vAttach;1");
+    assert_eq!(client.ask("D"), "OK");
+    assert!(client.debugger.software_breakpoints().is_empty());
+    assert_eq!(client.debugger.watchpoints().used(), 0);
+}
+
+#[test]
+fn a_session_outlives_a_detach_if_the_client_says_so() {
+    let mut buffer = [0; 2048];
+    let mut client = Client::new(2, &mut buffer);
+    assert_eq!(client.ask("!"), "OK");
+    assert_eq!(client.ask("Z1,40000010,4"), "OK");
+    assert_eq!(client.ask("D;1"), "OK");
+    assert_eq!(client.server.status(), Status::Detached);
+    assert!(client.debugger.stop().is_none() && client.debugger.breakpoints().used() == 0);
+    assert_eq!(client.ask("qfThreadInfo"), "l");
+    assert_eq!(client.ask("g"), "E16");
+    assert_eq!(client.ask("?"), "W00");
+    assert!(client.ask("vAttach;1").starts_with("T02"));
+    assert_eq!(client.server.status(), Status::Halted);
+    assert_eq!(client.ask("qfThreadInfo"), "m1,2");
+    assert_eq!(client.ask("qsThreadInfo"), "l");
+}
+
+#[test]
+fn each_thread_does_what_is_said_for_it_first() {
+    let mut buffer = [0; 2048];
+    let mut client = Client::new(4, &mut buffer);
+    client.debugger.target_mut().take();
+    client.ask("vCont;s:2;t:3;c");
+    let did = client.debugger.target_mut().take();
+    let moved: Vec<_> = did.into_iter().filter(|did| matches!(did, Did::Run(_) | Did::Step(_))).collect();
+    assert_eq!(moved, [Did::Run(0), Did::Step(1), Did::Run(3)]);
+    assert_eq!(client.ask("g"), "E16");
+    client.server.receive(&mut client.debugger, &[3]).unwrap();
+    assert!(client.answer().starts_with("T02"));
+}
+
+#[test]
+fn conditions_are_checked_at_insertion_and_evaluated_at_the_hit() {
+    let mut buffer = [0; 2048];
+    let mut client = Client::new(1, &mut buffer);
+    // X1 == 7: reg 1, const8 7, equal, end.
+    assert_eq!(client.ask("Z1,40000010,4;X7,26000122071327"), "OK");
+    client.ask("vCont;c");
+    assert_eq!(client.halts(0, RAM + 0x10, breakpoint()), "");
+    client.debugger.target_mut().halts(0, RAM + 0x14);
+    client.debugger.on_event(CoreId(0), step()).unwrap();
+    client.debugger.target_mut().set(0, Register::X(1), 7);
+    assert!(client.halts(0, RAM + 0x10, breakpoint()).contains(";hwbreak:;"));
+    // A floating-point operation is not supported.
+    let refused = client.ask("Z1,40000020,4;X2,0127");
+    assert!(refused.starts_with("E.refused.expression 0: operation 0x01"), "{refused}");
+    // Commands print, and there is nobody to print to.
+    let refused = client.ask("Z1,40000020,4;cmds:1,Xa,2200220034000003410027");
+    assert!(refused.starts_with("E"), "{refused}");
+}
+
+#[test]
+fn refusals_are_told_in_the_words_that_the_client_takes() {
+    let mut buffer = [0; 2048];
+    let mut client = Client::new(1, &mut buffer);
+    let text = "no A64 instruction begins at 0x40000002; give a multiple of 4";
+    assert_eq!(client.ask("Z1,40000002,4"), format!("E.refused.{text}"));
+    assert!(client.ask("qSupported:error-message+").contains(";error-message+"));
+    assert_eq!(client.ask("Z1,40000002,4"), format!("E.{text}"));
+    assert_eq!(client.ask("p999"), "E.there is no register number 2457");
+    assert_eq!(client.ask("QEnableErrorStrings"), "OK");
+    let hex: String = text.bytes().map(|byte| format!("{byte:02x}")).collect();
+    assert_eq!(client.ask("Z1,40000002,4"), format!("E16;{hex}"));
+}
+
+#[test]
+fn memory_can_be_read_as_it_is() {
+    let mut buffer = [0; 2048];
+    let mut client = Client::new(1, &mut buffer);
+    client.debugger.target_mut().set_word(RAM, u32::from_le_bytes(*b"a*b}"));
+    // lldb asks so, and gdb says in qSupported that it knows the packet.
+    assert_eq!(client.ask("x0,0"), "OK");
+    assert_eq!(client.ask_raw(b"x40000000,4"), b"a}\nb}]");
+    client.ask("qSupported:binary-upload+");
+    assert_eq!(client.ask_raw(b"x40000000,1"), b"ba");
+    assert_eq!(client.ask_raw(b"X40000000,2:}\x03}]"), b"OK");
+    assert_eq!(client.debugger.target_mut().word(RAM).to_le_bytes()[..2], *b"#}");
+}
+
+#[test]
+fn lldb_hears_what_it_asks() {
+    let mut buffer = [0; 2048];
+    let mut client = Client::new(2, &mut buffer);
+    for (question, parts) in [
+        ("qHostInfo", &["triple:", "ptrsize:8;", "watchpoint_exceptions_received:before;"][..]),
+        ("qProcessInfo", &["pid:1;"]),
+        ("qWatchpointSupportInfo:", &["num:4;"]),
+        ("qGDBServerVersion", &["name:trapline;"]),
+        ("qMemoryRegionInfo:40001234", &["start:", "permissions:rwx;"]),
+        ("QThreadSuffixSupported", &["OK"]),
+        ("QListThreadsInStopReply", &["OK"]),
+        ("?", &["threads:1,2;", "reason:signal;"]),
+        ("qThreadStopInfo2", &["T00thread:2;", "reason:none;"]),
+        ("p1;thread:2;", &["0000000000000000"]),
+        ("qEcho:5", &["qEcho:5"]),
+        ("qSupported", &["SupportedWatchpointTypes=aarch64-mask,aarch64-bas"]),
+        ("qXfer:threads:read::0,400", &["<thread id=\"2\" core=\"1\""]),
+    ] {
+        let answer = client.ask(question);
+        assert!(parts.iter().all(|part| answer.contains(part)), "{question}: {answer}");
+    }
 }
