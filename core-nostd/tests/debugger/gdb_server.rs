@@ -7,7 +7,7 @@ use std::rc::Rc;
 use crate::recorder::{Did, NOP, RAM, Recorder, breakpoint, step, watchpoint};
 use trapline_core::debugger::Debugger;
 use trapline_core::gdb::{Closed, Connection, Server, Status};
-use trapline_core::target::{CoreId, Event, Register};
+use trapline_core::target::{CoreId, Event, Register, SystemRegister};
 
 #[derive(Clone, Default)]
 struct Sent(Rc<RefCell<Vec<u8>>>);
@@ -123,6 +123,19 @@ fn registers_come_short_in_g_and_one_by_one_in_p() {
     assert_eq!(client.debugger.target_mut().get(0, Register::X(1)), 0x0807_0605_0403_0201);
     assert_eq!(client.ask(&format!("G{all}")), "OK");
     assert_eq!(client.debugger.target_mut().get(0, Register::X(1)), 0x1122_3344_5566_7788);
+}
+
+#[test]
+fn system_registers_have_their_encodings_for_numbers() {
+    let mut buffer = [0; 2048];
+    let mut client = Client::new(1, &mut buffer);
+    let tcr = Register::System(SystemRegister::TCR_EL1);
+    client.debugger.target_mut().set(0, tcr, 0x35);
+    let number = SystemRegister::TCR_EL1.encoding();
+    assert_eq!(client.ask(&format!("p{number:x}")), "3500000000000000");
+    assert_eq!(client.ask(&format!("P{number:x}=1900000000000000")), "OK");
+    assert_eq!(client.debugger.target_mut().get(0, tcr), 0x19);
+    assert_eq!(client.ask("p7fff"), "E16");
 }
 
 #[test]
