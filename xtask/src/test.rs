@@ -104,6 +104,7 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
         Requirement::SOFT_FLOAT_TARGET,
         Requirement::CORTEX_M_TARGET,
         Requirement::GDB,
+        Requirement::LLDB,
         Requirement::OPENOCD,
     ];
     for kind in kinds {
@@ -180,6 +181,7 @@ fn steps(kinds: &[Kind], setup: Setup) -> Result<Vec<Step>> {
     steps.push(own("simulated boards, in OpenOCD's hands", &["check-simulator"])?);
     steps.push(own("points without a client", &["check-points"])?);
     steps.push(own("scripted gdb session", &["run-guest", "--demo"])?);
+    steps.push(own("watchpoints on the wire, hostile packets, and lldb", &["run-guest", "--clients"])?);
     steps.push(own("Linux guests, alone and under gdb", &["check-linux"])?);
     steps.push(own("scripted gdb session at EL2, beside another guest", &["run-hypervisor", "--demo"])?);
     Ok(steps)

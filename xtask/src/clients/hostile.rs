@@ -81,12 +81,14 @@ fn halves(wire: &mut Wire) -> Result<()> {
     ensure!(wire.receive()?.starts_with('T'), "a packet in single bytes was not taken");
     wire.send(&packet(b"vCont;c"))?;
     thread::sleep(Duration::from_millis(50));
-    wire.send(b"$m4000")?;
+    let read = packet(b"m40000000,4");
+    let (begin, end) = read.split_at(6);
+    wire.send(begin)?;
     wire.send(&[3])?;
     let stop = wire.receive()?;
     ensure!(stop.starts_with("T02"), "Ctrl-C was answered with {stop:?}");
     // What had begun before it is still a packet.
-    wire.send(b"0000,4#8d")?;
+    wire.send(end)?;
     let read = wire.receive()?;
     ensure!(read.len() == 8, "the packet around Ctrl-C was answered with {read:?}");
     alive(wire)

@@ -32,7 +32,7 @@ const STEPS: [Step; 19] = [
     step("breakpoint set -n write_first", &["Breakpoint 1: where = ", "write_first"]),
     step("continue", &["stop reason = breakpoint 1.1", "write_first at accesses.rs"]),
     step("bt", &["frame #0", "write_first", "frame #1", "one_round", "frame #2", "firmware_main", "_start"]),
-    step("register read x29 lr sp pc cpsr", &["fp = 0x", "lr = 0x", "sp = 0x", "pc = 0x", "cpsr = 0x"]),
+    step("register read x29 lr sp pc cpsr", &["x29 = 0x", "x30 = 0x", "sp = 0x", "pc = 0x", "cpsr = 0x"]),
     step(
         "register read v0 fpsr SCTLR_EL1 TTBR0_EL1",
         &["v0 = ", "fpsr = 0x", "SCTLR_EL1 = 0x", "TTBR0_EL1 = 0x"],
