@@ -10,9 +10,10 @@ use crate::{
     workspace,
 };
 
-/// What core, gdb server and the traits of the target may take of code, in bytes. The aim is 96 KiB; the
-/// engine's conditions and the server's own packets have taken it a little above.
-const CODE_LIMIT: u64 = 104 * 1024;
+/// What core, gdb server and the traits of the target may take of code, in bytes. The aim is 96 KiB, and it is not
+/// reached: the engine's conditions and watching by pages, the server's own packets, and the descriptions of SVE and
+/// AArch32 have taken it above.
+const CODE_LIMIT: u64 = 114 * 1024;
 /// What they may take of RAM, beside the stack.
 const RAM_LIMIT: u64 = 16 * 1024;
 /// The statics that are all of it.

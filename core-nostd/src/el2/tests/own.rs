@@ -94,7 +94,9 @@ fn claim_tags_are_set_and_cleared_one_by_one() {
 
 #[test]
 fn every_access_has_an_answer_and_only_op0_2_is_debug() {
-    for encoding in 0..1 << 22 {
+    // Miri would take hours for all of them.
+    let step = if cfg!(miri) { 4099 } else { 1 };
+    for encoding in (0..1 << 22).step_by(step) {
         let access = SystemRegisterAccess::from_bits(encoding);
         let answer = OwnRegisters::new().access(access, !0, &CAPABILITIES);
         match answer {

@@ -32,8 +32,8 @@ const VCPU: CoreId = CoreId(0);
 /// For a packet from gdb and the answer to it, half each.
 const PACKET: usize = MIN_PACKET_BUFFER;
 
-type Engine = Debugger<DebuggedGuest, 1, 32>;
-type GdbServer = Server<'static, DebuggedGuest, Uart, 1, 32>;
+type Engine = Debugger<DebuggedGuest, 1, 32, 1024>;
+type GdbServer = Server<'static, DebuggedGuest, Uart, 1, 32, 1024>;
 
 /// The debugger and gdb's session: all memory that debugging takes, but for the stack.
 struct Session {
