@@ -369,7 +369,7 @@ fn machines_that_cannot_be_are_refused() {
     let kvm = kvm();
     for (config, expected) in [
         (MachineConfig { cpus: 0, ..MachineConfig::default() }, "0 vCPUs cannot be had"),
-        (MachineConfig { cpus: 124, ..MachineConfig::default() }, "124 vCPUs cannot be had"),
+        (MachineConfig { cpus: u16::MAX, ..MachineConfig::default() }, "65535 vCPUs cannot be had"),
         (MachineConfig { memory: 0, ..MachineConfig::default() }, "0x0 bytes of guest memory"),
         (MachineConfig { memory: 1 << 36, ..MachineConfig::default() }, "the host has no 65536 MiB"),
     ] {
