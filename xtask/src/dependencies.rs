@@ -33,9 +33,10 @@ const LICENCES: [&str; 12] = [
     "Zlib",
 ];
 /// Packages under another licence, each with the reason why it will do.
-const EXCEPTIONS: [(&str, &str, &str); 2] = [
+const EXCEPTIONS: [(&str, &str, &str); 3] = [
     ("alterable_logger", "MPL-2.0", "of defmt's decoder, in xtask alone; it binds its own files only"),
     ("colored", "MPL-2.0", "of defmt's decoder, in xtask alone; it binds its own files only"),
+    ("serialport", "MPL-2.0", "of probe-rs, behind the feature probe; it binds its own files only"),
 ];
 /// Where every package comes from that is not the workspace's own.
 const REGISTRY: &str = "registry+https://github.com/rust-lang/crates.io-index";

@@ -55,7 +55,7 @@ struct Run {
     debugged: bool,
 }
 
-/// The guests of a usual run: each kernel, with gdb where that has most to see.
+/// The guests of a usual run: the newest kernel, under gdb, where there is most to see.
 const USUAL: [Run; 1] = [Run { kernel: "6.12", cpus: 2, debugged: true }];
 
 /// Carries the command out.

@@ -12,7 +12,7 @@ use crate::{run_guest::build, simulator::Board};
 const DEBUG: u8 = 0;
 /// Base addresses of the debug units.
 const BASES: [u64; 2] = [0x8001_0000, 0x8011_0000];
-/// Offsets of comparators: DBGBCR<n>_EL1 and DBGWCR<n>_EL1 from n = 0 on.
+/// Offsets of comparators: `DBGBCR<n>_EL1` and `DBGWCR<n>_EL1` from n = 0 on.
 const BCR: u64 = 0x408;
 const WCR: u64 = 0x808;
 /// The context that is set.

@@ -143,7 +143,7 @@ pub(crate) fn demo(session: Session, begun: Instant) -> Result<ExitCode> {
     demo_and(session, begun, |_, _| Ok(()))
 }
 
-/// As [`demo`]; where all was as expected, checks something more of the session, with what was said so far.
+/// As [`demo()`]; where all was as expected, checks something more of the session, with what was said so far.
 pub(crate) fn demo_and(
     mut session: Session,
     begun: Instant,
