@@ -90,7 +90,7 @@ pub enum Closed {
 }
 
 /// Why a session broke down. What the client had armed is still armed:
-/// [`Debugger::detach`] removes it.
+/// [`Debugger::detach`](crate::debugger::Debugger::detach) removes it.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum ServerError<E, C> {
