@@ -371,13 +371,18 @@ fn machines_that_cannot_be_are_refused() {
         (MachineConfig { cpus: 0, ..MachineConfig::default() }, "0 vCPUs cannot be had"),
         (MachineConfig { cpus: u16::MAX, ..MachineConfig::default() }, "65535 vCPUs cannot be had"),
         (MachineConfig { memory: 0, ..MachineConfig::default() }, "0x0 bytes of guest memory"),
-        (MachineConfig { memory: 1 << 36, ..MachineConfig::default() }, "the host has no 65536 MiB"),
+        (
+            MachineConfig { memory: 1 << 36, ..MachineConfig::default() },
+            "the guest is to have 65536 MiB of memory, and this host has ",
+        ),
     ] {
         let refused = Machine::new(&kvm, &config, Box::new(std::io::sink())).unwrap_err();
         assert!(matches!(
             refused,
             Error::Machine(
-                MachineError::Cpus { .. } | MachineError::Memory { .. } | MachineError::MemorySize { .. }
+                MachineError::Cpus { .. }
+                    | MachineError::MoreThanHost { .. }
+                    | MachineError::MemorySize { .. }
             )
         ));
         assert!(refused.to_string().starts_with(expected), "{refused}");
