@@ -3,7 +3,7 @@
 use core::fmt::Write as _;
 
 use crate::debugger::AccessError;
-use crate::target::{Target, TargetError};
+use crate::target::{MVersion, Target, TargetError};
 
 use super::failure::Handled;
 use super::layout::Layout;
@@ -36,6 +36,15 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize
         let (triple, pointer) = match self.session.layout {
             Layout::Aarch64 { .. } => ("aarch64-unknown-unknown", b'8'),
             Layout::Aarch32 => ("arm-unknown-unknown", b'4'),
+            Layout::M(profile) => {
+                let triple = match profile.version {
+                    MVersion::V6 => "thumbv6m-unknown-unknown",
+                    MVersion::V7 => "thumbv7em-unknown-unknown",
+                    MVersion::V8Baseline => "thumbv8m.base-unknown-unknown",
+                    MVersion::V8Mainline => "thumbv8m.main-unknown-unknown",
+                };
+                (triple, b'4')
+            }
         };
         self.reply.text("triple:");
         self.reply.hex(triple.as_bytes());

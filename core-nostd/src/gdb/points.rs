@@ -17,6 +17,7 @@ use crate::target::{Register, Target, TargetError};
 use crate::watchpoint::{Access, Watchpoint};
 
 use super::failure::{ErrorStyle, Failure, Handled};
+use super::layout::Layout;
 use super::packet::{Expressions, Point, PointKind};
 use super::session::Exchange;
 
@@ -100,11 +101,11 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize
     /// The instruction set behind the `kind` of a breakpoint.
     ///
     /// gdb sends 4 for A64. For AArch32 code it sends 2 (T32), 3 (a 32-bit T32 instruction) or 4 (A32), and
-    /// which of A64 and A32 a 4 means is known from the core's state.
+    /// which of A64 and A32 a 4 means is known from the core's state. The M profile has T32 only.
     fn instruction(&mut self, kind: u64) -> Handled<Instruction, T::Error> {
         match kind {
             2 | 3 => Ok(Instruction::T32),
-            4 => {
+            4 if !matches!(self.session.layout, Layout::M(_)) => {
                 let core = self.session.selected;
                 let pstate = Pstate::from(self.debugger.read_register(core, Register::Pstate)?);
                 Ok(if pstate.is_aarch32() { Instruction::A32 } else { Instruction::A64 })

@@ -5,7 +5,7 @@ use crate::registers::{Pstate, SystemRegister};
 use crate::target::{CoreId, Refusal, Register, Target};
 
 use super::failure::{Failure, Handled};
-use super::layout::Named;
+use super::layout::{Layout, Named};
 use super::packet::Thread;
 use super::session::Exchange;
 use super::wire::Hex;
@@ -161,6 +161,7 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize
     fn register_of(&mut self, core: CoreId, named: Named) -> Handled<Register, T::Error> {
         Ok(match named {
             Named::X(number) => Register::X(number),
+            Named::R(number) if matches!(self.session.layout, Layout::M(_)) => Register::X(number),
             Named::R(number) => {
                 let pstate = Pstate::from(self.debugger.read_register(core, Register::Pstate)?);
                 let unmapped = Refusal::Unsupported("the core does not execute AArch32 code now");
@@ -172,6 +173,7 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize
             Named::Fpsr => Register::Fpsr,
             Named::Fpcr => Register::Fpcr,
             Named::System(register) => Register::System(register),
+            Named::Special(register) => Register::Special(register),
             _ => return Err(Failure::Unsupported("this register is none of the target's own")),
         })
     }

@@ -2,6 +2,8 @@
 
 use core::fmt;
 
+use super::SpecialRegister;
+
 /// A 64-bit register of a core.
 ///
 /// Vector registers are wider and have accessors of their own, [`crate::target::Registers::read_vector`].
@@ -9,7 +11,7 @@ use core::fmt;
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum Register {
-    /// `X0` to `X30`.
+    /// `X0` to `X30`; of an M-profile core `R0` to `R14`, the stack pointer in use (`R13`) among them.
     X(u8),
     /// The program counter.
     Pc,
@@ -22,6 +24,8 @@ pub enum Register {
     /// A register with a system instruction encoding, the banked `SP_ELx`, `ELR_ELx` and `SPSR_ELx`
     /// among them.
     System(SystemRegister),
+    /// A special-purpose register of the M profile.
+    Special(SpecialRegister),
 }
 
 impl fmt::Display for Register {
@@ -33,6 +37,7 @@ impl fmt::Display for Register {
             Self::Fpsr => f.write_str("FPSR"),
             Self::Fpcr => f.write_str("FPCR"),
             Self::System(register) => register.fmt(f),
+            Self::Special(register) => register.fmt(f),
         }
     }
 }

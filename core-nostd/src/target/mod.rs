@@ -7,7 +7,7 @@
 //! Failures have two classes, [`TargetError::Refused`] (this request cannot be served, the session goes
 //! on) and [`TargetError::Lost`] (the target or the way to it is gone).
 
-pub use crate::registers::{Register, SystemRegister};
+pub use crate::registers::{Register, SpecialRegister, SystemRegister};
 pub use crate::software::BreakInstruction;
 
 use core::fmt;
@@ -99,6 +99,64 @@ pub trait Console {
 /// The result of a backend's operation.
 pub type TargetResult<T, B> = Result<T, TargetError<<B as Backend>::Error>>;
 
+/// Which profile of the architecture cores are of, and what of it that a client is to know.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
+pub enum Profile {
+    /// The A profile: AArch64 or AArch32, as [`Registers::el1_uses_aarch32`] says.
+    #[default]
+    A,
+    /// The M profile: Cortex-M.
+    M(MProfile),
+}
+
+/// What an M-profile core has.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct MProfile {
+    /// The version of the architecture.
+    pub version: MVersion,
+    /// It has the floating-point extension: `S0` to `S31`, two of them each in the `D` registers, which are the halves
+    /// of the first 8 vectors of [`Registers::read_vector`].
+    pub floating_point: bool,
+    /// It has the Security Extension, and the debugger may access Secure state: the stack pointers of both states.
+    pub security: bool,
+}
+
+/// A version of the M profile.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
+pub enum MVersion {
+    /// Armv6-M.
+    V6,
+    /// Armv7-M.
+    V7,
+    /// Armv8-M, without the Main Extension.
+    V8Baseline,
+    /// Armv8-M with the Main Extension.
+    V8Mainline,
+}
+
+impl MProfile {
+    /// Whether the core has a special-purpose register that a debugger may access.
+    #[must_use]
+    pub const fn has(self, register: SpecialRegister) -> bool {
+        match register {
+            SpecialRegister::Basepri | SpecialRegister::Faultmask => {
+                matches!(self.version, MVersion::V7 | MVersion::V8Mainline)
+            }
+            SpecialRegister::Fpscr => self.floating_point,
+            SpecialRegister::MspNs
+            | SpecialRegister::PspNs
+            | SpecialRegister::MspS
+            | SpecialRegister::PspS => self.security,
+            _ => true,
+        }
+    }
+}
+
 /// Access to the registers of a core that is halted.
 ///
 /// # Errors
@@ -115,6 +173,11 @@ pub trait Registers: Backend {
 
     /// Writes `V<number>`, 0 to 31.
     fn write_vector(&mut self, core: CoreId, number: u8, value: u128) -> TargetResult<(), Self>;
+
+    /// Which profile the cores are of, the same for all of them and at all times.
+    fn profile(&self) -> Profile {
+        Profile::A
+    }
 
     /// Whether EL1 of a halted core uses AArch32, so that its exceptions and translation tables are those
     /// of AArch32. `PSTATE` does not say so at EL0.

@@ -7,7 +7,9 @@ use std::rc::Rc;
 use crate::recorder::{Did, NOP, RAM, Recorder, breakpoint, step, watchpoint};
 use trapline_core::debugger::Debugger;
 use trapline_core::gdb::{Closed, Connection, Server, Status};
-use trapline_core::target::{CoreId, Event, Register, SystemRegister};
+use trapline_core::target::{
+    CoreId, Event, MProfile, MVersion, Profile, Register, SpecialRegister, SystemRegister,
+};
 
 #[derive(Clone, Default)]
 struct Sent(Rc<RefCell<Vec<u8>>>);
@@ -33,7 +35,11 @@ struct Client<'b> {
 
 impl<'b> Client<'b> {
     fn new(cores: u16, buffer: &'b mut [u8]) -> Self {
-        let mut debugger = Debugger::new(Recorder::new(cores)).unwrap();
+        Self::of(Recorder::new(cores), buffer)
+    }
+
+    fn of(target: Recorder, buffer: &'b mut [u8]) -> Self {
+        let mut debugger = Debugger::new(target).unwrap();
         let sent = Sent::default();
         let server = Server::new(&mut debugger, sent.clone(), buffer).unwrap();
         Self { debugger, server, sent }
@@ -106,6 +112,60 @@ fn the_target_describes_itself() {
     assert!(xml.starts_with("m<?xml") && xml.contains("org.gnu.gdb.aarch64.core"), "{xml}");
     assert_eq!(client.ask("qXfer:features:read:other.xml:0,200"), "E16");
     assert_eq!(client.ask("qXfer:features:read:target.xml:100000,200"), "l");
+}
+
+/// The whole target description.
+fn description(client: &mut Client<'_>) -> String {
+    let mut whole = String::new();
+    loop {
+        let part = client.ask(&format!("qXfer:features:read:target.xml:{:x},3e0", whole.len()));
+        whole.push_str(&part[1..]);
+        if part.starts_with('l') {
+            return whole;
+        }
+    }
+}
+
+#[test]
+fn a_core_of_the_m_profile_has_its_own_registers() {
+    let mut target = Recorder::new(1);
+    let profile = MProfile { version: MVersion::V8Mainline, floating_point: true, security: true };
+    target.profile = Profile::M(profile);
+    target.set(0, Register::X(13), 0x2000_1000);
+    for (value, register) in SpecialRegister::ALL.into_iter().enumerate() {
+        target.set(0, Register::Special(register), 0x0100_0000 + value as u64);
+    }
+    let mut buffer = [0; 2048];
+    let mut client = Client::of(target, &mut buffer);
+    let whole = description(&mut client);
+    assert!(whole.contains("<architecture>arm</architecture>"), "{whole}");
+    for feature in ["m-profile", "vfp", "m-system", "secext"] {
+        assert!(whole.contains(&format!("\"org.gnu.gdb.arm.{feature}\"")), "{feature}: {whole}");
+    }
+    // R0 to R15 and XPSR.
+    assert_eq!(client.ask("g").len(), 2 * 17 * 4);
+    assert_eq!(client.ask("pd"), "00100020");
+    // Every register that is described can be read, and its number is the one behind it.
+    let mut number = 0;
+    for register in whole.split("<reg ").skip(1) {
+        let attribute =
+            |name: &str| Some(register.split_once(&format!(" {name}=\""))?.1.split_once('"').unwrap().0);
+        number = attribute("regnum").map_or(number, |given| given.parse().unwrap());
+        let bits: usize = attribute("bitsize").unwrap().parse().unwrap();
+        let value = client.ask(&format!("p{number:x}"));
+        assert_eq!(value.len(), bits / 4, "{register}");
+        if let Some(special) = SpecialRegister::ALL
+            .iter()
+            .position(|special| register.starts_with(&format!("name=\"{special}\"")))
+        {
+            assert_eq!(value, format!("{special:02x}000001"), "{register}");
+            assert_eq!(client.ask(&format!("P{number:x}=78563412")), "OK", "{register}");
+            assert_eq!(client.ask(&format!("p{number:x}")), "78563412", "{register}");
+        }
+        number += 1;
+    }
+    assert_eq!(client.ask("Z1,8000,2"), "OK");
+    assert!(client.ask("Z1,8004,4").starts_with('E'), "there is no A32");
 }
 
 #[test]

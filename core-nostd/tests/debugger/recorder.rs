@@ -7,8 +7,8 @@ use trapline_core::address::{AddressRange, PhysicalAddress};
 use trapline_core::comparator::Capabilities;
 use trapline_core::scope::Scope;
 use trapline_core::target::{
-    Arming, Backend, BreakInstruction, Comparators, Console, CoreId, CoreState, Event, Memory, Refusal,
-    Register, Registers, Resume, RunControl, SystemRegister, TargetError, TargetResult, WriteTraps,
+    Arming, Backend, BreakInstruction, Comparators, Console, CoreId, CoreState, Event, Memory, Profile,
+    Refusal, Register, Registers, Resume, RunControl, SystemRegister, TargetError, TargetResult, WriteTraps,
 };
 
 pub(crate) const RAM: u64 = 0x4000_0000;
@@ -54,6 +54,7 @@ pub(crate) struct Recorder {
     pub(crate) reads: usize,
     /// What commands have printed, where somebody reads it.
     pub(crate) console: Option<Printed>,
+    pub(crate) profile: Profile,
 }
 
 /// Text of commands.
@@ -77,6 +78,7 @@ impl Recorder {
             did: Vec::new(),
             reads: 0,
             console: Some(Printed::default()),
+            profile: Profile::A,
         };
         for core in 0..cores {
             target.set(core, Register::Pc, RAM);
@@ -170,6 +172,10 @@ impl WriteTraps for Recorder {
 }
 
 impl Registers for Recorder {
+    fn profile(&self) -> Profile {
+        self.profile
+    }
+
     fn read_register(&mut self, core: CoreId, register: Register) -> TargetResult<u64, Self> {
         self.halted(core)?;
         self.reads += 1;

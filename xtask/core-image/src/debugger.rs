@@ -24,6 +24,9 @@ pub(crate) fn link() {
         Engine,
         target::BreakInstruction,
         target::CoreState,
+        target::MProfile,
+        target::MVersion,
+        target::Profile,
         target::DebugStateEntry,
         target::Event,
         target::TrappedWrite,
@@ -42,7 +45,8 @@ pub(crate) fn link() {
         debugger::Options<'static>,
         debugger::Then,
         debugger::ValueCondition,
-        target::Arming
+        target::Arming,
+        target::Profile
     ];
     display![debugger::Activity, target::Register, target::CoreId, target::SystemRegister];
     error![
@@ -107,6 +111,8 @@ pub(crate) fn link() {
         <target::TargetError<Lost> as From<target::Refusal>>::from,
         <Machine as target::Backend>::core_kind,
         <Machine as target::Registers>::el1_uses_aarch32,
+        <Machine as target::Registers>::profile,
+        target::MProfile::has,
         <Machine as target::Registers>::system_register,
         <Machine as target::Registers>::scalable_vectors,
         <Machine as target::Memory>::region,

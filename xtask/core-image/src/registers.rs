@@ -65,13 +65,23 @@ pub(crate) fn link() {
         registers::Dbgwvr,
         registers::DebugStatus,
         registers::Edwar,
+        registers::SpecialRegister,
+        registers::TransferPlace,
         registers::Uint<4>
     ];
     default![registers::Dbgbvr, registers::Dbgwvr, registers::Edwar, registers::Uint<4>];
-    display![registers::ExceptionLevel, registers::Mode, registers::DebugStatus, registers::Uint<4>];
+    display![
+        registers::ExceptionLevel,
+        registers::SpecialRegister,
+        registers::Mode,
+        registers::DebugStatus,
+        registers::Uint<4>
+    ];
     #[cfg(feature = "text")]
     link![<registers::Uint<4> as core::fmt::Binary>::fmt];
     link![
+        registers::SpecialRegister::name,
+        registers::SpecialRegister::transfer_place,
         registers::BranchType::from_bits,
         registers::BranchType::into_bits,
         registers::BreakpointType::from_bits,

@@ -2,7 +2,7 @@
 
 use core::fmt::{self, Write};
 
-use super::super::layout::CPSR32;
+use super::super::layout::aarch32::CPSR;
 
 /// Writes `org.gnu.gdb.arm.core` and `.vfp`.
 pub(super) fn features(out: &mut impl Write) -> fmt::Result {
@@ -19,7 +19,7 @@ pub(super) fn features(out: &mut impl Write) -> fmt::Result {
         r#"<reg name="lr" bitsize="32" generic="ra"/>"#,
         r#"<reg name="pc" bitsize="32" type="code_ptr" generic="pc"/>"#,
     ))?;
-    write!(out, r#"<reg name="cpsr" bitsize="32" regnum="{CPSR32}" generic="flags"/></feature>"#)?;
+    write!(out, r#"<reg name="cpsr" bitsize="32" regnum="{CPSR}" generic="flags"/></feature>"#)?;
     out.write_str(r#"<feature name="org.gnu.gdb.arm.vfp">"#)?;
     for number in 0..32 {
         write!(out, r#"<reg name="d{number}" bitsize="64" type="ieee_double"/>"#)?;

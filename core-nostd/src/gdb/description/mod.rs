@@ -6,6 +6,7 @@
 
 mod aarch32;
 mod aarch64;
+mod m_profile;
 mod memory;
 mod window;
 
@@ -22,13 +23,18 @@ pub(super) use window::Window;
 pub(super) fn target(out: &mut impl Write, layout: Layout, target: &impl Target) -> fmt::Result {
     let architecture = match layout {
         Layout::Aarch64 { .. } => "aarch64",
-        Layout::Aarch32 => "arm",
+        Layout::Aarch32 | Layout::M(_) => "arm",
     };
     out.write_str(r#"<?xml version="1.0"?><!DOCTYPE target SYSTEM "gdb-target.dtd"><target version="1.0">"#)?;
     write!(out, "<architecture>{architecture}</architecture>")?;
     match layout {
         Layout::Aarch64 { scalable, authenticates } => aarch64::features(out, scalable, authenticates)?,
         Layout::Aarch32 => aarch32::features(out)?,
+        // It has no system registers by encoding.
+        Layout::M(profile) => {
+            m_profile::features(out, profile)?;
+            return out.write_str("</target>");
+        }
     }
     system_feature(out, target)?;
     out.write_str("</target>")

@@ -1,9 +1,13 @@
 //! Which registers the target has, and their numbers: those of the target description.
 
-use crate::agent::{self, Numbering, Operand};
+pub(super) mod aarch32;
+pub(super) mod m_profile;
+
+use crate::agent::{self, Numbering};
 use crate::debugger::Debugger;
+use crate::registers::SpecialRegister;
 use crate::registers::SystemRegister;
-use crate::target::{CoreId, Register, ScalableRegister, Target, TargetError};
+use crate::target::{CoreId, MProfile, Profile, ScalableRegister, Target, TargetError};
 
 /// A register as the client knows it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -28,13 +32,14 @@ pub(super) enum Named {
         high: bool,
     },
     System(SystemRegister),
-    /// `r0` to `r14` of AArch32.
+    /// `r0` to `r14` of AArch32 and of the M profile.
     R(u8),
     /// The program counter of AArch32.
     Pc32,
-    /// `d0` to `d31` of AArch32.
+    /// `d0` to `d31` of AArch32, `d0` to `d15` of the M profile.
     D(u8),
     Fpscr,
+    Special(SpecialRegister),
 }
 
 /// Which registers the target has.
@@ -49,6 +54,8 @@ pub(super) enum Layout {
     },
     /// Those of a target whose EL1 uses AArch32.
     Aarch32,
+    /// Those of the M profile.
+    M(MProfile),
 }
 
 /// Numbers of AArch64's registers.
@@ -64,12 +71,6 @@ const VG: u64 = 85;
 pub(super) const MASKS: u64 = 86;
 const LAST_MASK: u64 = MASKS + 3;
 
-/// Numbers of AArch32's registers.
-const PC32: u64 = 15;
-pub(super) const CPSR32: u64 = 25;
-const DOUBLES: u64 = 26;
-const FPSCR: u64 = 58;
-
 /// Numbers from here on are those of system registers, by their encoding: its op0 is at least 2.
 const SYSTEM: u64 = 0x8000;
 
@@ -82,6 +83,9 @@ impl Layout {
         debugger: &mut Debugger<T, CORES, SOFTWARE, BYTECODE>,
     ) -> Result<Self, T::Error> {
         let target = debugger.target_mut();
+        if let Profile::M(profile) = target.profile() {
+            return Ok(Self::M(profile));
+        }
         match target.el1_uses_aarch32(CoreId(0)) {
             Ok(true) => return Ok(Self::Aarch32),
             Err(TargetError::Lost(error)) => return Err(error),
@@ -98,7 +102,8 @@ impl Layout {
     pub(super) fn general(self) -> impl Iterator<Item = u64> {
         let (rest, status) = match self {
             Self::Aarch64 { .. } => (0..CPSR, CPSR),
-            Self::Aarch32 => (0..PC32 + 1, CPSR32),
+            Self::Aarch32 => (0..aarch32::PC + 1, aarch32::CPSR),
+            Self::M(_) => (0..m_profile::PC + 1, m_profile::XPSR),
         };
         rest.chain(core::iter::once(status))
     }
@@ -107,7 +112,8 @@ impl Layout {
     pub(super) const fn status(self) -> u64 {
         match self {
             Self::Aarch64 { .. } => CPSR,
-            Self::Aarch32 => CPSR32,
+            Self::Aarch32 => aarch32::CPSR,
+            Self::M(_) => m_profile::XPSR,
         }
     }
 
@@ -116,7 +122,8 @@ impl Layout {
     pub(super) const fn expedited(self) -> [u64; 5] {
         match self {
             Self::Aarch64 { .. } => [PC, SP, 29, 30, CPSR],
-            Self::Aarch32 => [PC32, 13, 11, 14, CPSR32],
+            Self::Aarch32 => [aarch32::PC, 13, 11, 14, aarch32::CPSR],
+            Self::M(_) => [m_profile::PC, 13, 7, 14, m_profile::XPSR],
         }
     }
 
@@ -125,15 +132,17 @@ impl Layout {
         match self {
             // The engine numbers as the description does.
             Self::Aarch64 { .. } => agent::operand,
-            Self::Aarch32 => aarch32_operand,
+            Self::Aarch32 => aarch32::operand,
+            Self::M(_) => m_profile::operand,
         }
     }
 
     /// The register with a number.
-    pub(super) const fn named(self, number: u64) -> Option<Named> {
+    pub(super) fn named(self, number: u64) -> Option<Named> {
         match self {
             Self::Aarch64 { scalable, authenticates } => aarch64(number, scalable, authenticates),
-            Self::Aarch32 => aarch32(number),
+            Self::Aarch32 => aarch32::named(number),
+            Self::M(profile) => m_profile::named(number, profile),
         }
     }
 }
@@ -161,29 +170,6 @@ const fn aarch64(number: u64, scalable: Option<u16>, authenticates: bool) -> Opt
     })
 }
 
-const fn aarch32(number: u64) -> Option<Named> {
-    Some(match number {
-        0..PC32 => Named::R(number as u8),
-        PC32 => Named::Pc32,
-        CPSR32 => Named::Status,
-        DOUBLES..FPSCR => Named::D((number - DOUBLES) as u8),
-        FPSCR => Named::Fpscr,
-        SYSTEM..=0xffff => Named::System(SystemRegister::from_encoding(number as u16)),
-        _ => return None,
-    })
-}
-
-/// What is the same in all modes: registers that are banked mean another one in each.
-const fn aarch32_operand(number: u16) -> Option<Operand> {
-    Some(Operand::Register(match number as u64 {
-        0..=7 => Register::X(number as u8),
-        PC32 => Register::Pc,
-        CPSR32 => Register::Pstate,
-        SYSTEM.. => Register::System(SystemRegister::from_encoding(number)),
-        _ => return None,
-    }))
-}
-
 impl Named {
     /// The register's size in bytes.
     pub(super) const fn size(self) -> usize {
@@ -195,7 +181,13 @@ impl Named {
             | Self::D(_)
             | Self::VectorGranules(_)
             | Self::AuthenticationMask { .. } => 8,
-            Self::Status | Self::Fpsr | Self::Fpcr | Self::R(_) | Self::Pc32 | Self::Fpscr => 4,
+            Self::Status
+            | Self::Fpsr
+            | Self::Fpcr
+            | Self::R(_)
+            | Self::Pc32
+            | Self::Fpscr
+            | Self::Special(_) => 4,
             Self::V(_) => 16,
             Self::Scalable(_, length) => length as usize,
         }
@@ -205,6 +197,39 @@ impl Named {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::agent::Operand;
+    use crate::registers::Register;
+    use crate::target::MVersion;
+
+    #[test]
+    fn the_m_profile_has_what_its_version_has() {
+        let profile =
+            |version, floating_point, security| Layout::M(MProfile { version, floating_point, security });
+        let small = profile(MVersion::V6, false, false);
+        let large = profile(MVersion::V8Mainline, true, true);
+        let named = |layout: Layout| {
+            let special = SpecialRegister::ALL.into_iter();
+            special.filter(move |register| {
+                layout.named(m_profile::number(*register)) == Some(Named::Special(*register))
+            })
+        };
+        let some = [
+            SpecialRegister::Xpsr,
+            SpecialRegister::Msp,
+            SpecialRegister::Psp,
+            SpecialRegister::Primask,
+            SpecialRegister::Control,
+        ];
+        assert!(named(small).eq(some));
+        assert!(named(large).eq(SpecialRegister::ALL));
+        assert_eq!((small.named(26), large.named(26), large.named(42)), (None, Some(Named::D(0)), None));
+        assert_eq!((large.named(13), large.named(15)), (Some(Named::R(13)), Some(Named::Pc32)));
+        let all = (0..0x1_0000).filter(|number| large.named(*number).is_some()).count();
+        assert_eq!(all, 16 + 16 + SpecialRegister::ALL.len());
+        for number in large.expedited() {
+            assert!(large.general().any(|general| general == number));
+        }
+    }
 
     #[test]
     fn numbers_mean_what_the_target_has() {
