@@ -1,9 +1,12 @@
 //! Comparators as a backend programs them: pairs of a control and a value register, a core's whole
 //! bank of them, and how many there are.
 
+use crate::m_profile::Units;
 use crate::registers::{Eddfr, IdAa64dfr0El1, IdAa64dfr1El1, IdAa64dfr2El1};
 
-/// One comparator's registers: `DBGBCR<n>_EL1`/`DBGBVR<n>_EL1` or `DBGWCR<n>_EL1`/`DBGWVR<n>_EL1`.
+/// One comparator's registers: `DBGBCR<n>_EL1`/`DBGBVR<n>_EL1` or `DBGWCR<n>_EL1`/`DBGWVR<n>_EL1`; of an M-profile
+/// core what [`WatchRegisters`](crate::m_profile::WatchRegisters) and
+/// [`breakpoint_comparator`](crate::m_profile::breakpoint_comparator) read.
 ///
 /// 64 bits each: the external view of the control register is that wide, and so is KVM's.
 /// The default pair is disabled.
@@ -71,6 +74,8 @@ pub struct Capabilities {
     /// Bytes that one `DC ZVA` writes (`DCZID_EL0`): how far the reported address of a watchpoint may lie
     /// from the watched bytes. 0 where it is not known; then the largest block that there is, 2048, counts.
     pub zeroing_block: u16,
+    /// The units of an M-profile core, whose comparators encode and match otherwise; `None` for the A profile.
+    pub m_profile: Option<Units>,
 }
 
 impl Capabilities {
@@ -83,6 +88,7 @@ impl Capabilities {
         watchpoint_mismatch: false,
         address_linking: 0,
         zeroing_block: 0,
+        m_profile: None,
     };
 
     /// What a core's ID registers say, [`MAX_PAIRS`] of each kind at most: those above are in other banks
@@ -101,6 +107,7 @@ impl Capabilities {
             watchpoint_mismatch: dfr2.bwe().get() >= 2,
             address_linking: if all_link_addresses(dfr0, dfr1) { u16::MAX } else { 0 },
             zeroing_block: 0,
+            m_profile: None,
         }
     }
 

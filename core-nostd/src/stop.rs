@@ -29,12 +29,20 @@ pub enum Cause {
         /// The number of the pair that matched; `None` where the hardware does not say.
         pair: Option<u8>,
     },
+    /// Watchpoint comparators of an M-profile core, bit n for number n, have matched an access that was made by an
+    /// instruction before PC.
+    Accessed {
+        /// Which ones.
+        comparators: u16,
+    },
     /// A single step was completed.
     Step,
     /// The breakpoint instruction at PC (BRK, BKPT or HLT) was about to be executed.
     BreakInstruction,
     /// The core was halted from outside.
     ExternalRequest,
+    /// The core was locked up and has been halted.
+    LockedUp,
     /// Anything else that was routed to the debugger, such as vector catch.
     Other,
 }
@@ -52,9 +60,11 @@ impl Cause {
                 DebugStateEntry::Watchpoint { address } => {
                     Self::Watchpoint { address: Some(untag(address)), precise: true, write: None, pair: None }
                 }
+                DebugStateEntry::Accessed { comparators } => Self::Accessed { comparators },
                 DebugStateEntry::Step => Self::Step,
                 DebugStateEntry::HaltInstruction => Self::BreakInstruction,
                 DebugStateEntry::ExternalRequest => Self::ExternalRequest,
+                DebugStateEntry::LockedUp => Self::LockedUp,
                 DebugStateEntry::Other(_) => Self::Other,
             },
             Event::TrappedWrite(_) => Self::Other,
@@ -89,13 +99,16 @@ pub enum StopReason {
     Breakpoint,
     /// A breakpoint instruction that we planted at PC.
     SoftwareBreakpoint,
-    /// A watchpoint of ours. The access has not been made, but for one that stops after it.
+    /// A watchpoint of ours.
     Watchpoint {
         /// The request that was hit.
         watchpoint: Watchpoint,
         /// The byte of the watched range that the access touches, as exactly as the hardware says: its
         /// own address where that lies inside the range, else the nearest watched byte.
         address: u64,
+        /// Whether the access has been made, so that PC is behind it: where the watchpoint stops after it, and always
+        /// on an M-profile core.
+        made: bool,
         /// What the access has done, where the watchpoint stops after it.
         change: Option<Change>,
     },
@@ -105,6 +118,8 @@ pub enum StopReason {
     Interrupt,
     /// The core was halted by something outside the debugger.
     ExternalRequest,
+    /// The core was locked up, by a fault where it could take none (M profile), and has been halted.
+    LockedUp,
 }
 
 /// The value of a watched range before and after an access.
@@ -140,17 +155,21 @@ impl fmt::Display for Stop {
         match self.reason {
             StopReason::Breakpoint => write!(f, "{core}: hardware breakpoint at {pc:#x}"),
             StopReason::SoftwareBreakpoint => write!(f, "{core}: software breakpoint at {pc:#x}"),
-            StopReason::Watchpoint { watchpoint, address, change: None } => {
-                write!(f, "{core}: {watchpoint}, touched at {address:#x} by the instruction at {pc:#x}")
+            StopReason::Watchpoint { watchpoint, address, made, change: None } => {
+                let place = if made { "before" } else { "at" };
+                write!(f, "{core}: {watchpoint}, touched at {address:#x} by the instruction {place} {pc:#x}")
             }
-            StopReason::Watchpoint { watchpoint, address, change: Some(Change { old, new, .. }) } => write!(
-                f,
-                "{core}: {watchpoint}, touched at {address:#x} by the instruction before {pc:#x}: \
+            StopReason::Watchpoint { watchpoint, address, change: Some(Change { old, new, .. }), .. } => {
+                write!(
+                    f,
+                    "{core}: {watchpoint}, touched at {address:#x} by the instruction before {pc:#x}: \
                  {old:#x} became {new:#x}"
-            ),
+                )
+            }
             StopReason::Step => write!(f, "{core}: stepped to {pc:#x}"),
             StopReason::Interrupt => write!(f, "{core}: interrupted at {pc:#x}"),
             StopReason::ExternalRequest => write!(f, "{core}: halted from outside at {pc:#x}"),
+            StopReason::LockedUp => write!(f, "{core}: locked up, by a fault that it could not take"),
         }
     }
 }

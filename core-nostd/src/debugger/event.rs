@@ -63,6 +63,7 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize
                     None => self.give_back(core, event, goal),
                 }
             }
+            Cause::Accessed { comparators } => self.accessed(core, Slots::from_bits(comparators), goal),
             Cause::BreakInstruction => {
                 let pc = self.target.read_register(core, Register::Pc)?;
                 match self.planted_at(core, pc) {
@@ -74,6 +75,7 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize
                 }
             }
             Cause::ExternalRequest => self.stop_all(core, StopReason::ExternalRequest, Slots::NONE),
+            Cause::LockedUp => self.stop_all(core, StopReason::LockedUp, Slots::NONE),
             Cause::Step | Cause::Other => self.give_back(core, event, goal),
         }
     }
@@ -107,7 +109,8 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize
 
     /// The hardware breakpoints that match at `pc`.
     pub(super) fn breakpoints_at(&self, pc: u64) -> Candidates {
-        let matching = self.breakpoints.iter().filter(|reserved| reserved.breakpoint.can_match(pc));
+        let matching =
+            self.breakpoints.iter().filter(|reserved| self.breakpoints.can_match(&reserved.breakpoint, pc));
         matching
             .map(|reserved| (Request::Breakpoint(reserved.breakpoint), reserved.owner))
             .take(MAX_HITS)
@@ -141,7 +144,7 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize
         // An instruction that is ours and that nobody asks for any more stops, as it always did.
         let verdict = match candidates.is_empty() {
             true => Then::Stop,
-            false => self.judge(core, candidates, |_| None)?,
+            false => self.judge(core, candidates, |_, _| None)?,
         };
         self.act(core, verdict, reason, Slots::NONE, goal)
     }

@@ -7,7 +7,7 @@
 use heapless::Vec;
 
 use crate::breakpoint::{Breakpoint, Instruction};
-use crate::comparator::Bank;
+use crate::comparator::{Bank, Pair};
 use crate::injection::synchronous_vector;
 use crate::pool::Slots;
 use crate::registers::Pstate;
@@ -24,20 +24,20 @@ pub(super) struct Passage {
     /// Address of the store exclusive.
     pub(super) last: u64,
     /// Where the run ends: the exits, and the vector of a fault that an access of it takes.
-    exits: Vec<Breakpoint, { MAX_EXITS + 1 }>,
+    exits: Vec<(Breakpoint, Pair), { MAX_EXITS + 1 }>,
 }
 
 impl Passage {
     /// Whether the run has ended where a breakpoint at `pc` says so.
     pub(super) fn ends_at(&self, pc: u64) -> bool {
-        self.exits.iter().any(|exit| exit.can_match(pc))
+        self.exits.iter().any(|(exit, _)| exit.can_match(pc))
     }
 
     /// Adds the exits to a bank of which the first `pairs` exist.
     pub(super) fn arm(&self, bank: &mut Bank, pairs: u8) {
         let free = bank.breakpoints.iter_mut().take(pairs.into()).filter(|pair| !pair.is_enabled());
-        for (pair, exit) in free.zip(&self.exits) {
-            *pair = exit.pair(Default::default());
+        for (pair, (_, exit)) in free.zip(&self.exits) {
+            *pair = *exit;
         }
     }
 }
@@ -52,7 +52,7 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize
         &mut self,
         core: CoreId,
         pc: u64,
-        pstate: Pstate,
+        pstate: Option<Pstate>,
         set: Instruction,
         except: Slots,
     ) -> TargetResult<Option<Passage>, T> {
@@ -68,16 +68,23 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize
         let room = usize::from(self.breakpoints.free()) + usize::from(except.len());
         let mut exits = Vec::new();
         for &exit in sequence.exits() {
-            let Some(exit) = Breakpoint::at(exit, set, scope).ok().filter(|_| exits.len() < room) else {
+            let exit = Breakpoint::at(exit, set, scope).ok().filter(|_| exits.len() < room);
+            let Some(exit) = exit.and_then(|exit| Some((exit, self.breakpoints.pair(&exit)?))) else {
                 return Ok(None);
             };
             // There are no more exits than the vector holds.
             let _ = exits.push(exit);
         }
-        if exits.len() < room && !self.target.el1_uses_aarch32(core)? {
+        // On the M profile a fault of such an access is escalated, in the end to one that a client sees.
+        if let Some(pstate) = pstate
+            && exits.len() < room
+            && !self.target.el1_uses_aarch32(core)?
+        {
             let vector = synchronous_vector(self.read_system(core, SystemRegister::VBAR_EL1)?, pstate);
-            if let Ok(exit) = Breakpoint::at(vector, Instruction::A64, scope) {
-                let _ = exits.push(exit);
+            if let Ok(exit) = Breakpoint::at(vector, Instruction::A64, scope)
+                && let Some(pair) = self.breakpoints.pair(&exit)
+            {
+                let _ = exits.push((exit, pair));
             }
         }
         Ok(Some(Passage { first: sequence.first(), last: sequence.last(), exits }))

@@ -135,17 +135,20 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize
     }
 
     /// Decides about the requests that an event is for, and notes those that somebody is to be told of.
-    /// `effect` is that of an access that has been made; without it those that stop after one are not asked.
+    /// `effect` is that of an access that has been made, by the request and what it asks of the value; without it
+    /// those that stop after one are not asked.
     pub(super) fn judge(
         &mut self,
         core: CoreId,
         candidates: &Candidates,
-        effect: impl Fn(&Request) -> Option<Effect>,
+        effect: impl Fn(&Request, ValueCondition) -> Option<Effect>,
     ) -> TargetResult<Then, T> {
         self.core(core)?.hits.clear();
         let mut verdict = Then::Run;
         for (request, owner) in candidates {
-            let effect = effect(request);
+            let value =
+                self.attached.get(request, *owner).map_or(ValueCondition::Before, |entry| entry.value);
+            let effect = effect(request, value);
             let Some(hit) = self.judge_one(core, request, *owner, effect)? else { continue };
             let then = match self.attached.get(request, *owner) {
                 Some(entry) if hit.failure.is_none() => entry.then,

@@ -52,13 +52,13 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize
     /// Lets EL1 of a halted core take a synchronous exception, as hardware would have delivered it.
     ///
     /// # Errors
-    /// [`crate::target::TargetError`]; refused for a core at EL2 or EL3, and for an exception that an EL1
-    /// that uses AArch32 does not know.
+    /// [`crate::target::TargetError`]; refused for a core at EL2 or EL3 or of the M profile, and for an exception that
+    /// an EL1 that uses AArch32 does not know.
     pub fn inject(&mut self, core: CoreId, exception: &Exception) -> TargetResult<(), T> {
-        let pstate = Pstate::from(self.target.read_register(core, Register::Pstate)?);
-        if pstate.exception_level() > ExceptionLevel::El1 {
+        let pstate = self.pstate(core)?;
+        let Some(pstate) = pstate.filter(|pstate| pstate.exception_level() <= ExceptionLevel::El1) else {
             return Err(Refusal::Unsupported("exceptions can be delivered to EL1 only").into());
-        }
+        };
         if self.target.el1_uses_aarch32(core)? {
             self.inject_aarch32(core, pstate, exception)
         } else {

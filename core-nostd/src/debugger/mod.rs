@@ -26,9 +26,11 @@
 //! | `hit` | whether what was hit is to stop the target |
 //! | `pages`, `stores` | watching for writes by pages |
 //! | `access` | stops after an access, with the values before and after it |
+//! | `accessed` | the same where hardware stops after every watched access, as the M profile's does |
 //! | `injection` | giving an exception back to the guest |
 
 mod access;
+mod accessed;
 mod activity;
 mod arming;
 mod attached;
@@ -63,7 +65,7 @@ use heapless::Vec;
 use crate::comparator::Bank;
 use crate::injection::Features;
 use crate::pool::{BreakpointPool, Slots, WatchpointPool};
-use crate::registers::{ExceptionLevel, Pstate, StackPointer};
+use crate::registers::{ExceptionLevel, StackPointer};
 use crate::software::SoftwareBreakpoints;
 use crate::stop::{Stop, StopReason};
 use crate::target::{
@@ -71,6 +73,7 @@ use crate::target::{
 };
 
 use access::Access;
+use accessed::Values;
 use arming::Committed;
 use attached::Attached;
 use pages::Paged;
@@ -109,6 +112,8 @@ pub struct Debugger<
     regimes: RegimeCache,
     /// What exceptions do on these cores, once it is known.
     features: Option<Features>,
+    /// Watched values as they were when the cores last ran on, where hardware stops after the access.
+    values: Values,
 }
 
 /// What the engine keeps of one core.
@@ -195,6 +200,7 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize
             stops_at_restart: false,
             regimes: RegimeCache::default(),
             features: None,
+            values: Values::default(),
         })
     }
 
@@ -270,7 +276,7 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize
     /// # Errors
     /// As [`Self::read_register`]; refused as well where the exception level's has no name here.
     pub fn stack_pointer(&mut self, core: CoreId) -> TargetResult<Register, T> {
-        let pstate = Pstate::from(self.target.read_register(core, Register::Pstate)?);
+        let Some(pstate) = self.pstate(core)? else { return Ok(Register::X(13)) };
         match (pstate.stack_pointer_selector(), pstate.exception_level()) {
             (StackPointer::El0, _) | (_, ExceptionLevel::El0) => Ok(Register::System(SystemRegister::SP_EL0)),
             (StackPointer::ElX, ExceptionLevel::El1) => Ok(Register::System(SystemRegister::SP_EL1)),

@@ -175,8 +175,9 @@ impl Options<'_> {
             && self.then == Then::Stop
     }
 
-    /// Whether a request can have these; `console` says whether there is one.
-    pub(super) fn check(&self, request: &Request, console: bool) -> Result<(), OptionsError> {
+    /// Whether a request can have these; `console` says whether there is one,
+    /// and `compared` how many bytes of a value can be kept to see what an access changes.
+    pub(super) fn check(&self, request: &Request, console: bool, compared: u64) -> Result<(), OptionsError> {
         for (expression, code) in self.expressions().enumerate() {
             agent::check(code).map_err(|error| OptionsError::Bytecode { expression, error })?;
             if let Some(number) = agent::unknown_register(code, self.numbering) {
@@ -188,7 +189,7 @@ impl Options<'_> {
         }
         match (self.value, request) {
             (ValueCondition::Before, _) => Ok(()),
-            (_, Request::Watchpoint(watchpoint)) => self.value.check(watchpoint),
+            (_, Request::Watchpoint(watchpoint)) => self.value.check(watchpoint, compared),
             _ => Err(OptionsError::NoValue),
         }
     }
@@ -200,11 +201,11 @@ impl Options<'_> {
 }
 
 impl ValueCondition {
-    fn check(self, watchpoint: &Watchpoint) -> Result<(), OptionsError> {
+    fn check(self, watchpoint: &Watchpoint, compared: u64) -> Result<(), OptionsError> {
         let length = watchpoint.range().len();
         let limit = match self {
             Self::Before | Self::After => return Ok(()),
-            Self::Changed => MAX_COMPARED,
+            Self::Changed => compared,
             Self::Equals(_) => 8,
         };
         if length > limit { Err(OptionsError::ValueTooLong { length, limit }) } else { Ok(()) }

@@ -4,7 +4,7 @@ use crate::breakpoint::Instruction;
 use crate::pool::Slots;
 use crate::registers::{Pstate, Spsr};
 use crate::stepping::{AfterStep, ExceptionRegisters, ExceptionSources, QuietStep};
-use crate::target::{CoreId, Register, Resume, SystemRegister, Target, TargetResult};
+use crate::target::{CoreId, Profile, Register, Resume, SystemRegister, Target, TargetResult};
 
 use super::arming::Except;
 use super::resume::{Goal, Run, Step};
@@ -28,17 +28,17 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize
         };
         let except = Except { breakpoints: self.breakpoints.slots_at(pc), watchpoints, own };
 
-        let pstate = Pstate::from(self.target.read_register(core, Register::Pstate)?);
-        let set = instruction_set(pstate);
+        let pstate = self.pstate(core)?;
+        let set = pstate.map_or(Instruction::T32, instruction_set);
         let instruction = self.fetch(core, pc, set);
         let passage = match instruction {
             Some(_) => self.passage(core, pc, pstate, set, except.breakpoints)?,
             None => None,
         };
 
-        let quiet = if self.target.steps_with_interrupts_disabled() {
-            None
-        } else {
+        // The state that masks interrupts has another place in the M profile, whose backends see to it.
+        let masks = !self.target.steps_with_interrupts_disabled();
+        let quiet = if let Some(pstate) = pstate.filter(|_| masks) {
             let (quiet, run_with) = match &passage {
                 Some(passage) => QuietStep::begin_run(passage.first, passage.last, pstate),
                 None => QuietStep::begin(pc, instruction, pstate),
@@ -47,6 +47,8 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize
                 self.target.write_register(core, Register::Pstate, run_with.into_bits())?;
             }
             Some(quiet)
+        } else {
+            None
         };
         let resume = match &passage {
             Some(passage) => {
@@ -96,6 +98,14 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize
                 Some(u32::from_le_bytes([low, high, 0, 0]))
             }
             _ => None,
+        }
+    }
+
+    /// `PSTATE` of a halted core; the M profile has none.
+    pub(super) fn pstate(&mut self, core: CoreId) -> TargetResult<Option<Pstate>, T> {
+        match self.target.profile() {
+            Profile::A => Ok(Some(Pstate::from(self.target.read_register(core, Register::Pstate)?))),
+            Profile::M(_) => Ok(None),
         }
     }
 

@@ -1,7 +1,8 @@
 //! The registers that a core's translations depend on, read no more often than needed.
 
+use crate::address::PhysicalAddress;
 use crate::registers::{SctlrEl1, Tcr2El1, TcrEl1, Ttbr};
-use crate::target::{CoreId, Refusal, SystemRegister, Target, TargetError, TargetResult};
+use crate::target::{CoreId, Profile, Refusal, SystemRegister, Target, TargetError, TargetResult};
 use crate::translation::{Regime, TableMemory, Translation, TranslationError, aarch32, translate};
 
 use super::Debugger;
@@ -27,6 +28,8 @@ impl RegimeCache {
 pub(super) enum CoreRegime {
     AArch64(Regime),
     AArch32(aarch32::Regime),
+    /// The M profile: addresses are physical, and have 32 bits.
+    Flat,
 }
 
 impl CoreRegime {
@@ -38,6 +41,10 @@ impl CoreRegime {
     ) -> Result<Translation, TranslationError<M::Error>> {
         match self {
             Self::AArch64(regime) => translate(regime, address, tables),
+            Self::Flat if address >> 32 != 0 => Err(TranslationError::OutOfRange { address, level: 0 }),
+            Self::Flat => {
+                Ok(Translation { physical: PhysicalAddress(address), block: 1 << 32, mapping: None })
+            }
             Self::AArch32(regime) => match u32::try_from(address) {
                 Ok(address) => aarch32::translate(regime, address, tables),
                 Err(_) => Err(TranslationError::OutOfRange { address, level: 1 }),
@@ -86,7 +93,9 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize
         {
             return Ok(regime);
         }
-        let regime = if self.target.el1_uses_aarch32(core)? {
+        let regime = if matches!(self.target.profile(), Profile::M(_)) {
+            CoreRegime::Flat
+        } else if self.target.el1_uses_aarch32(core)? {
             CoreRegime::AArch32(self.regime_aarch32(core)?)
         } else {
             CoreRegime::AArch64(self.regime_aarch64(core)?)

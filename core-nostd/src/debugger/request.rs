@@ -156,8 +156,9 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize
         options: &Options<'_>,
     ) -> Result<(), InsertError<T::Error>> {
         let console = self.target.console().is_some();
-        options.check(&request, console)?;
+        options.check(&request, console, self.longest_compared())?;
         self.attached.fits(&request, owner, options)?;
+        self.value_fits(&request, options)?;
         match request {
             Request::Breakpoint(breakpoint) => {
                 let held = |held: ReservedBreakpoint| held.breakpoint == breakpoint && held.owner == owner;

@@ -112,6 +112,7 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize
             core.owed = None;
         }
         self.regimes.forget();
+        self.note_values()?;
         self.plant(None)?;
         self.lower_pages()?;
         self.protect_pages()?;

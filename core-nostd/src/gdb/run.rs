@@ -14,6 +14,7 @@ use super::session::{Exchange, State};
 /// Signals as the protocol numbers them.
 const SIGINT: u8 = 2;
 const SIGTRAP: u8 = 5;
+const SIGSEGV: u8 = 11;
 
 /// The only process there is.
 pub(super) const PROCESS: u64 = 1;
@@ -102,6 +103,8 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize
     ) -> Handled<(), T::Error> {
         let signal = match reason {
             Some(StopReason::Interrupt) => SIGINT,
+            // As of a fault that nobody has handled.
+            Some(StopReason::LockedUp) => SIGSEGV,
             Some(_) => SIGTRAP,
             None => 0,
         };

@@ -70,6 +70,7 @@ pub(super) const fn reason_for_lldb(reason: Option<StopReason>) -> &'static str 
         Some(StopReason::Breakpoint | StopReason::SoftwareBreakpoint) => "breakpoint",
         Some(StopReason::Watchpoint { .. }) => "watchpoint",
         Some(StopReason::Step) => "trace",
+        Some(StopReason::LockedUp) => "exception",
         Some(StopReason::Interrupt | StopReason::ExternalRequest) => "signal",
     }
 }

@@ -9,3 +9,6 @@ pub mod dwt;
 pub mod dwt_v1;
 pub mod dwt_v2;
 pub mod fpb;
+mod units;
+
+pub use units::{UnitError, Units, WatchRegisters, WatchpointUnit, breakpoint_comparator};

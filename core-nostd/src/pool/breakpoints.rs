@@ -6,6 +6,7 @@ use super::ledger::{Claim, Holding, Ledger};
 use super::{Owner, PoolError, Slots};
 use crate::breakpoint::{Breakpoint, BreakpointNumber, Context};
 use crate::comparator::{Capabilities, MAX_PAIRS, Pair};
+use crate::m_profile::Units;
 
 /// The breakpoint pairs of a core and the requests that they serve, at most `N`.
 ///
@@ -21,6 +22,7 @@ pub struct BreakpointPool<const N: usize = MAX_PAIRS> {
     context_aware: u8,
     mismatch: bool,
     address_linking: Slots,
+    units: Option<Units>,
 }
 
 /// The pairs that serve a breakpoint.
@@ -74,6 +76,7 @@ impl<const N: usize> BreakpointPool<N> {
             context_aware,
             mismatch: capabilities.mismatch,
             address_linking: Slots::from_bits(capabilities.address_linking),
+            units: capabilities.m_profile,
         }
     }
 
@@ -149,8 +152,28 @@ impl<const N: usize> BreakpointPool<N> {
     #[must_use]
     pub fn slots_at(&self, pc: u64) -> Slots {
         self.iter()
-            .filter(|reserved| reserved.breakpoint.can_match(pc))
+            .filter(|reserved| self.can_match(&reserved.breakpoint, pc))
             .fold(Slots::NONE, |slots, reserved| slots | Slots::one(reserved.number.get()))
+    }
+
+    /// Whether a breakpoint can match the instruction at `pc` and stop there: an M-profile core's matches where an
+    /// instruction begins, and nowhere else.
+    #[must_use]
+    pub fn can_match(&self, breakpoint: &Breakpoint, pc: u64) -> bool {
+        match self.units {
+            None => breakpoint.can_match(pc),
+            Some(_) => breakpoint.address() == Some(pc),
+        }
+    }
+
+    /// What a comparator of its own is to hold to match `breakpoint`, which links to nothing; `None` where none of
+    /// this core can.
+    #[must_use]
+    pub fn pair(&self, breakpoint: &Breakpoint) -> Option<Pair> {
+        match &self.units {
+            None => Some(breakpoint.pair(BreakpointNumber::default())),
+            Some(units) => units.breakpoint(breakpoint).ok(),
+        }
     }
 
     /// Fills `pairs` with what the hardware is to hold, all that are unused or in `except` disabled.
@@ -165,7 +188,13 @@ impl<const N: usize> BreakpointPool<N> {
         };
         for (breakpoint, Holding { slots: PairNumbers { own, link }, .. }) in self.ledger.iter() {
             let (own, link) = (*own, *link);
-            set(own, breakpoint.pair(link.unwrap_or_default()));
+            set(
+                own,
+                match &self.units {
+                    None => breakpoint.pair(link.unwrap_or_default()),
+                    Some(units) => units.breakpoint(breakpoint).unwrap_or_default(),
+                },
+            );
             if let (Some(link), Some(context)) = (link, breakpoint.link()) {
                 set(link.get(), context.linked_pair());
             }
@@ -182,6 +211,9 @@ impl<const N: usize> BreakpointPool<N> {
 
     /// Picks free pairs for a request that nobody has reserved yet.
     fn allocate(&self, breakpoint: &Breakpoint) -> Result<PairNumbers, PoolError> {
+        if let Some(units) = &self.units {
+            units.breakpoint(breakpoint)?;
+        }
         if breakpoint.needs_bwe() && !self.mismatch {
             return Err(PoolError::NoMismatch);
         }

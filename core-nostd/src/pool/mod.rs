@@ -17,6 +17,7 @@ pub use watchpoints::{Hit, ReservedWatchpoint, WatchpointPool};
 
 use core::fmt;
 
+use crate::m_profile::UnitError;
 use crate::watchpoint::WatchpointError;
 
 /// Who reserved a request. Each owner releases its own.
@@ -100,11 +101,19 @@ pub enum PoolError {
     NotReserved,
     /// No comparators watch this.
     Watchpoint(WatchpointError),
+    /// The units of an M-profile core do not serve this.
+    Unit(UnitError),
 }
 
 impl From<WatchpointError> for PoolError {
     fn from(error: WatchpointError) -> Self {
         Self::Watchpoint(error)
+    }
+}
+
+impl From<UnitError> for PoolError {
+    fn from(error: UnitError) -> Self {
+        Self::Unit(error)
     }
 }
 
@@ -144,6 +153,7 @@ impl fmt::Display for PoolError {
             }
             Self::NotReserved => f.write_str("no such request is reserved by this owner"),
             Self::Watchpoint(error) => error.fmt(f),
+            Self::Unit(error) => error.fmt(f),
         }
     }
 }
@@ -152,6 +162,7 @@ impl core::error::Error for PoolError {
     fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
         match self {
             Self::Watchpoint(error) => Some(error),
+            Self::Unit(error) => Some(error),
             _ => None,
         }
     }

@@ -6,7 +6,8 @@ use super::ledger::{Claim, Ledger};
 use super::{Owner, PoolError, Slots};
 use crate::address::{AddressRange, untag};
 use crate::comparator::{Capabilities, MAX_PAIRS, Pair};
-use crate::watchpoint::{Plan, Watchpoint, plan};
+use crate::m_profile::{UnitError, Units};
+use crate::watchpoint::{Watchpoint, plan};
 
 /// The most bytes that one access has, zeroing, SVE and memory copies apart: four 16-byte registers, or
 /// LD64B. The address recorded for a watchpoint lies at most that far below a watched byte.
@@ -21,6 +22,7 @@ pub struct WatchpointPool<const N: usize = MAX_PAIRS> {
     ledger: Ledger<Watchpoint, Slots, N>,
     pairs: u8,
     mismatch: bool,
+    units: Option<Units>,
 }
 
 /// A request in a [`WatchpointPool`].
@@ -68,7 +70,8 @@ impl<const N: usize> WatchpointPool<N> {
         } else {
             capabilities.watchpoints
         };
-        Self { ledger: Ledger::new(), pairs, mismatch: capabilities.watchpoint_mismatch }
+        let mismatch = capabilities.watchpoint_mismatch;
+        Self { ledger: Ledger::new(), pairs, mismatch, units: capabilities.m_profile }
     }
 
     /// Reserves the pairs for `watchpoint`, or one more reference where `owner` has it already.
@@ -79,10 +82,7 @@ impl<const N: usize> WatchpointPool<N> {
         let slots = match self.ledger.claim(&watchpoint, owner)? {
             Claim::Counted => return Ok(()),
             Claim::Shared(slots) => slots,
-            Claim::New => {
-                self.check_others(&watchpoint)?;
-                self.allocate(&plan(&watchpoint)?)?
-            }
+            Claim::New => self.allocate(&watchpoint)?,
         };
         self.ledger.add(watchpoint, owner, slots)
     }
@@ -178,17 +178,34 @@ impl<const N: usize> WatchpointPool<N> {
         Some(Hit { slots, ..hit })
     }
 
+    /// Which request an M-profile core's comparators were hit for, where those of `matched` say that they have
+    /// matched; `None` where none of these serves one. Which byte was accessed is not recorded: the address is the
+    /// first that the comparator watches.
+    #[must_use]
+    pub fn hit_of_matched(&self, matched: Slots) -> Option<Hit> {
+        let units = self.units.as_ref()?;
+        let reserved = self.iter().find(|reserved| !reserved.slots.intersection(matched).is_empty())?;
+        let number = reserved.slots.intersection(matched).lowest()?;
+        let address = units.watched_by(&reserved.watchpoint, reserved.slots, number);
+        let watchpoint = reserved.watchpoint;
+        Some(Hit { watchpoint, slots: matched, address, exact: false, spurious: false })
+    }
+
     /// Fills `pairs` with what the hardware is to hold, all that are unused or in `except` disabled.
     pub fn arm(&self, pairs: &mut [Pair; MAX_PAIRS], except: Slots) {
         *pairs = [Pair::DISABLED; MAX_PAIRS];
-        for reserved in self.iter() {
-            let Ok(plan) = plan(&reserved.watchpoint) else { continue };
-            for (number, piece) in reserved.slots.iter().zip(plan) {
-                if !except.contains(number)
-                    && let Some(place) = pairs.get_mut(usize::from(number))
-                {
-                    *place = piece.pair;
-                }
+        let mut set = |number: u8, pair: Pair| {
+            if !except.contains(number)
+                && let Some(place) = pairs.get_mut(usize::from(number))
+            {
+                *place = pair;
+            }
+        };
+        for ReservedWatchpoint { watchpoint, slots, .. } in self.iter() {
+            if let Some(units) = &self.units {
+                units.watchpoint(&watchpoint, slots).for_each(|(number, pair)| set(number, pair));
+            } else if let Ok(plan) = plan(&watchpoint) {
+                slots.iter().zip(plan).for_each(|(number, piece)| set(number, piece.pair));
             }
         }
     }
@@ -214,9 +231,16 @@ impl<const N: usize> WatchpointPool<N> {
     }
 
     /// Picks free pairs for a request that nobody has reserved yet.
-    fn allocate(&self, plan: &Plan) -> Result<Slots, PoolError> {
+    fn allocate(&self, watchpoint: &Watchpoint) -> Result<Slots, PoolError> {
         let free = self.free_slots();
-        let needed = plan.len();
+        if let Some(units) = &self.units {
+            return units.place(watchpoint, free).map_err(|error| match error {
+                UnitError::TooFew { needed } => PoolError::NotEnoughPairs { needed, free: free.len() },
+                error => error.into(),
+            });
+        }
+        self.check_others(watchpoint)?;
+        let needed = plan(watchpoint)?.len();
         if needed > free.len().into() {
             return Err(PoolError::NotEnoughPairs { needed, free: free.len() });
         }

@@ -431,8 +431,15 @@ pub enum DebugStateEntry {
     },
     /// A halting step was completed.
     Step,
+    /// Watchpoint comparators of an M-profile core have matched an access, which has been made: PC is behind it.
+    Accessed {
+        /// Which ones, bit n for number n.
+        comparators: u16,
+    },
     /// A halting breakpoint instruction, `HLT` or `BKPT`, was executed.
     HaltInstruction,
+    /// An M-profile core was locked up, by a fault where it could take none.
+    LockedUp,
     /// An external debug request, as from the cross-trigger interface.
     ExternalRequest,
     /// Any other reason, by its STATUS number.
