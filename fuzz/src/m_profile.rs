@@ -77,8 +77,9 @@ pub fn check(data: &[u8]) {
             }
         }
         let ids = input.ids.map(dwt_v2::FunctionId::from_bits);
+        let abilities = (0..).zip(ids).fold(dwt_v2::Abilities::NONE, |all, (n, id)| all.with(n, id));
         let free = Slots::first(4).intersection(Slots::from_bits(input.free.into()));
-        if let Some(slots) = plan.place(&ids, free) {
+        if let Some(slots) = plan.place(abilities, free) {
             assert_eq!(u64::from(slots.len()), plan.len());
             assert!(slots.without(free).is_empty());
             let able = |n: u8| ids[usize::from(n)].has_data_address();

@@ -152,7 +152,7 @@ fn a_watch_for_a_value_stops_after_the_store_that_leaves_it() {
     guest.insert(Request::Watchpoint(watchpoint), &options);
     let stop = guest.run_to_stop();
     let change = Some(Change { address: DATA, length: 8, old: 199, new: 200 });
-    assert_eq!(stop.reason, StopReason::Watchpoint { watchpoint, address: DATA, change });
+    assert_eq!(stop.reason, StopReason::Watchpoint { watchpoint, address: DATA, made: true, change });
     assert_eq!((stop.pc, guest.count()), (STORE + 4, 200));
 }
 

@@ -179,7 +179,7 @@ fn a_watchpoint_on_one_cores_counter_is_hit_at_every_store_of_that_core_alone() 
     for _ in 0..300 {
         guest.resume();
         let stop = guest.stop();
-        let reason = StopReason::Watchpoint { watchpoint, address: range.first(), change: None };
+        let reason = StopReason::Watchpoint { watchpoint, address: range.first(), made: false, change: None };
         assert_eq!((stop.core, stop.pc, stop.reason), (CoreId(2), guest.store, reason));
         let count = counter(&mut guest.debugger(), 2);
         assert_eq!(last.unwrap_or(count), count);

@@ -16,12 +16,10 @@ use trapline_core::debugger::Debugger;
 use trapline_core::gdb::Closed;
 use trapline_core::pool::Owner;
 use trapline_core::stop::Stop;
-use trapline_core::target::{Backend, Comparators, CoreState, RunControl, TargetError};
+use trapline_core::target::{CoreState, TargetError};
 use trapline_kvm::gdb_server::{Clients as _, End, Notifier, wait_readable};
-use trapline_probe::board::armv8a::Armv8aTarget;
-use trapline_probe::board::link::SessionLink;
 use trapline_probe::board::{
-    AttachOptions, Ended, MemoryPath, Observer, attach, run_until_stopped, serve, watch,
+    AttachOptions, Board, BoardTarget, Ended, MemoryPath, Observer, attach, run_until_stopped, serve, watch,
 };
 
 use crate::cli::BoardArguments;
@@ -32,7 +30,7 @@ use crate::points::{PointOptions, Points, Tracer};
 const CORES: usize = 64;
 const SOFTWARE: usize = 1024;
 
-type BoardDebugger = Debugger<Armv8aTarget<SessionLink>, CORES, SOFTWARE>;
+type BoardDebugger<T> = Debugger<T, CORES, SOFTWARE>;
 
 /// Attaches to a board and serves gdb for it until a signal comes.
 ///
@@ -54,13 +52,25 @@ pub(crate) fn run(arguments: &BoardArguments) -> Result<ExitCode> {
     let name = probe.get_name();
     let target = attach(probe, &registry, &options)
         .with_context(|| format!("cannot attach to {} through {name}", arguments.chip))?;
-    show_slots(&target);
+    match target {
+        Board::Armv8a(target) => debug(target, arguments, points, listener.as_ref()),
+        Board::CortexM(target) => debug(target, arguments, points, listener.as_ref()),
+    }
+}
 
+/// Debugs a board that is attached to until a signal comes.
+fn debug<T: BoardTarget>(
+    target: T,
+    arguments: &BoardArguments,
+    points: Option<Points>,
+    listener: Option<&Listener>,
+) -> Result<ExitCode> {
+    show_slots(&target);
     let notifier = Notifier::new().context("no file descriptor is left")?;
     end_on_signals(&notifier)?;
     let mut debugger = BoardDebugger::new(target)?;
     let mut told = Told { tracer: None, notifier: &notifier, alone: listener.is_none() };
-    let result = arm(points, &arguments.points, &mut debugger, &mut told).and_then(|()| match &listener {
+    let result = arm(points, &arguments.points, &mut debugger, &mut told).and_then(|()| match listener {
         Some(listener) => serve_clients(listener, &mut debugger, &notifier, &mut told),
         None => Ok(watch(&mut debugger, &notifier, &mut told)?),
     });
@@ -78,10 +88,10 @@ pub(crate) fn run(arguments: &BoardArguments) -> Result<ExitCode> {
 }
 
 /// Arms the command line's points on a board that is halted for it, and then runs on.
-fn arm(
+fn arm<T: BoardTarget>(
     points: Option<Points>,
     options: &PointOptions,
-    debugger: &mut BoardDebugger,
+    debugger: &mut BoardDebugger<T>,
     told: &mut Told<'_>,
 ) -> Result<()> {
     let Some(mut points) = points else { return Ok(()) };
@@ -105,8 +115,8 @@ struct Told<'a> {
     alone: bool,
 }
 
-impl Observer<SessionLink, CORES, SOFTWARE> for Told<'_> {
-    fn stopped(&mut self, debugger: &mut BoardDebugger, stop: &Stop) -> bool {
+impl<T: BoardTarget> Observer<T, CORES, SOFTWARE> for Told<'_> {
+    fn stopped(&mut self, debugger: &mut BoardDebugger<T>, stop: &Stop) -> bool {
         let Some(tracer) = &self.tracer else { return true };
         let end = match tracer.tell(debugger, stop, None) {
             Ok(true) => End::Done,
@@ -121,9 +131,9 @@ impl Observer<SessionLink, CORES, SOFTWARE> for Told<'_> {
 }
 
 /// Serves one client after the other. Between them, the board runs and its hits are told.
-fn serve_clients(
+fn serve_clients<T: BoardTarget>(
     listener: &Listener,
-    debugger: &mut BoardDebugger,
+    debugger: &mut BoardDebugger<T>,
     notifier: &Notifier,
     told: &mut Told<'_>,
 ) -> Result<()> {
@@ -142,9 +152,9 @@ fn serve_clients(
 }
 
 /// Waits for a client and looks after the board meanwhile; false where service is to end.
-fn wait_for_client(
+fn wait_for_client<T: BoardTarget>(
     listener: &Listener,
-    debugger: &mut BoardDebugger,
+    debugger: &mut BoardDebugger<T>,
     notifier: &Notifier,
     told: &mut Told<'_>,
 ) -> Result<bool> {
@@ -172,7 +182,7 @@ fn is_readable(listener: &Listener) -> io::Result<bool> {
 }
 
 /// Removes what is armed or planted, and lets the cores run.
-fn free(mut debugger: BoardDebugger) -> Result<()> {
+fn free<T: BoardTarget>(mut debugger: BoardDebugger<T>) -> Result<()> {
     match debugger.interrupt() {
         Ok(_) | Err(TargetError::Refused(_)) => {}
         Err(TargetError::Lost(error)) => return Err(error.into()),
@@ -186,13 +196,23 @@ fn free(mut debugger: BoardDebugger) -> Result<()> {
 }
 
 /// The slot budget comes first: what does not fit is refused later, and then nobody is surprised.
-fn show_slots(target: &Armv8aTarget<SessionLink>) {
+fn show_slots(target: &impl BoardTarget) {
     let capabilities = target.capabilities();
+    let cores = match target.cores() {
+        1 => "1 core".to_owned(),
+        several => format!("{several} cores"),
+    };
+    let breakpoints = match capabilities.m_profile {
+        Some(units) => format!("{} breakpoints ({})", capabilities.breakpoints, units.breakpoints),
+        None => {
+            format!(
+                "{} breakpoints, {} of them for contexts",
+                capabilities.breakpoints, capabilities.context_aware
+            )
+        }
+    };
     eprintln!(
-        "{} cores; {} breakpoints, {} of them for contexts; {} watchpoints; interrupts are {} while stepping",
-        target.cores(),
-        capabilities.breakpoints,
-        capabilities.context_aware,
+        "{cores}; {breakpoints}; {} watchpoints; interrupts are {} while stepping",
         capabilities.watchpoints,
         if target.steps_with_interrupts_disabled() { "held off" } else { "masked" },
     );

@@ -130,23 +130,50 @@ impl Plan {
 
     /// Which of the `free` comparators to use, given what each can do; `None` where they do not suffice.
     #[must_use]
-    pub fn place(&self, ids: &[FunctionId], free: Slots) -> Option<Slots> {
-        let able = |n: u8, able: fn(FunctionId) -> bool| {
-            free.contains(n) && ids.get(usize::from(n)).is_some_and(|id| able(*id))
-        };
+    pub fn place(&self, abilities: Abilities, free: Slots) -> Option<Slots> {
+        let able = abilities.data_addresses.intersection(free);
         if self.limit {
-            let first = Slots::ALL.iter().find(|n| {
-                able(*n, FunctionId::has_data_address) && able(n + 1, FunctionId::has_data_address_limit)
-            })?;
+            let limits = abilities.limits.intersection(free);
+            let first = able.iter().find(|n| limits.contains(n + 1))?;
             return Some(Slots::one(first) | Slots::one(first + 1));
         }
-        let mut slots = Slots::NONE;
-        for n in Slots::ALL.iter().filter(|n| able(*n, FunctionId::has_data_address)) {
-            if u64::from(slots.len()) < self.len() {
-                slots |= Slots::one(n);
-            }
+        if self.len() > able.len().into() {
+            return None;
         }
-        (u64::from(slots.len()) == self.len()).then_some(slots)
+        Some(able.iter().take(self.len() as usize).fold(Slots::NONE, |slots, n| slots | Slots::one(n)))
+    }
+}
+
+/// Which comparators of a core can do what.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Abilities {
+    data_addresses: Slots,
+    limits: Slots,
+}
+
+impl Abilities {
+    /// No comparators.
+    pub const NONE: Self = Self { data_addresses: Slots::NONE, limits: Slots::NONE };
+
+    /// These, and comparator `number`, which can do what `id` says.
+    #[must_use]
+    pub const fn with(self, number: u8, id: FunctionId) -> Self {
+        let one = Slots::one(number);
+        Self {
+            data_addresses: if id.has_data_address() {
+                self.data_addresses.union(one)
+            } else {
+                self.data_addresses
+            },
+            limits: if id.has_data_address_limit() { self.limits.union(one) } else { self.limits },
+        }
+    }
+
+    /// Those that can be the upper limit of a range.
+    #[must_use]
+    pub const fn limits(self) -> Slots {
+        self.limits
     }
 }
 
@@ -248,7 +275,8 @@ mod tests {
     #[test]
     fn a_range_takes_two_neighbours_of_which_the_second_can_be_a_limit() {
         // As on a Cortex-M33.
-        let ids = [0b01011, 0b11010, 0b01010, 0b11110].map(FunctionId::from_bits);
+        let ids = (0..).zip([0b01011, 0b11010, 0b01010, 0b11110]);
+        let ids = ids.fold(Abilities::NONE, |ids, (n, id)| ids.with(n, FunctionId::from_bits(id)));
         let range = AddressRange::new(0x2000_0001, 100).unwrap();
         let ranged = plan(range, Access::Write, true).unwrap();
         assert!(ranged.needs_neighbours());
@@ -258,13 +286,13 @@ mod tests {
             (Slots::first(3).without(Slots::one(0)), None),
             (Slots::NONE, None),
         ] {
-            assert_eq!(ranged.place(&ids, free), placed, "{free:?}");
+            assert_eq!(ranged.place(ids, free), placed, "{free:?}");
         }
         let split = plan(AddressRange::new(0x2000_0001, 2).unwrap(), Access::Write, true).unwrap();
         assert!(!split.needs_neighbours());
         let free = Slots::first(8).without(Slots::one(1));
-        assert_eq!(split.place(&ids, free), Some(Slots::one(0) | Slots::one(2)));
-        assert_eq!(split.place(&ids, Slots::one(3)), None);
+        assert_eq!(split.place(ids, free), Some(Slots::one(0) | Slots::one(2)));
+        assert_eq!(split.place(ids, Slots::one(3)), None);
     }
 
     #[test]

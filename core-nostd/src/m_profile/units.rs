@@ -6,13 +6,13 @@
 use core::fmt;
 
 use crate::breakpoint::{Breakpoint, Instruction, Matching};
-use crate::comparator::{MAX_PAIRS, Pair};
+use crate::comparator::Pair;
 use crate::pool::Slots;
 use crate::scope::Scope;
 use crate::watchpoint::Watchpoint;
 
 use super::dwt::DwtError;
-use super::dwt_v2::FunctionId;
+use super::dwt_v2::Abilities;
 use super::fpb::{BreakpointUnit, FpbError};
 use super::{dwt_v1, dwt_v2};
 
@@ -36,10 +36,7 @@ pub enum WatchpointUnit {
         max_mask: u8,
     },
     /// Version 2, Armv8-M.
-    V2 {
-        /// What each comparator can do; one that does not exist can do nothing.
-        ids: [FunctionId; MAX_PAIRS],
-    },
+    V2(Abilities),
 }
 
 /// The registers of a watchpoint comparator.
@@ -151,12 +148,12 @@ enum WatchPlan {
     V2(dwt_v2::Plan),
 }
 
-impl Units {
-    /// What a breakpoint comparator is to hold to match as asked for.
+impl BreakpointUnit {
+    /// What a comparator is to hold to match as asked for.
     ///
     /// # Errors
     /// [`UnitError`].
-    pub fn breakpoint(&self, breakpoint: &Breakpoint) -> Result<Pair, UnitError> {
+    pub fn pair(self, breakpoint: &Breakpoint) -> Result<Pair, UnitError> {
         let instruction = match breakpoint.matching() {
             Matching::Address(instruction) => instruction,
             _ => return Err(UnitError::AddressesOnly),
@@ -168,10 +165,12 @@ impl Units {
             return Err(UnitError::AddressesOnly);
         };
         // A T32 address has 32 bits.
-        let value = self.breakpoints.comparator(address as u32).map_err(UnitError::Breakpoint)?;
+        let value = self.comparator(address as u32).map_err(UnitError::Breakpoint)?;
         Ok(Pair { control: ENABLE, value: value.into() })
     }
+}
 
+impl WatchpointUnit {
     /// Which of the `free` comparators are to serve a watchpoint.
     ///
     /// # Errors
@@ -183,11 +182,11 @@ impl Units {
         }
         let plan = self.plan(watchpoint, true).map_err(UnitError::Watchpoint)?;
         let needed = plan.len();
-        let placed = match (&plan, &self.watchpoints) {
-            (WatchPlan::V2(two), WatchpointUnit::V2 { ids }) => two.place(ids, free).or_else(|| {
+        let placed = match (&plan, self) {
+            (WatchPlan::V2(two), Self::V2(abilities)) => two.place(*abilities, free).or_else(|| {
                 // Where no two neighbours are free, several single ones may be.
                 match self.plan(watchpoint, false) {
-                    Ok(WatchPlan::V2(singles)) => singles.place(ids, free),
+                    Ok(WatchPlan::V2(singles)) => singles.place(*abilities, free),
                     _ => None,
                 }
             }),
@@ -203,11 +202,7 @@ impl Units {
     }
 
     /// What the comparators are to hold that [`Self::place`] has chosen, by their numbers.
-    pub fn watchpoint(
-        &self,
-        watchpoint: &Watchpoint,
-        slots: Slots,
-    ) -> impl Iterator<Item = (u8, Pair)> + use<> {
+    pub fn pairs(&self, watchpoint: &Watchpoint, slots: Slots) -> impl Iterator<Item = (u8, Pair)> + use<> {
         let plan = self.plan_of(watchpoint, slots);
         let (first, second) = match plan {
             Some(WatchPlan::V1(plan)) => (Some(plan.pieces()), None),
@@ -233,7 +228,7 @@ impl Units {
         {
             return first;
         }
-        let mut pairs = self.watchpoint(watchpoint, slots);
+        let mut pairs = self.pairs(watchpoint, slots);
         pairs.find(|(slot, _)| *slot == number).map_or(first, |(_, pair)| pair.value)
     }
 
@@ -246,10 +241,10 @@ impl Units {
 
     fn plan(&self, watchpoint: &Watchpoint, limits: bool) -> Result<WatchPlan, DwtError> {
         let (range, access) = (watchpoint.range(), watchpoint.access());
-        match &self.watchpoints {
-            WatchpointUnit::V1 { max_mask } => dwt_v1::plan(range, access, *max_mask).map(WatchPlan::V1),
-            WatchpointUnit::V2 { ids } => {
-                let limits = limits && ids.iter().any(|id| id.has_data_address_limit());
+        match self {
+            Self::V1 { max_mask } => dwt_v1::plan(range, access, *max_mask).map(WatchPlan::V1),
+            Self::V2(abilities) => {
+                let limits = limits && !abilities.limits().is_empty();
                 dwt_v2::plan(range, access, limits).map(WatchPlan::V2)
             }
         }
@@ -272,6 +267,7 @@ fn is_everywhere(breakpoint: &Breakpoint) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use super::super::dwt_v2::FunctionId;
     use super::*;
     use crate::address::AddressRange;
     use crate::breakpoint::Context;
@@ -283,11 +279,9 @@ mod tests {
         Units { breakpoints: BreakpointUnit::FpbV1, watchpoints: WatchpointUnit::V1 { max_mask: 15 } };
 
     fn v8(limits: &[u8]) -> Units {
-        let mut ids = [FunctionId::from_bits(0); MAX_PAIRS];
-        for (n, id) in ids.iter_mut().enumerate().take(4) {
-            *id = FunctionId::from_bits(if limits.contains(&(n as u8)) { 0b11110 } else { 0b01010 });
-        }
-        Units { breakpoints: BreakpointUnit::FpbV2, watchpoints: WatchpointUnit::V2 { ids } }
+        let id = |n| FunctionId::from_bits(if limits.contains(&n) { 0b11110 } else { 0b01010 });
+        let abilities = (0..4).fold(Abilities::NONE, |abilities, n| abilities.with(n, id(n)));
+        Units { breakpoints: BreakpointUnit::FpbV2, watchpoints: WatchpointUnit::V2(abilities) }
     }
 
     fn watch(first: u64, length: u64, access: Access) -> Watchpoint {
@@ -295,8 +289,8 @@ mod tests {
     }
 
     fn registers(units: &Units, watchpoint: &Watchpoint, free: Slots) -> Vec<(u8, WatchRegisters)> {
-        let slots = units.place(watchpoint, free).unwrap();
-        let pairs = units.watchpoint(watchpoint, slots);
+        let slots = units.watchpoints.place(watchpoint, free).unwrap();
+        let pairs = units.watchpoints.pairs(watchpoint, slots);
         pairs.map(|(number, pair)| (number, WatchRegisters::from_pair(pair))).collect()
     }
 
@@ -309,7 +303,7 @@ mod tests {
             (v8(&[]), 0x0800_0102, 0x0800_0103),
         ] {
             let breakpoint = Breakpoint::at(address, Instruction::T32, Scope::ALL).unwrap();
-            let pair = units.breakpoint(&breakpoint).unwrap();
+            let pair = units.breakpoints.pair(&breakpoint).unwrap();
             assert_eq!(breakpoint_comparator(pair), comparator, "{address:#x}");
             assert_eq!(breakpoint_comparator(Pair { control: 0, ..pair }), 0);
         }
@@ -330,7 +324,7 @@ mod tests {
             let watchpoint = watch(0x2000_0000, length, access);
             let expected = WatchRegisters { comp: 0x2000_0000, mask: 0, function };
             assert_eq!(registers(&v8(&[]), &watchpoint, all), [(0, expected)]);
-            let (_, pair) = v8(&[]).watchpoint(&watchpoint, Slots::one(2)).next().unwrap();
+            let (_, pair) = v8(&[]).watchpoints.pairs(&watchpoint, Slots::one(2)).next().unwrap();
             assert!(pair.is_enabled(), "whatever the function's lowest bit is");
         }
     }
@@ -347,12 +341,12 @@ mod tests {
         let single = registers(&units, &range, free);
         let bytes: Vec<_> = single.iter().map(|(number, registers)| (*number, registers.comp)).collect();
         assert_eq!(bytes, [(0, 0x2000_0001), (2, 0x2000_0002), (3, 0x2000_0004)]);
-        let slots = units.place(&range, free).unwrap();
-        assert_eq!(units.watched_by(&range, slots, 3), 0x2000_0004);
-        assert_eq!(units.watched_by(&range, Slots::first(2), 0), 0x2000_0001);
-        assert_eq!(units.place(&range, Slots::one(2)), Err(UnitError::TooFew { needed: 2 }));
+        let slots = units.watchpoints.place(&range, free).unwrap();
+        assert_eq!(units.watchpoints.watched_by(&range, slots, 3), 0x2000_0004);
+        assert_eq!(units.watchpoints.watched_by(&range, Slots::first(2), 0), 0x2000_0001);
+        assert_eq!(units.watchpoints.place(&range, Slots::one(2)), Err(UnitError::TooFew { needed: 2 }));
         assert_eq!(
-            units.place(&range, Slots::first(4).without(Slots::first(2))),
+            units.watchpoints.place(&range, Slots::first(4).without(Slots::first(2))),
             Err(UnitError::Unsuitable { needed: 2 })
         );
     }
@@ -367,20 +361,23 @@ mod tests {
             Breakpoint::in_context(Context::ContextId(1), Scope::ALL),
             plain.as_link_target().unwrap(),
         ] {
-            assert_eq!(V7.breakpoint(&breakpoint), Err(UnitError::AddressesOnly), "{breakpoint}");
+            assert_eq!(V7.breakpoints.pair(&breakpoint), Err(UnitError::AddressesOnly), "{breakpoint}");
         }
-        let error = V7.breakpoint(&at(0x100, Instruction::A64, Scope::ALL)).unwrap_err();
+        let error = V7.breakpoints.pair(&at(0x100, Instruction::A64, Scope::ALL)).unwrap_err();
         assert_eq!(error.to_string(), "this core executes T32 code only, no A64; give a T32 address");
         let ram = at(0x2000_0000, Instruction::T32, Scope::ALL);
-        assert!(matches!(V7.breakpoint(&ram), Err(UnitError::Breakpoint(FpbError::OutsideCode { .. }))));
+        assert!(matches!(
+            V7.breakpoints.pair(&ram),
+            Err(UnitError::Breakpoint(FpbError::OutsideCode { .. }))
+        ));
         let outside = Watchpoint::outside(AddressRange::byte(0), Access::Read, Scope::ALL);
-        assert_eq!(V7.place(&outside, Slots::ALL), Err(UnitError::AddressesOnly));
+        assert_eq!(V7.watchpoints.place(&outside, Slots::ALL), Err(UnitError::AddressesOnly));
         // Bytes 1 to 30 of a block: 1, 2, 4, 8, 8, 4, 2, 1.
         assert_eq!(
-            V7.place(&watch(0x2000_0001, 30, Access::Write), Slots::first(4)),
+            V7.watchpoints.place(&watch(0x2000_0001, 30, Access::Write), Slots::first(4)),
             Err(UnitError::TooFew { needed: 8 })
         );
         let beyond = watch(0xffff_ffff, 2, Access::Read);
-        assert!(matches!(V7.place(&beyond, Slots::ALL), Err(UnitError::Watchpoint(_))));
+        assert!(matches!(V7.watchpoints.place(&beyond, Slots::ALL), Err(UnitError::Watchpoint(_))));
     }
 }

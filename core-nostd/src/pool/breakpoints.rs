@@ -6,7 +6,7 @@ use super::ledger::{Claim, Holding, Ledger};
 use super::{Owner, PoolError, Slots};
 use crate::breakpoint::{Breakpoint, BreakpointNumber, Context};
 use crate::comparator::{Capabilities, MAX_PAIRS, Pair};
-use crate::m_profile::Units;
+use crate::m_profile::fpb::BreakpointUnit;
 
 /// The breakpoint pairs of a core and the requests that they serve, at most `N`.
 ///
@@ -22,7 +22,8 @@ pub struct BreakpointPool<const N: usize = MAX_PAIRS> {
     context_aware: u8,
     mismatch: bool,
     address_linking: Slots,
-    units: Option<Units>,
+    /// That of an M-profile core.
+    unit: Option<BreakpointUnit>,
 }
 
 /// The pairs that serve a breakpoint.
@@ -76,7 +77,10 @@ impl<const N: usize> BreakpointPool<N> {
             context_aware,
             mismatch: capabilities.mismatch,
             address_linking: Slots::from_bits(capabilities.address_linking),
-            units: capabilities.m_profile,
+            unit: match capabilities.m_profile {
+                Some(units) => Some(units.breakpoints),
+                None => None,
+            },
         }
     }
 
@@ -160,7 +164,7 @@ impl<const N: usize> BreakpointPool<N> {
     /// instruction begins, and nowhere else.
     #[must_use]
     pub fn can_match(&self, breakpoint: &Breakpoint, pc: u64) -> bool {
-        match self.units {
+        match self.unit {
             None => breakpoint.can_match(pc),
             Some(_) => breakpoint.address() == Some(pc),
         }
@@ -170,9 +174,9 @@ impl<const N: usize> BreakpointPool<N> {
     /// this core can.
     #[must_use]
     pub fn pair(&self, breakpoint: &Breakpoint) -> Option<Pair> {
-        match &self.units {
+        match self.unit {
             None => Some(breakpoint.pair(BreakpointNumber::default())),
-            Some(units) => units.breakpoint(breakpoint).ok(),
+            Some(unit) => unit.pair(breakpoint).ok(),
         }
     }
 
@@ -190,9 +194,9 @@ impl<const N: usize> BreakpointPool<N> {
             let (own, link) = (*own, *link);
             set(
                 own,
-                match &self.units {
+                match self.unit {
                     None => breakpoint.pair(link.unwrap_or_default()),
-                    Some(units) => units.breakpoint(breakpoint).unwrap_or_default(),
+                    Some(unit) => unit.pair(breakpoint).unwrap_or_default(),
                 },
             );
             if let (Some(link), Some(context)) = (link, breakpoint.link()) {
@@ -211,8 +215,8 @@ impl<const N: usize> BreakpointPool<N> {
 
     /// Picks free pairs for a request that nobody has reserved yet.
     fn allocate(&self, breakpoint: &Breakpoint) -> Result<PairNumbers, PoolError> {
-        if let Some(units) = &self.units {
-            units.breakpoint(breakpoint)?;
+        if let Some(unit) = self.unit {
+            unit.pair(breakpoint)?;
         }
         if breakpoint.needs_bwe() && !self.mismatch {
             return Err(PoolError::NoMismatch);

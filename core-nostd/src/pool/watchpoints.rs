@@ -6,7 +6,7 @@ use super::ledger::{Claim, Ledger};
 use super::{Owner, PoolError, Slots};
 use crate::address::{AddressRange, untag};
 use crate::comparator::{Capabilities, MAX_PAIRS, Pair};
-use crate::m_profile::{UnitError, Units};
+use crate::m_profile::{UnitError, WatchpointUnit};
 use crate::watchpoint::{Watchpoint, plan};
 
 /// The most bytes that one access has, zeroing, SVE and memory copies apart: four 16-byte registers, or
@@ -22,7 +22,8 @@ pub struct WatchpointPool<const N: usize = MAX_PAIRS> {
     ledger: Ledger<Watchpoint, Slots, N>,
     pairs: u8,
     mismatch: bool,
-    units: Option<Units>,
+    /// That of an M-profile core.
+    unit: Option<WatchpointUnit>,
 }
 
 /// A request in a [`WatchpointPool`].
@@ -70,8 +71,11 @@ impl<const N: usize> WatchpointPool<N> {
         } else {
             capabilities.watchpoints
         };
-        let mismatch = capabilities.watchpoint_mismatch;
-        Self { ledger: Ledger::new(), pairs, mismatch, units: capabilities.m_profile }
+        let unit = match capabilities.m_profile {
+            Some(units) => Some(units.watchpoints),
+            None => None,
+        };
+        Self { ledger: Ledger::new(), pairs, mismatch: capabilities.watchpoint_mismatch, unit }
     }
 
     /// Reserves the pairs for `watchpoint`, or one more reference where `owner` has it already.
@@ -183,10 +187,10 @@ impl<const N: usize> WatchpointPool<N> {
     /// first that the comparator watches.
     #[must_use]
     pub fn hit_of_matched(&self, matched: Slots) -> Option<Hit> {
-        let units = self.units.as_ref()?;
+        let unit = self.unit.as_ref()?;
         let reserved = self.iter().find(|reserved| !reserved.slots.intersection(matched).is_empty())?;
         let number = reserved.slots.intersection(matched).lowest()?;
-        let address = units.watched_by(&reserved.watchpoint, reserved.slots, number);
+        let address = unit.watched_by(&reserved.watchpoint, reserved.slots, number);
         let watchpoint = reserved.watchpoint;
         Some(Hit { watchpoint, slots: matched, address, exact: false, spurious: false })
     }
@@ -202,8 +206,8 @@ impl<const N: usize> WatchpointPool<N> {
             }
         };
         for ReservedWatchpoint { watchpoint, slots, .. } in self.iter() {
-            if let Some(units) = &self.units {
-                units.watchpoint(&watchpoint, slots).for_each(|(number, pair)| set(number, pair));
+            if let Some(unit) = &self.unit {
+                unit.pairs(&watchpoint, slots).for_each(|(number, pair)| set(number, pair));
             } else if let Ok(plan) = plan(&watchpoint) {
                 slots.iter().zip(plan).for_each(|(number, piece)| set(number, piece.pair));
             }
@@ -233,8 +237,8 @@ impl<const N: usize> WatchpointPool<N> {
     /// Picks free pairs for a request that nobody has reserved yet.
     fn allocate(&self, watchpoint: &Watchpoint) -> Result<Slots, PoolError> {
         let free = self.free_slots();
-        if let Some(units) = &self.units {
-            return units.place(watchpoint, free).map_err(|error| match error {
+        if let Some(unit) = &self.unit {
+            return unit.place(watchpoint, free).map_err(|error| match error {
                 UnitError::TooFew { needed } => PoolError::NotEnoughPairs { needed, free: free.len() },
                 error => error.into(),
             });

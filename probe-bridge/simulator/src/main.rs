@@ -20,7 +20,7 @@ struct Options {
     #[arg(long, value_enum, default_value = "armv8a")]
     board: Board,
 
-    /// A program for the Armv8-A board, an ELF file. The Cortex-M boards have one of their own, which counts
+    /// A program for the board, an ELF file. Without one a Cortex-M board counts
     #[arg(long, value_name = "FILE", required_if_eq("board", "armv8a"))]
     kernel: Option<PathBuf>,
 
@@ -61,14 +61,19 @@ enum Protocol {
 
 fn main() -> Result<()> {
     let options = Options::parse();
-    let system: Box<dyn System> = match (options.board, &options.kernel) {
-        (Board::CortexM3, _) => Box::new(CortexMBoard::new(Architecture::V7M)?),
-        (Board::CortexM33, _) => Box::new(CortexMBoard::new(Architecture::V8M)?),
-        (Board::Armv8a, Some(kernel)) => {
-            let image =
-                std::fs::read(kernel).with_context(|| format!("{} cannot be read", kernel.display()))?;
-            Box::new(Armv8aBoard::with_elf(&image)?)
-        }
+    let image = options
+        .kernel
+        .as_ref()
+        .map(|kernel| std::fs::read(kernel).with_context(|| format!("{} cannot be read", kernel.display())));
+    let cortex_m = |architecture, image: Option<&[u8]>| match image {
+        Some(image) => CortexMBoard::with_elf(architecture, image),
+        None => CortexMBoard::new(architecture),
+    };
+    let image = image.transpose()?;
+    let system: Box<dyn System> = match (options.board, image.as_deref()) {
+        (Board::CortexM3, image) => Box::new(cortex_m(Architecture::V7M, image)?),
+        (Board::CortexM33, image) => Box::new(cortex_m(Architecture::V8M, image)?),
+        (Board::Armv8a, Some(image)) => Box::new(Armv8aBoard::with_elf(image)?),
         (Board::Armv8a, None) => bail!("the Armv8-A board runs nothing without --kernel"),
     };
     let mut port = DebugPort::new(system);

@@ -5,9 +5,11 @@ use probe_rs::architecture::arm::{ApV2Address, FullyQualifiedApAddress};
 use probe_rs::config::Registry;
 use probe_rs::probe::Probe;
 use probe_rs::{CoreType, Permissions, Session};
-use probe_rs_target::{ApAddress, CoreAccessOptions};
+use probe_rs_target::{ApAddress, ArmCoreAccessOptions, CoreAccessOptions, MemoryRegion};
+use trapline_core::address::AddressRange;
 
 use super::armv8a::{Armv8aTarget, CoreAddresses};
+use super::cortex_m::CortexMTarget;
 use super::error::{BoardError, Result};
 use super::link::SessionLink;
 
@@ -34,73 +36,110 @@ pub enum MemoryPath {
     Core,
 }
 
-/// Attaches to all Armv8-A cores of a chip.
+/// The cores of a board, by the profile that they are of.
+#[derive(Debug)]
+pub enum Board {
+    /// Armv8-A cores.
+    Armv8a(Armv8aTarget<SessionLink>),
+    /// Cortex-M cores.
+    CortexM(CortexMTarget<SessionLink>),
+}
+
+/// Attaches to all Armv8-A cores of a chip, or where it has none, to all its Cortex-M cores.
 ///
 /// # Errors
 /// [`BoardError`].
-pub fn attach(
-    probe: Probe,
-    registry: &Registry,
-    options: &AttachOptions,
-) -> Result<Armv8aTarget<SessionLink>> {
+pub fn attach(probe: Probe, registry: &Registry, options: &AttachOptions) -> Result<Board> {
     let AttachOptions { chip, under_reset, .. } = options;
     let permissions = Permissions::default();
     let mut session = match under_reset {
         true => probe.attach_under_reset_with_registry(chip, permissions, registry)?,
         false => probe.attach_with_registry(chip, permissions, registry)?,
     };
-    let (debug, addresses) = debug_units(&session, chip)?;
-    let memory = memory_port(&mut session, &debug, options)?;
-    Armv8aTarget::attach(SessionLink::new(session, debug, memory), &addresses)
+    let wrong = |what| BoardError::Description { chip: chip.clone(), what };
+    let armv8a = ports(&session, |core_type| core_type == CoreType::Armv8a).map_err(wrong)?;
+    if !armv8a.is_empty() {
+        let addresses = armv8a.iter().map(|(_, access)| match (access.debug_base, access.cti_base) {
+            (Some(debug), Some(cti)) => Ok(CoreAddresses { debug, cti }),
+            _ => Err(wrong("lacks debug_base or cti_base of an Armv8-A core")),
+        });
+        let addresses = addresses.collect::<Result<Vec<_>>>()?;
+        let cores: Vec<_> = armv8a.into_iter().map(|(port, _)| port).collect();
+        let memory = memory_port(&mut session, &cores, options)?;
+        let target = Armv8aTarget::attach(SessionLink::new(session, cores, memory), &addresses)?;
+        return Ok(Board::Armv8a(target));
+    }
+    let m_profile = [CoreType::Armv6m, CoreType::Armv7m, CoreType::Armv7em, CoreType::Armv8m];
+    let cores = ports(&session, |core_type| m_profile.contains(&core_type)).map_err(wrong)?;
+    if cores.is_empty() {
+        return Err(wrong("has neither Armv8-A nor Cortex-M cores, which are what this tool debugs"));
+    }
+    let cores: Vec<_> = cores.into_iter().map(|(port, _)| port).collect();
+    let memory = match (options.memory, cores.first()) {
+        (MemoryPath::AccessPort(number), Some(first)) => {
+            Some(FullyQualifiedApAddress::v1_with_dp(first.dp(), number))
+        }
+        // A core's own access port leads to all that it reaches itself.
+        _ => None,
+    };
+    let (count, flash) = (cores.len() as u16, flash(&session));
+    let target = CortexMTarget::attach(SessionLink::new(session, cores, memory), count, &flash)?;
+    Ok(Board::CortexM(target))
 }
 
-/// The access port of the debug registers, and the cores' addresses behind it.
-fn debug_units(session: &Session, chip: &str) -> Result<(FullyQualifiedApAddress, Vec<CoreAddresses>)> {
-    let wrong = |what| BoardError::Description { chip: chip.to_owned(), what };
-    let mut port = None;
-    let mut addresses = Vec::new();
-    for core in session.target().cores.iter().filter(|core| core.core_type == CoreType::Armv8a) {
+/// The access ports of those cores of a chip that are meant, and what else the description says of them.
+fn ports(
+    session: &Session,
+    meant: impl Fn(CoreType) -> bool,
+) -> std::result::Result<Vec<(FullyQualifiedApAddress, ArmCoreAccessOptions)>, &'static str> {
+    let cores = session.target().cores.iter().filter(|core| meant(core.core_type));
+    let port = cores.map(|core| {
         let CoreAccessOptions::Arm(access) = &core.core_access_options else {
-            return Err(wrong("reaches an Armv8-A core by something that is no Arm debug port"));
-        };
-        let (Some(debug), Some(cti)) = (access.debug_base, access.cti_base) else {
-            return Err(wrong("lacks debug_base or cti_base of an Armv8-A core"));
+            return Err("reaches an Arm core by something that is no Arm debug port");
         };
         let dp = access.targetsel.map_or(DpAddress::Default, DpAddress::Multidrop);
-        let address = match access.ap {
+        let port = match access.ap {
             ApAddress::V1(number) => FullyQualifiedApAddress::v1_with_dp(dp, number),
             ApAddress::V2(base) => FullyQualifiedApAddress::v2_with_dp(dp, ApV2Address::new(base)),
         };
-        if port.get_or_insert_with(|| address.clone()) != &address {
-            return Err(wrong(
-                "has Armv8-A cores behind several access ports, which this tool does not debug",
-            ));
-        }
-        addresses.push(CoreAddresses { debug, cti });
-    }
-    Ok((port.ok_or_else(|| wrong("has no Armv8-A core"))?, addresses))
+        Ok((port, access.clone()))
+    });
+    port.collect()
+}
+
+/// Where the chip's description has memory that takes no plain write.
+fn flash(session: &Session) -> Vec<AddressRange> {
+    let regions = session.target().memory_map.iter();
+    let flash = regions.filter_map(|region| match region {
+        MemoryRegion::Nvm(region) => Some(&region.range),
+        _ => None,
+    });
+    flash
+        .filter_map(|range| AddressRange::new(range.start, range.end.checked_sub(range.start)?).ok())
+        .collect()
 }
 
 /// The access port that leads to memory.
 fn memory_port(
     session: &mut Session,
-    debug: &FullyQualifiedApAddress,
+    cores: &[FullyQualifiedApAddress],
     options: &AttachOptions,
 ) -> Result<Option<FullyQualifiedApAddress>> {
     /// `IDR.CLASS`, bits \[16:13\]: a memory access port.
     const MEMORY_CLASS: u32 = 0b1000;
     /// `IDR.TYPE`, bits \[3:0\], of APB: debug registers.
     const APB: [u32; 2] = [2, 6];
+    let dp = cores.first().map_or(DpAddress::Default, FullyQualifiedApAddress::dp);
     match options.memory {
         MemoryPath::Any => {}
         MemoryPath::AccessPort(number) => {
-            return Ok(Some(FullyQualifiedApAddress::v1_with_dp(debug.dp(), number)));
+            return Ok(Some(FullyQualifiedApAddress::v1_with_dp(dp, number)));
         }
         MemoryPath::Core => return Ok(None),
     }
     let interface = session.get_arm_interface().map_err(probe_rs::Error::from)?;
-    for port in interface.access_ports(debug.dp()).map_err(probe_rs::Error::from)? {
-        if port == *debug {
+    for port in interface.access_ports(dp).map_err(probe_rs::Error::from)? {
+        if cores.contains(&port) {
             continue;
         }
         let identity = interface.read_raw_ap_register(&port, 0xfc).map_err(probe_rs::Error::from)?;

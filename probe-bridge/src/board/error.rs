@@ -24,12 +24,14 @@ pub enum BoardError {
         what: &'static str,
     },
     /// The chip does not let itself be debugged.
-    #[error("{core} does not allow external debug (DBGAUTHSTATUS_EL1 is {status:#x}); unlock the chip first")]
+    #[error("{core} does not allow external debug ({register} is {value:#x}); unlock the chip first")]
     Locked {
         /// The core.
         core: CoreId,
-        /// `DBGAUTHSTATUS_EL1`.
-        status: u32,
+        /// The register that says so.
+        register: &'static str,
+        /// What it reads.
+        value: u32,
     },
     /// No core of the chip has power.
     #[error("no core of the chip has power (EDPRSR.PU is 0); power it up, or reset the board")]
@@ -47,6 +49,30 @@ pub enum BoardError {
         /// What is there.
         found: u32,
     },
+    /// What is behind an access port is no Cortex-M core.
+    #[error(
+        "there is no Cortex-M core behind the access port of {core} (CPUID reads {found:#x}); \
+         is --chip what is on the board?"
+    )]
+    NoCortexM {
+        /// The core.
+        core: CoreId,
+        /// What is there.
+        found: u32,
+    },
+    /// The core's units are of a version that is not known.
+    #[error("{register} of {core} reads {value:#x}, a version that this tool does not know")]
+    UnknownUnit {
+        /// The core.
+        core: CoreId,
+        /// The register.
+        register: &'static str,
+        /// What was read.
+        value: u32,
+    },
+    /// Cores of several kinds cannot be armed alike.
+    #[error("the Cortex-M cores of this chip are of several kinds, which this tool does not debug together")]
+    MixedCores,
     /// The chip's description lacks something, or is not for this tool.
     #[error("the description of chip {chip} {what}")]
     Description {

@@ -10,8 +10,8 @@ use super::error::{BoardError, Result};
 /// Which of a board's buses.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Port {
-    /// Debug registers.
-    Debug,
+    /// The debug registers of a core, by its number.
+    Core(u16),
     /// Memory.
     Memory,
 }
@@ -68,19 +68,21 @@ pub trait Link {
 #[derive(Debug)]
 pub struct SessionLink {
     session: Session,
-    debug: FullyQualifiedApAddress,
+    /// By the cores' numbers.
+    cores: Vec<FullyQualifiedApAddress>,
     memory: Option<FullyQualifiedApAddress>,
 }
 
 impl SessionLink {
-    /// The buses behind two access ports of a session.
+    /// The buses behind access ports of a session: those of the cores' debug registers by their numbers, and that of
+    /// memory.
     #[must_use]
     pub const fn new(
         session: Session,
-        debug: FullyQualifiedApAddress,
+        cores: Vec<FullyQualifiedApAddress>,
         memory: Option<FullyQualifiedApAddress>,
     ) -> Self {
-        Self { session, debug, memory }
+        Self { session, cores, memory }
     }
 
     /// The session.
@@ -101,10 +103,13 @@ impl SessionLink {
 
 impl Link for SessionLink {
     fn with<R>(&mut self, port: Port, work: impl FnOnce(&mut dyn Bus) -> Result<R>) -> Result<R> {
-        let access_port = match (port, &self.memory) {
-            (Port::Memory, Some(memory)) => memory.clone(),
-            _ => self.debug.clone(),
+        let access_port = match port {
+            Port::Memory => self.memory.as_ref(),
+            Port::Core(core) => self.cores.get(usize::from(core)),
         };
+        let access_port = access_port.or(self.cores.first()).cloned();
+        let none = BoardError::Description { chip: "of this board".to_owned(), what: "has no access port" };
+        let access_port = access_port.ok_or(none)?;
         let interface = self.session.get_arm_interface().map_err(probe_rs::Error::from)?;
         let result = match interface.memory_interface(&access_port) {
             Ok(mut memory) => work(&mut SessionBus(&mut *memory)),

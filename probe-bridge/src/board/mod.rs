@@ -6,7 +6,9 @@
 //! |---|---|
 //! | `link` | a bus of a board, by a probe-rs session |
 //! | `armv8a` | Armv8-A cores as a target of the engine |
-//! | `cortex_m` | Cortex-M cores, for programs of one's own |
+//! | `cortex_m` | Cortex-M cores as a target of the engine |
+//! | `target` | what both have beside what the engine needs |
+//! | `memory_map` | what a chip's description says of its memory |
 //! | `attach` | from a probe and a chip's name to a target |
 //! | `serve` | a gdb client and the board's stops in one loop |
 //! | `error` | why a board is lost |
@@ -16,8 +18,11 @@ mod attach;
 pub mod cortex_m;
 mod error;
 pub mod link;
+mod memory_map;
 mod serve;
+mod target;
 
-pub use attach::{AttachOptions, MemoryPath, attach};
+pub use attach::{AttachOptions, Board, MemoryPath, attach};
 pub use error::{BoardError, Result};
-pub use serve::{Ended, Observer, Unobserved, run_until_stopped, serve, watch};
+pub use serve::{Ended, Found, Observer, Unobserved, run_until_stopped, serve, watch};
+pub use target::BoardTarget;

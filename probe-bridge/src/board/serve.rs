@@ -11,15 +11,16 @@ use trapline_core::stop::Stop;
 use trapline_core::target::{TargetError, TargetResult};
 use trapline_kvm::gdb_server::{Client, Notifier, Outgoing};
 
-use super::armv8a::Armv8aTarget;
 use super::error::{BoardError, Result};
-use super::link::Link;
+use super::target::BoardTarget;
 
 /// A packet that arrives and one that leaves, in bytes.
 const PACKET_BUFFER: usize = 0x8000;
 /// How long the client is waited for between two looks at cores that run: at first, and at most, in nanoseconds.
 const FIRST_WAIT: i64 = 500_000;
 const LONGEST_WAIT: i64 = 20_000_000;
+/// How many events are dealt with before anybody else is listened to.
+const EVENTS: u32 = 16;
 
 /// How the service for one client ended.
 #[derive(Debug)]
@@ -33,53 +34,66 @@ pub enum Ended {
 }
 
 /// Who is told of stops besides a client: of those that halt everything, and of those that wait to go on.
-pub trait Observer<L: Link, const CORES: usize, const SOFTWARE: usize> {
+pub trait Observer<T: BoardTarget, const CORES: usize, const SOFTWARE: usize> {
     /// A stop. False where the board shall not run on from it, for service is to end.
-    fn stopped(&mut self, debugger: &mut Debugger<Armv8aTarget<L>, CORES, SOFTWARE>, stop: &Stop) -> bool;
+    fn stopped(&mut self, debugger: &mut Debugger<T, CORES, SOFTWARE>, stop: &Stop) -> bool;
+}
+
+/// What a look at a board has found.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Found {
+    /// All of it has stopped.
+    Stop,
+    /// Stops were passed over, and more may have come.
+    Events,
+    /// Nothing has happened any more.
+    Nothing,
 }
 
 /// Nobody.
 #[derive(Clone, Copy, Debug)]
 pub struct Unobserved;
 
-impl<L: Link, const CORES: usize, const SOFTWARE: usize> Observer<L, CORES, SOFTWARE> for Unobserved {
-    fn stopped(&mut self, _: &mut Debugger<Armv8aTarget<L>, CORES, SOFTWARE>, _: &Stop) -> bool {
+impl<T: BoardTarget, const CORES: usize, const SOFTWARE: usize> Observer<T, CORES, SOFTWARE> for Unobserved {
+    fn stopped(&mut self, _: &mut Debugger<T, CORES, SOFTWARE>, _: &Stop) -> bool {
         true
     }
 }
 
-/// Lets the engine decide about everything that has happened on the board; whether all of it has stopped.
+/// Lets the engine decide about what has happened on the board. Where stops are passed over one after the other, it
+/// returns in between, so that clients and signals are heard.
 ///
 /// # Errors
 /// Where the board is lost.
-pub fn run_until_stopped<L: Link, const CORES: usize, const SOFTWARE: usize>(
-    debugger: &mut Debugger<Armv8aTarget<L>, CORES, SOFTWARE>,
-    observer: &mut impl Observer<L, CORES, SOFTWARE>,
-) -> Result<bool> {
-    while let Some((core, event)) = debugger.target_mut().poll()? {
-        let mut outcome = settle::<L>(debugger.on_event(core, event))?;
+pub fn run_until_stopped<T: BoardTarget, const CORES: usize, const SOFTWARE: usize>(
+    debugger: &mut Debugger<T, CORES, SOFTWARE>,
+    observer: &mut impl Observer<T, CORES, SOFTWARE>,
+) -> Result<Found> {
+    for _ in 0..EVENTS {
+        let Some((core, event)) = debugger.target_mut().poll()? else { return Ok(Found::Nothing) };
+        let mut outcome = settle::<T>(debugger.on_event(core, event))?;
         while let Some(Outcome::Waiting(stop)) = outcome {
             if !observer.stopped(debugger, &stop) {
-                return Ok(false);
+                return Ok(Found::Nothing);
             }
-            outcome = settle::<L>(debugger.go_on(stop.core))?;
+            outcome = settle::<T>(debugger.go_on(stop.core))?;
         }
         match outcome {
             Some(Outcome::Stopped) => {
                 if let Some(stop) = debugger.stop() {
                     observer.stopped(debugger, &stop);
                 }
-                return Ok(true);
+                return Ok(Found::Stop);
             }
             Some(_) => debugger.target_mut().release()?,
             None => {}
         }
     }
-    Ok(false)
+    Ok(Found::Events)
 }
 
 /// A core that has lost its power meanwhile has nothing to tell.
-fn settle<L: Link>(outcome: TargetResult<Outcome, Armv8aTarget<L>>) -> Result<Option<Outcome>> {
+fn settle<T: BoardTarget>(outcome: TargetResult<Outcome, T>) -> Result<Option<Outcome>> {
     match outcome {
         Ok(outcome) => Ok(Some(outcome)),
         Err(TargetError::Refused(refusal)) => {
@@ -94,10 +108,10 @@ fn settle<L: Link>(outcome: TargetResult<Outcome, Armv8aTarget<L>>) -> Result<Op
 ///
 /// # Errors
 /// Where the board is lost, or `poll` fails.
-pub fn watch<L: Link, const CORES: usize, const SOFTWARE: usize>(
-    debugger: &mut Debugger<Armv8aTarget<L>, CORES, SOFTWARE>,
+pub fn watch<T: BoardTarget, const CORES: usize, const SOFTWARE: usize>(
+    debugger: &mut Debugger<T, CORES, SOFTWARE>,
     notifier: &Notifier,
-    observer: &mut impl Observer<L, CORES, SOFTWARE>,
+    observer: &mut impl Observer<T, CORES, SOFTWARE>,
 ) -> Result<()> {
     match debugger.resume() {
         Ok(()) | Err(TargetError::Refused(_)) => {}
@@ -105,11 +119,11 @@ pub fn watch<L: Link, const CORES: usize, const SOFTWARE: usize>(
     }
     let mut wait = FIRST_WAIT;
     while !notifier.is_finished() {
-        if run_until_stopped(debugger, observer)? {
-            wait = FIRST_WAIT;
-        } else {
-            wait = (wait * 2).min(LONGEST_WAIT);
-        }
+        wait = match run_until_stopped(debugger, observer)? {
+            Found::Stop => FIRST_WAIT,
+            Found::Events => 0,
+            Found::Nothing => longer(wait),
+        };
         let mut fds = [PollFd::new(notifier, PollFlags::IN)];
         // A signal interrupts the wait, and the notifier knows of it.
         let _ = poll(&mut fds, Some(&Timespec { tv_sec: 0, tv_nsec: wait }));
@@ -121,11 +135,11 @@ pub fn watch<L: Link, const CORES: usize, const SOFTWARE: usize>(
 ///
 /// # Errors
 /// Where the board is lost. Trouble with the client is no error, but [`Ended::Lost`].
-pub fn serve<L: Link, const CORES: usize, const SOFTWARE: usize>(
+pub fn serve<T: BoardTarget, const CORES: usize, const SOFTWARE: usize>(
     client: Client,
-    debugger: &mut Debugger<Armv8aTarget<L>, CORES, SOFTWARE>,
+    debugger: &mut Debugger<T, CORES, SOFTWARE>,
     notifier: &Notifier,
-    observer: &mut impl Observer<L, CORES, SOFTWARE>,
+    observer: &mut impl Observer<T, CORES, SOFTWARE>,
 ) -> Result<Ended> {
     let mut packet_buffer = vec![0; PACKET_BUFFER];
     let lost = match serve_until_closed(client, debugger, notifier, observer, &mut packet_buffer) {
@@ -141,11 +155,11 @@ pub fn serve<L: Link, const CORES: usize, const SOFTWARE: usize>(
     }
 }
 
-fn serve_until_closed<L: Link, const CORES: usize, const SOFTWARE: usize>(
+fn serve_until_closed<T: BoardTarget, const CORES: usize, const SOFTWARE: usize>(
     client: Client,
-    debugger: &mut Debugger<Armv8aTarget<L>, CORES, SOFTWARE>,
+    debugger: &mut Debugger<T, CORES, SOFTWARE>,
     notifier: &Notifier,
-    observer: &mut impl Observer<L, CORES, SOFTWARE>,
+    observer: &mut impl Observer<T, CORES, SOFTWARE>,
     packet_buffer: &mut [u8],
 ) -> std::result::Result<Ended, ServerError<BoardError, io::Error>> {
     let mut incoming = vec![0; PACKET_BUFFER];
@@ -169,16 +183,25 @@ fn serve_until_closed<L: Link, const CORES: usize, const SOFTWARE: usize>(
             status = server.receive(debugger, incoming.get(..count).unwrap_or_default())?;
             wait = FIRST_WAIT;
         } else {
-            wait = (wait * 2).min(LONGEST_WAIT);
+            wait = longer(wait);
         }
-        if run_until_stopped(debugger, observer).map_err(ServerError::Target)? {
-            status = server.report_stop(debugger)?;
-            wait = FIRST_WAIT;
+        match run_until_stopped(debugger, observer).map_err(ServerError::Target)? {
+            Found::Stop => {
+                status = server.report_stop(debugger)?;
+                wait = FIRST_WAIT;
+            }
+            Found::Events => wait = 0,
+            Found::Nothing => {}
         }
         if let Status::Closed(closed) = status {
             return Ok(Ended::Closed(closed));
         }
     }
+}
+
+/// The wait after one in which nothing has happened.
+fn longer(wait: i64) -> i64 {
+    (wait * 2).clamp(FIRST_WAIT, LONGEST_WAIT)
 }
 
 /// Waits for the client, or an end of service, but not longer than some nanoseconds; whether the client has sent

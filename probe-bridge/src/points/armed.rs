@@ -7,7 +7,7 @@ use trapline_core::address::AddressRange;
 use trapline_core::breakpoint::{Breakpoint, Instruction};
 use trapline_core::debugger::{Debugger, InsertError, Options, Request, Then, ValueCondition};
 use trapline_core::pool::Owner;
-use trapline_core::target::{CoreId, Target, TargetError};
+use trapline_core::target::{CoreId, Profile, Target, TargetError};
 use trapline_core::watchpoint::{Access, Watchpoint};
 
 use super::expression;
@@ -117,7 +117,7 @@ fn read(path: &Path) -> Result<Symbols> {
 impl Point {
     fn at_code(point: &BreakPoint, symbols: &Symbols) -> Result<Self> {
         let found = symbols.find(&point.location).with_context(|| format!("--break '{}'", point.text))?;
-        if !found.address.is_multiple_of(4) {
+        if !found.address.is_multiple_of(2) {
             bail!("--break '{}': {:#x} is no address of an instruction", point.text, found.address);
         }
         Ok(Self {
@@ -162,11 +162,15 @@ where
     let scope = debugger.target().scope();
     match place {
         Place::Code(address) => {
-            let hardware = Request::Breakpoint(Breakpoint::at(address, Instruction::A64, scope)?);
+            let instruction = match debugger.target().profile() {
+                Profile::M(_) => Instruction::T32,
+                _ => Instruction::A64,
+            };
+            let hardware = Request::Breakpoint(Breakpoint::at(address, instruction, scope)?);
             match debugger.insert_with(CoreId(0), hardware, Owner::HOST, options) {
                 Ok(()) => Ok((hardware, format!("hardware breakpoint at {address:#x}"))),
                 Err(InsertError::Pool(_)) => {
-                    let software = Request::Software { address, instruction: Instruction::A64 };
+                    let software = Request::Software { address, instruction };
                     told(debugger.insert_with(CoreId(0), software, Owner::HOST, options))?;
                     Ok((software, format!("software breakpoint at {address:#x}, no comparator is left")))
                 }

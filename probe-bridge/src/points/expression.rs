@@ -394,6 +394,9 @@ fn register(name: &str) -> Result<(Operand, u8)> {
         "lr" => Register::X(30),
         "fpsr" => Register::Fpsr,
         "fpcr" => Register::Fpcr,
+        _ if let Some(number @ ..=14) = numbered("r") => {
+            return Ok((Operand::Register(Register::X(number)), 32));
+        }
         _ => match (numbered("x"), numbered("w"), SystemRegister::by_name(name)) {
             (Some(number), ..) => Register::X(number),
             (_, Some(number), _) => return Ok((Operand::Register(Register::X(number)), 32)),

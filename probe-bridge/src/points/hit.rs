@@ -8,7 +8,7 @@ use trapline_core::address::sign_extend;
 use trapline_core::debugger::{Debugger, Hit};
 use trapline_core::pool::Owner;
 use trapline_core::stop::{Stop, StopReason};
-use trapline_core::target::{CoreId, Register, Target};
+use trapline_core::target::{CoreId, Profile, Register, Target};
 use trapline_core::watchpoint::Access;
 
 use super::armed::Points;
@@ -18,7 +18,7 @@ use super::symbols::Symbols;
 
 /// How far a backtrace goes.
 const FRAMES: usize = 16;
-/// Bytes of an A64 instruction.
+/// Bytes of an A64 instruction, and of a T32 instruction that calls by name.
 const INSTRUCTION: u64 = 4;
 
 /// Tells of hits, and counts them.
@@ -128,15 +128,14 @@ impl Tracer {
         };
         match stop.reason {
             StopReason::SoftwareBreakpoint => report.reason = "software breakpoint",
-            StopReason::Watchpoint { watchpoint, address, change } => {
+            StopReason::Watchpoint { watchpoint, address, made, change } => {
                 report.reason = match watchpoint.access() {
                     Access::Read => "read watchpoint",
                     Access::Write => "write watchpoint",
                     Access::ReadWrite => "access watchpoint",
                 };
-                if change.is_some() {
-                    // The access has been made, by the instruction before.
-                    report.at = frame(symbols, stop.pc.wrapping_sub(INSTRUCTION));
+                if made {
+                    report.at = frame(symbols, before(debugger, stop));
                 }
                 report.access = Some((address, change));
             }
@@ -147,6 +146,23 @@ impl Tracer {
         }
         report
     }
+}
+
+/// The instruction before that at which the core stopped, which has made an access: of T32 code, whose instructions
+/// have 2 or 4 bytes, the longer one where there can be one.
+fn before<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize>(
+    debugger: &mut Debugger<T, CORES, SOFTWARE, BYTECODE>,
+    stop: &Stop,
+) -> u64 {
+    let long = stop.pc.wrapping_sub(INSTRUCTION);
+    if debugger.target().profile() == Profile::A {
+        return long;
+    }
+    let mut halfword = [0; 2];
+    let read = debugger.read_virtual(stop.core, long, &mut halfword);
+    // Halfwords that begin a 4-byte instruction (DDI 0403, "Thumb instruction set encoding").
+    let is_long = matches!(read, Ok(2)) && u16::from_le_bytes(halfword) >> 11 >= 0b11101;
+    if is_long { long } else { stop.pc.wrapping_sub(2) }
 }
 
 fn frame(symbols: &Symbols, address: u64) -> Frame {
@@ -163,9 +179,13 @@ fn backtrace<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECOD
 ) -> Vec<Frame> {
     let mut frames = Vec::new();
     if matches!(at.place.symbol, Some((_, 0)))
-        && let Ok(link) = debugger.read_register(core, Register::X(30))
+        && let Ok(link) = debugger.read_register(core, link_register(debugger))
     {
         frames.push(frame(symbols, call(link)));
+    }
+    if debugger.target().profile() != Profile::A {
+        // T32 code keeps no such chain.
+        return frames;
     }
     let mut pointer = debugger.read_register(core, Register::X(29)).unwrap_or_default();
     while frames.len() < FRAMES && pointer != 0 && pointer.is_multiple_of(8) {
@@ -188,11 +208,22 @@ fn backtrace<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECOD
     frames
 }
 
+/// The register that has the return address at the first instruction of a function.
+fn link_register<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize>(
+    debugger: &Debugger<T, CORES, SOFTWARE, BYTECODE>,
+) -> Register {
+    match debugger.target().profile() {
+        Profile::A => Register::X(30),
+        _ => Register::X(14),
+    }
+}
+
 /// The address of the call behind which a return address stands, without a pointer authentication code.
 const fn call(link: u64) -> u64 {
     let plain = match link >> 48 {
         0 | 0xffff => link,
         _ => sign_extend(link, 47),
     };
-    plain.wrapping_sub(INSTRUCTION)
+    // Bit 0 of one says that it is Thumb code.
+    (plain & !1).wrapping_sub(INSTRUCTION)
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use addr2line::gimli::{self, EndianSlice, LittleEndian};
 use anyhow::{Context, Result, anyhow, bail};
-use object::{Object, ObjectSection, ObjectSymbol, SymbolKind};
+use object::{Architecture, Object, ObjectSection, ObjectSymbol, SymbolKind};
 use rustc_demangle::demangle;
 
 use super::location::Location;
@@ -65,8 +65,10 @@ impl Symbols {
             .filter(|symbol| symbol.is_definition() && symbol.kind() != SymbolKind::Section)
             .filter_map(|symbol| {
                 let name = symbol.name().ok().filter(|name| !name.is_empty() && !name.starts_with('$'))?;
+                // Bit 0 of a function's address says that it is Thumb code.
+                let thumb = file.architecture() == Architecture::Arm && symbol.kind() == SymbolKind::Text;
                 Some(Symbol {
-                    address: symbol.address(),
+                    address: symbol.address() & if thumb { !1 } else { u64::MAX },
                     size: symbol.size(),
                     name: format!("{:#}", demangle(name)),
                     is_code: symbol.kind() == SymbolKind::Text,

@@ -3,29 +3,27 @@
 use std::time::{Duration, Instant};
 
 use super::{Error, Host, Result, SessionDebugger};
-use crate::board::armv8a::Armv8aTarget;
-use crate::board::link::Link;
-use crate::board::{BoardError, Unobserved, run_until_stopped};
+use crate::board::{BoardError, BoardTarget, Found, Unobserved, run_until_stopped};
 
 /// How often a board that runs is looked at.
 const POLL: Duration = Duration::from_millis(1);
 
 /// A board. Its stops are found by looking.
 #[derive(Debug)]
-pub struct Board<L: Link>(SessionDebugger<Armv8aTarget<L>>);
+pub struct Board<T: BoardTarget>(SessionDebugger<T>);
 
-impl<L: Link> Board<L> {
+impl<T: BoardTarget> Board<T> {
     /// An engine for a board that nobody else debugs.
     ///
     /// # Errors
     /// Where the board has more cores than a session can have.
-    pub fn new(target: Armv8aTarget<L>) -> Result<Self> {
+    pub fn new(target: T) -> Result<Self> {
         SessionDebugger::new(target).map(Self).map_err(|error| Error::NotInserted(error.to_string()))
     }
 }
 
-impl<L: Link> Host for Board<L> {
-    type Target = Armv8aTarget<L>;
+impl<T: BoardTarget> Host for Board<T> {
+    type Target = T;
     type Failure = BoardError;
 
     fn with<R>(&mut self, work: impl FnOnce(&mut SessionDebugger<Self::Target>) -> R) -> Result<R> {
@@ -35,7 +33,9 @@ impl<L: Link> Host for Board<L> {
     fn wait(&mut self, timeout: Duration) -> Result<bool> {
         let deadline = Instant::now() + timeout;
         loop {
-            if run_until_stopped(&mut self.0, &mut Unobserved).map_err(|error| Error::Lost(error.into()))? {
+            let found = run_until_stopped(&mut self.0, &mut Unobserved);
+            let found = found.map_err(|error| Error::Lost(error.into()))?;
+            if found == Found::Stop {
                 return Ok(true);
             }
             if self.0.stop().is_some() {
@@ -44,7 +44,9 @@ impl<L: Link> Host for Board<L> {
             if Instant::now() >= deadline {
                 return Ok(false);
             }
-            std::thread::sleep(POLL);
+            if found == Found::Nothing {
+                std::thread::sleep(POLL);
+            }
         }
     }
 }

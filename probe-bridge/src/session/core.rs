@@ -7,7 +7,7 @@ use trapline_core::breakpoint::{Breakpoint, Instruction};
 use trapline_core::debugger::{Action, Request};
 use trapline_core::pool::Owner;
 use trapline_core::stop::StopReason;
-use trapline_core::target::{Comparators, CoreId, CoreState, Register};
+use trapline_core::target::{Comparators, CoreId, CoreState, Profile, Register};
 use trapline_core::watchpoint::{Access, Watchpoint};
 
 use super::{Error, Host, Result, SessionDebugger};
@@ -39,6 +39,8 @@ pub enum HaltReason {
     Request,
     /// Something outside the debugger has halted it.
     External,
+    /// It was locked up, by a fault that it could not take (Cortex-M).
+    LockedUp,
 }
 
 /// Where a core stands.
@@ -125,6 +127,7 @@ impl<'a, H: Host> Core<'a, H> {
                         StopReason::Watchpoint { address, .. } => HaltReason::Watchpoint(address),
                         StopReason::Step => HaltReason::Step,
                         StopReason::ExternalRequest => HaltReason::External,
+                        StopReason::LockedUp => HaltReason::LockedUp,
                         _ => HaltReason::Request,
                     },
                     _ => HaltReason::Request,
@@ -261,7 +264,11 @@ fn breakpoint<T: Comparators + trapline_core::target::Target>(
     debugger: &SessionDebugger<T>,
     address: u64,
 ) -> Result<Request> {
-    let breakpoint = Breakpoint::at(address, Instruction::A64, debugger.target().scope())
+    let instruction = match debugger.target().profile() {
+        Profile::M(_) => Instruction::T32,
+        _ => Instruction::A64,
+    };
+    let breakpoint = Breakpoint::at(address, instruction, debugger.target().scope())
         .map_err(|error| Error::NotInserted(error.to_string()))?;
     Ok(Request::Breakpoint(breakpoint))
 }

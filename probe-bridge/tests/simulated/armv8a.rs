@@ -12,7 +12,7 @@ use trapline_core::target::{
 use trapline_core::watchpoint::{Access, Watchpoint};
 use trapline_probe::board::armv8a::Armv8aTarget;
 use trapline_probe::board::link::SessionLink;
-use trapline_probe::board::{AttachOptions, MemoryPath, Unobserved, run_until_stopped};
+use trapline_probe::board::{AttachOptions, Found, MemoryPath, Unobserved, run_until_stopped};
 use trapline_simulator::armv8a::Armv8aBoard;
 
 use crate::probe::Board;
@@ -54,7 +54,7 @@ fn debugger(program: &[u32]) -> (Board, BoardDebugger) {
 fn run(debugger: &mut BoardDebugger) -> (CoreId, u64, StopReason) {
     debugger.resume().unwrap();
     for _ in 0..10_000 {
-        if run_until_stopped(debugger, &mut Unobserved).unwrap() {
+        if run_until_stopped(debugger, &mut Unobserved).unwrap() == Found::Stop {
             let stop = debugger.stop().unwrap();
             return (stop.core, stop.pc, stop.reason);
         }
@@ -205,7 +205,7 @@ fn memory_is_reached_by_a_core_where_no_access_port_leads_there() {
     let board = Board::new(Armv8aBoard::with_program(&COUNT).unwrap());
     let chip = "simulated-armv8a".to_owned();
     let options = AttachOptions { chip, memory: MemoryPath::Core, ..AttachOptions::default() };
-    let mut target = board.attach_with(options).unwrap();
+    let mut target = board.attach_with(&options).unwrap();
     assert!(target.read_memory(PhysicalAddress(START), &mut [0; 4]).is_err(), "no core is halted");
     target.halt(CORE0).unwrap();
     let registers = [0, 1, 2].map(|number| target.read_register(CORE0, Register::X(number)).unwrap());

@@ -10,7 +10,7 @@ use trapline_core::scope::Scope;
 use trapline_core::target::{
     CoreId, CoreState, DebugStateEntry, Event, Memory, Refusal, Register, Registers, RunControl, TargetError,
 };
-use trapline_probe::board::BoardError;
+use trapline_probe::board::{BoardError, BoardTarget};
 use trapline_simulator::armv8a::{Armv8aBoard, DEBUG_BASES};
 use trapline_simulator::dap::{Fault, Size};
 

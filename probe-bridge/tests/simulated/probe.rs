@@ -2,16 +2,17 @@
 
 use std::sync::{Arc, Mutex, MutexGuard};
 
+use probe_rs::CoreStatus;
 use probe_rs::architecture::arm::sequences::ArmDebugSequence;
 use probe_rs::architecture::arm::{
     ArmCommunicationInterface, ArmDebugInterface, ArmError, DapError, DapProbe, RawDapAccess, RegisterAddress,
 };
 use probe_rs::config::Registry;
 use probe_rs::probe::{DebugProbe, DebugProbeError, Probe, WireProtocol};
-use probe_rs::{CoreStatus, Permissions, Session};
 use trapline_probe::board::armv8a::Armv8aTarget;
+use trapline_probe::board::cortex_m::CortexMTarget;
 use trapline_probe::board::link::SessionLink;
-use trapline_probe::board::{AttachOptions, Result, attach};
+use trapline_probe::board::{AttachOptions, Board as Cores, Result, attach};
 use trapline_simulator::dap::{DebugPort, Response, Space, System};
 
 /// The description of the simulated chip.
@@ -35,24 +36,33 @@ impl Board {
         self.attach_as("simulated-armv8a")
     }
 
-    /// A session of probe-rs on it, as a chip.
-    pub(crate) fn session(&self, chip: &str) -> std::result::Result<Session, probe_rs::Error> {
-        let mut registry = Registry::from_builtin_families();
-        registry.add_target_family_from_yaml(CHIP).unwrap();
-        let probe = Probe::new(SimulatedProbe(self.clone()));
-        probe.attach_with_registry(chip, Permissions::default(), &registry)
+    /// Attaches to its Cortex-M core.
+    pub(crate) fn attach_cortex_m(&self) -> Result<CortexMTarget<SessionLink>> {
+        match self
+            .attach_any(&AttachOptions { chip: "simulated-cortex-m".to_owned(), ..Default::default() })?
+        {
+            Cores::CortexM(target) => Ok(target),
+            Cores::Armv8a(_) => panic!("the chip is none with Cortex-M cores"),
+        }
     }
 
     /// Attaches to it as a chip.
     pub(crate) fn attach_as(&self, chip: &str) -> Result<Armv8aTarget<SessionLink>> {
-        self.attach_with(AttachOptions { chip: chip.to_owned(), ..AttachOptions::default() })
+        self.attach_with(&AttachOptions { chip: chip.to_owned(), ..AttachOptions::default() })
     }
 
     /// Attaches to it as the options say.
-    pub(crate) fn attach_with(&self, options: AttachOptions) -> Result<Armv8aTarget<SessionLink>> {
+    pub(crate) fn attach_with(&self, options: &AttachOptions) -> Result<Armv8aTarget<SessionLink>> {
+        match self.attach_any(options)? {
+            Cores::Armv8a(target) => Ok(target),
+            Cores::CortexM(_) => panic!("the chip is one with Cortex-M cores"),
+        }
+    }
+
+    fn attach_any(&self, options: &AttachOptions) -> Result<Cores> {
         let mut registry = Registry::from_builtin_families();
         registry.add_target_family_from_yaml(CHIP).unwrap();
-        attach(Probe::new(SimulatedProbe(self.clone())), &registry, &options)
+        attach(Probe::new(SimulatedProbe(self.clone())), &registry, options)
     }
 }
 

@@ -1,6 +1,8 @@
 //! Comparators of Cortex-M: `m_profile`.
 
-use trapline_core::m_profile::{debug_control, dwt, dwt_v1, dwt_v2, fpb};
+use trapline_core::m_profile::{self, debug_control, dwt, dwt_v1, dwt_v2, fpb};
+use trapline_core::pool::Slots;
+use trapline_core::watchpoint::Watchpoint;
 
 use crate::walk;
 
@@ -17,13 +19,17 @@ pub(crate) fn link() {
     debug![
         dwt_v1::Piece,
         dwt_v1::Plan,
+        dwt_v2::Abilities,
         dwt_v2::Comparator,
         dwt_v2::FunctionId,
         dwt_v2::Plan,
-        fpb::BreakpointUnit
+        fpb::BreakpointUnit,
+        m_profile::Units,
+        m_profile::WatchpointUnit,
+        m_profile::WatchRegisters
     ];
     display![fpb::BreakpointUnit];
-    error![dwt::DwtError, fpb::FpbError];
+    error![dwt::DwtError, fpb::FpbError, m_profile::UnitError];
     link![
         dwt::comparator_address,
         dwt::function_address,
@@ -43,11 +49,19 @@ pub(crate) fn link() {
         dwt_v2::Plan::comparators,
         walk_comparators,
         dwt_v2::Plan::place,
+        dwt_v2::Abilities::with,
+        dwt_v2::Abilities::limits,
         fpb::BreakpointUnit::comparator,
         fpb::BreakpointUnit::address,
+        fpb::BreakpointUnit::pair,
         fpb::comparator_address,
         fpb::FpCtrl::num_code,
         fpb::FpCtrl::unit,
+        m_profile::breakpoint_comparator,
+        m_profile::WatchRegisters::from_pair,
+        m_profile::WatchpointUnit::place,
+        m_profile::WatchpointUnit::watched_by,
+        walk_pairs,
     ];
 }
 
@@ -57,4 +71,8 @@ fn walk_pieces(plan: &dwt_v1::Plan) {
 
 fn walk_comparators(plan: &dwt_v2::Plan) {
     walk(plan.comparators());
+}
+
+fn walk_pairs(unit: &m_profile::WatchpointUnit, watchpoint: &Watchpoint, slots: Slots) {
+    walk(unit.pairs(watchpoint, slots));
 }

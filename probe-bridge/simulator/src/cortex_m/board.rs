@@ -9,6 +9,7 @@ use super::Architecture;
 use super::core::{Core, FLASH, SRAM};
 use crate::dap::component::{Identity, rom_table};
 use crate::dap::{BusError, Fault, MemoryAp, MemoryApKind, Size, System};
+use crate::image::load;
 
 /// Where the program begins: the first of its instructions counts in R0, and begins a loop.
 const ENTRY: u32 = FLASH + 0x100;
@@ -58,16 +59,28 @@ enum Answer {
 }
 
 impl CortexMBoard {
-    /// A board after power-up.
+    /// A board after power-up, with a program that counts.
     ///
     /// # Errors
     /// Where its thread cannot be started, or the processor does not take its memory.
     pub fn new(architecture: Architecture) -> anyhow::Result<Self> {
+        Self::with(architecture, None)
+    }
+
+    /// A board after power-up, with an ELF file's program.
+    ///
+    /// # Errors
+    /// As [`Self::new`], and where the file is none for this board.
+    pub fn with_elf(architecture: Architecture, image: &[u8]) -> anyhow::Result<Self> {
+        Self::with(architecture, Some(image.to_vec()))
+    }
+
+    fn with(architecture: Architecture, image: Option<Vec<u8>>) -> anyhow::Result<Self> {
         let (requests, received) = channel();
         let (answered, answers) = channel();
         let (started, start) = channel();
         let work = move || {
-            let board = Worker::new(architecture);
+            let board = Worker::new(architecture, image.as_deref());
             match board {
                 Ok(mut board) => {
                     let _ = started.send(Ok(()));
@@ -100,8 +113,13 @@ struct Worker {
 }
 
 impl Worker {
-    fn new(architecture: Architecture) -> anyhow::Result<Self> {
+    fn new(architecture: Architecture, image: Option<&[u8]>) -> anyhow::Result<Self> {
         let mut core = Core::new(architecture)?;
+        if let Some(image) = image {
+            load(image, object::Architecture::Arm, |address, bytes| store(&mut core, address, bytes))?;
+            core.reset();
+            return Ok(Self { architecture, core });
+        }
         let vectors = [SRAM + 0x1000, ENTRY | 1];
         for (address, word) in (FLASH..).step_by(4).zip(vectors) {
             core.write_memory(address, 4, word).context("there is no flash")?;
@@ -204,6 +222,15 @@ impl Worker {
             device_id: 0,
         }
     }
+}
+
+/// Puts a program's bytes into memory.
+fn store(core: &mut Core, address: u64, bytes: &[u8]) -> anyhow::Result<()> {
+    for (address, byte) in (address..).zip(bytes) {
+        let address = u32::try_from(address).context("the board has 32-bit addresses")?;
+        core.write_memory(address, 1, u32::from(*byte)).context("the board has no memory there")?;
+    }
+    Ok(())
 }
 
 impl System for CortexMBoard {

@@ -1,13 +1,15 @@
 //! The core: what halting debug makes of it.
 
-use armagnac::core::{ArmVersion, Config, Emulator, Event, Processor};
+use armagnac::core::{ArmVersion, Config, Emulator, Event, Irq, Processor};
+use armagnac::registers::Mode;
 
 use super::Architecture;
 use super::dwt::Dwt;
 use super::fpb::Fpb;
 use super::memory::{Accesses, Block, Decoder};
+use super::timer::{TIMER, Timer};
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 /// Where the program is, and its data.
@@ -21,6 +23,7 @@ mod dhcsr {
     pub(super) const DEBUGEN: u32 = 1;
     pub(super) const HALT: u32 = 1 << 1;
     pub(super) const STEP: u32 = 1 << 2;
+    pub(super) const MASKINTS: u32 = 1 << 3;
     pub(super) const CONTROL: u32 = 0xf;
     pub(super) const REGRDY: u32 = 1 << 16;
     pub(super) const S_HALT: u32 = 1 << 17;
@@ -40,6 +43,8 @@ mod dfsr {
 /// `DEMCR`.
 const VC_CORERESET: u32 = 1;
 const TRCENA: u32 = 1 << 24;
+/// `VTOR`.
+const VTOR: u32 = 0xe000_ed08;
 
 /// The core and its debug registers.
 pub(super) struct Core {
@@ -57,13 +62,23 @@ pub(super) struct Core {
     fault: u32,
     monitor: u32,
     data: u32,
+    /// `BASEPRI`, which masks nothing here.
+    base_priority: u8,
+    /// `S0` to `S31` and `FPSCR` of the Armv8-M core; no instruction here uses them.
+    floating_point: ([u32; 32], u32),
+    timer: Timer,
+    /// The timer's interrupt waits to be taken.
+    interrupt: bool,
+    /// Whether what is decoded is to be an instruction that does nothing.
+    idle: Rc<Cell<bool>>,
 }
 
 impl Core {
     /// A core with empty memory.
     pub(super) fn new(architecture: Architecture) -> anyhow::Result<Self> {
         let (config, version) = match architecture {
-            Architecture::V7M => (Config::v7m(), ArmVersion::V7M),
+            // The program may be built for a Cortex-M4.
+            Architecture::V7M => (Config::v7em(), ArmVersion::V7EM),
             Architecture::V8M => (Config::v8m(), ArmVersion::V8M),
         };
         let mut processor = Processor::new(config);
@@ -74,7 +89,12 @@ impl Core {
                 anyhow::bail!("the memory at {base:#x} is in the way of something");
             }
         }
-        processor.instruction_decoder = Box::new(Decoder::new(version, accesses.clone()));
+        let timer = Timer::default();
+        let idle = Rc::new(Cell::new(false));
+        if processor.map_iface(TIMER, Rc::new(RefCell::new(timer.clone()))).is_err() {
+            anyhow::bail!("the timer at {TIMER:#x} is in the way of something");
+        }
+        processor.instruction_decoder = Box::new(Decoder::new(version, accesses.clone(), idle.clone()));
         Ok(Self {
             architecture,
             processor,
@@ -90,6 +110,11 @@ impl Core {
             fault: 0,
             monitor: 0,
             data: 0,
+            base_priority: 0,
+            floating_point: ([0; 32], 0),
+            timer,
+            interrupt: false,
+            idle,
         })
     }
 
@@ -103,6 +128,8 @@ impl Core {
 
     /// Begins at the reset vector. What the debugger has set stays.
     pub(super) fn reset(&mut self) {
+        // The vectors are those of the flash, which chips show at address 0 as well.
+        let _ = self.processor.write_u32le_iface(VTOR, FLASH);
         let word = |processor: &mut Processor, address| processor.read_u32le_iface(address).unwrap_or(0);
         let stack = word(&mut self.processor, FLASH);
         let entry = word(&mut self.processor, FLASH + 4);
@@ -110,6 +137,8 @@ impl Core {
         *registers = armagnac::registers::CoreRegisters::new();
         (registers.msp, registers.pc, registers.lr) = (stack & !0b11, entry & !1, 0xffff_ffff);
         registers.psr.set_t(entry & 1 != 0);
+        self.timer.stop();
+        self.interrupt = false;
         (self.halted, self.locked_up, self.in_reset, self.was_reset) = (false, false, false, true);
         if self.monitor & VC_CORERESET != 0 && self.debugs() {
             self.halt(dfsr::VCATCH);
@@ -145,6 +174,9 @@ impl Core {
         if self.debugs() && self.fpb.matches(pc) {
             return self.halt(dfsr::BKPT);
         }
+        if self.interrupt_is_due() {
+            return self.take_interrupt();
+        }
         self.accesses.borrow_mut().clear();
         // What the processor does not take is a fault, and nobody here handles faults: lockup.
         match self.processor.next_event() {
@@ -168,10 +200,44 @@ impl Core {
         }
     }
 
+    /// Whether the timer's interrupt is to be taken: neither the program nor the debugger masks it.
+    fn interrupt_is_due(&mut self) -> bool {
+        self.interrupt |= self.timer.tick();
+        let registers = &self.processor.registers;
+        let masked = registers.primask.pm()
+            || registers.faultmask.pm()
+            || registers.mode == Mode::Handler
+            || self.debugs() && self.control & dhcsr::MASKINTS != 0;
+        self.interrupt && !masked
+    }
+
+    /// Goes to the handler's first instruction, where a breakpoint may be. The processor knows no entry without that
+    /// instruction: it is given one that does nothing.
+    fn take_interrupt(&mut self) {
+        let irq = Irq::External(0);
+        self.interrupt = false;
+        let table = self.processor.read_u32le_iface(VTOR).unwrap_or(0);
+        let vector = self.processor.read_u32le_iface(table + 4 * u32::from(irq.number())).unwrap_or(0);
+        self.processor.request_interrupt(irq);
+        self.idle.set(true);
+        let taken = self.processor.next_event();
+        self.idle.set(false);
+        self.accesses.borrow_mut().clear();
+        match taken {
+            Ok(_) => self.processor.set_pc(vector & !1),
+            Err(_) => self.locked_up = true,
+        }
+        if self.debugs() && self.control & dhcsr::STEP != 0 {
+            self.halt(dfsr::HALTED);
+        }
+    }
+
     /// Reads a debug register of the System Control Space; `None` where it is none.
     pub(super) fn read(&mut self, address: u32) -> Option<u32> {
         Some(match address {
             0xe000_ed00 => self.cpuid(),
+            // MVFR0: single precision.
+            0xe000_ef40 if self.architecture == Architecture::V8M => 0x1011_0021,
             0xe000_ed30 => self.fault,
             0xe000_edf0 => {
                 let value = self.control & dhcsr::CONTROL
@@ -232,6 +298,7 @@ impl Core {
         let write = request & 1 << 16 != 0;
         let value = self.data;
         let registers = &mut self.processor.registers;
+        let uses_process_stack = registers.control.spsel() && registers.mode == Mode::Thread;
         let place = match request & 0x7f {
             0 => &mut registers.r0,
             1 => &mut registers.r1,
@@ -246,7 +313,7 @@ impl Core {
             10 => &mut registers.r10,
             11 => &mut registers.r11,
             12 => &mut registers.r12,
-            // The stack pointer in use; the process stack is not used by what runs here.
+            13 if uses_process_stack => &mut registers.psp,
             13 | 17 => &mut registers.msp,
             14 => &mut registers.lr,
             15 => &mut registers.pc,
@@ -259,6 +326,31 @@ impl Core {
                 return;
             }
             18 => &mut registers.psp,
+            20 if write => {
+                let [primask, basepri, faultmask, control] = value.to_le_bytes();
+                registers.primask.set_pm(primask & 1 != 0);
+                registers.faultmask.set_pm(faultmask & 1 != 0);
+                registers.control.set_privileged_bit(control & 1 != 0);
+                registers.control.set_spsel(control & 2 != 0);
+                self.base_priority = basepri;
+                return;
+            }
+            20 => {
+                self.data = u32::from_le_bytes([
+                    registers.primask.pm().into(),
+                    self.base_priority,
+                    registers.faultmask.pm().into(),
+                    registers.control.read() as u8,
+                ]);
+                return;
+            }
+            33 if self.architecture == Architecture::V8M => &mut self.floating_point.1,
+            number @ 64..96 if self.architecture == Architecture::V8M => {
+                match self.floating_point.0.get_mut(number as usize - 64) {
+                    Some(single) => single,
+                    None => return,
+                }
+            }
             _ => {
                 if !write {
                     self.data = 0;

@@ -1,6 +1,6 @@
 //! Memory that notes what is accessed, for the watchpoint unit to look at.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use armagnac::core::ArmVersion;
@@ -85,15 +85,19 @@ impl MemoryInterface for Block {
     }
 }
 
+const NOP: u32 = 0xbf00;
+
 /// Decodes, and takes the fetches out of the accesses: they are over when an instruction is decoded.
+/// While it is idle, every instruction is one that does nothing.
 pub(super) struct Decoder {
     inner: BasicInstructionDecoder,
     accesses: Accesses,
+    idle: Rc<Cell<bool>>,
 }
 
 impl Decoder {
-    pub(super) fn new(version: ArmVersion, accesses: Accesses) -> Self {
-        Self { inner: BasicInstructionDecoder::new(version), accesses }
+    pub(super) fn new(version: ArmVersion, accesses: Accesses, idle: Rc<Cell<bool>>) -> Self {
+        Self { inner: BasicInstructionDecoder::new(version), accesses, idle }
     }
 }
 
@@ -108,6 +112,9 @@ impl InstructionDecode for Decoder {
         let mut accesses = self.accesses.borrow_mut();
         let others = accesses.len().saturating_sub(fetches);
         accesses.truncate(others);
+        if self.idle.get() {
+            return self.inner.try_decode(NOP, InstructionSize::Ins16, state);
+        }
         self.inner.try_decode(instruction, size, state)
     }
 }

@@ -1,14 +1,15 @@
 //! A board with one Cortex-M core: Armv7-M or Armv8-M.
 //!
 //! The Thumb-2 core is the crate armagnac's; what a debugger sees of it is here, from the architecture's text (DDI 0403,
-//! DDI 0553): halting debug, the breakpoint unit (`fpb`), the data watchpoint unit (`dwt`). Interrupts and the floating
-//! point registers are not simulated.
+//! DDI 0553): halting debug, the breakpoint unit (`fpb`), the data watchpoint unit (`dwt`), and a
+//! timer that interrupts. Floating-point registers are there for a debugger; no instruction uses them.
 
 mod board;
 mod core;
 mod dwt;
 mod fpb;
 mod memory;
+mod timer;
 
 pub use board::{COUNTER, CortexMBoard, LOOP};
 

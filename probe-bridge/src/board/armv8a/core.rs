@@ -55,7 +55,7 @@ impl Core {
         link: &mut impl Link,
         work: impl FnOnce(&mut DebugUnit<'_>) -> Result<R>,
     ) -> Result<R> {
-        link.with(Port::Debug, |bus| work(&mut self.unit(bus)))
+        link.with(Port::Core(self.id.0), |bus| work(&mut self.unit(bus)))
     }
 
     fn unit<'a>(&self, bus: &'a mut dyn Bus) -> DebugUnit<'a> {

@@ -100,7 +100,7 @@ impl DebugUnit<'_> {
         // Invasive debug of either Security state, implemented and enabled.
         let status = self.read(offset::DBGAUTHSTATUS)?;
         if status & 0b11 != 0b11 && status >> 4 & 0b11 != 0b11 {
-            return Err(BoardError::Locked { core: self.core, status });
+            return Err(BoardError::Locked { core: self.core, register: "DBGAUTHSTATUS_EL1", value: status });
         }
         Ok(())
     }

@@ -11,8 +11,10 @@ use trapline_core::target::{
 
 use super::core::Core;
 use super::debug_unit::{CoreAddresses, is_external};
+use crate::board::BoardTarget;
 use crate::board::error::{BoardError, Result};
 use crate::board::link::{Link, Port};
+use crate::board::memory_map::told;
 
 /// Armv8-A cores, over any way to their buses.
 ///
@@ -57,7 +59,7 @@ impl<L: Link> Armv8aTarget<L> {
                 mismatch: own.mismatch && others.mismatch,
                 watchpoint_mismatch: own.watchpoint_mismatch && others.watchpoint_mismatch,
                 address_linking: own.address_linking & others.address_linking,
-                zeroing_block: 0,
+                ..Capabilities::NONE
             }));
             if core.with(&mut link, |unit| unit.state())?.halted() {
                 core.halted();
@@ -67,95 +69,9 @@ impl<L: Link> Armv8aTarget<L> {
         Ok(Self { link, cores, capabilities, first: 0 })
     }
 
-    /// Gives the cores back: nothing is armed, and they run as they ran before.
-    ///
-    /// # Errors
-    /// [`BoardError`]; the cores that could be reached are free then.
-    pub fn detach(&mut self) -> Result<()> {
-        let mut result = Ok(());
-        for core in &mut self.cores {
-            if core.state == CoreState::Off {
-                continue;
-            }
-            core.wanted = Bank::default();
-            let freed = (|| {
-                core.arm(&mut self.link)?;
-                core.with(&mut self.link, |unit| unit.close())?;
-                core.steps = false;
-                if core.state == CoreState::Halted { core.restart(&mut self.link, false) } else { Ok(()) }
-            })();
-            result = result.and(freed);
-        }
-        self.link.released();
-        result
-    }
-
     /// The way to the buses.
     pub const fn link(&mut self) -> &mut L {
         &mut self.link
-    }
-
-    /// Looks at every core that runs, and answers what has happened to one of them. The engine must be told of it
-    /// before the next call.
-    ///
-    /// # Errors
-    /// [`BoardError`].
-    pub fn poll(&mut self) -> Result<Option<(CoreId, Event)>> {
-        let mut halted_from_outside = None;
-        let count = self.cores.len();
-        for number in (self.first..count).chain(0..self.first) {
-            let Some(core) = self.cores.get_mut(number) else { break };
-            if core.state == CoreState::Halted {
-                continue;
-            }
-            let state = core.with(&mut self.link, |unit| unit.state())?;
-            match (core.state, state.pu()) {
-                (CoreState::Off, false) => continue,
-                (CoreState::Off, true) => power_up(core, &mut self.link)?,
-                (_, false) => {
-                    tracing::warn!("{} has lost its power", core.id);
-                    core.off();
-                    continue;
-                }
-                (_, true) if state.spd() => power_up(core, &mut self.link)?,
-                _ => {}
-            }
-            if !state.halted() {
-                continue;
-            }
-            let status = core.with(&mut self.link, |unit| unit.status())?.status();
-            if is_external(status) {
-                halted_from_outside = Some(core.id);
-                continue;
-            }
-            core.halted();
-            self.first = (number + 1) % count;
-            let entry = entry(core, &mut self.link, status)?;
-            return Ok(Some((core.id, Event::DebugState(entry))));
-        }
-        // Nobody has news of his own, so it is nobody's of these cores: another tool has halted them.
-        let Some(id) = halted_from_outside else { return Ok(None) };
-        self.core(id)?.halted();
-        Ok(Some((id, Event::DebugState(DebugStateEntry::ExternalRequest))))
-    }
-
-    /// Lets those cores run on that were halted only because another one was, after the engine has passed over
-    /// that one's stop.
-    ///
-    /// # Errors
-    /// [`BoardError`].
-    pub fn release(&mut self) -> Result<()> {
-        for core in &mut self.cores {
-            if core.state != CoreState::Running || core.steps {
-                continue;
-            }
-            if core.with(&mut self.link, |unit| unit.state())?.halted()
-                && is_external(core.with(&mut self.link, |unit| unit.status())?.status())
-            {
-                core.restart(&mut self.link, false)?;
-            }
-        }
-        Ok(())
     }
 
     fn core(&mut self, core: CoreId) -> Result<&mut Core> {
@@ -241,6 +157,80 @@ fn entry(core: &Core, link: &mut impl Link, status: DebugStatus) -> Result<Debug
     })
 }
 
+impl<L: Link> BoardTarget for Armv8aTarget<L> {
+    fn poll(&mut self) -> Result<Option<(CoreId, Event)>> {
+        let mut halted_from_outside = None;
+        let count = self.cores.len();
+        for number in (self.first..count).chain(0..self.first) {
+            let Some(core) = self.cores.get_mut(number) else { break };
+            if core.state == CoreState::Halted {
+                continue;
+            }
+            let state = core.with(&mut self.link, |unit| unit.state())?;
+            match (core.state, state.pu()) {
+                (CoreState::Off, false) => continue,
+                (CoreState::Off, true) => power_up(core, &mut self.link)?,
+                (_, false) => {
+                    tracing::warn!("{} has lost its power", core.id);
+                    core.off();
+                    continue;
+                }
+                (_, true) if state.spd() => power_up(core, &mut self.link)?,
+                _ => {}
+            }
+            if !state.halted() {
+                continue;
+            }
+            let status = core.with(&mut self.link, |unit| unit.status())?.status();
+            if is_external(status) {
+                halted_from_outside = Some(core.id);
+                continue;
+            }
+            core.halted();
+            self.first = (number + 1) % count;
+            let entry = entry(core, &mut self.link, status)?;
+            return Ok(Some((core.id, Event::DebugState(entry))));
+        }
+        // Nobody has news of his own, so it is nobody's of these cores: another tool has halted them.
+        let Some(id) = halted_from_outside else { return Ok(None) };
+        self.core(id)?.halted();
+        Ok(Some((id, Event::DebugState(DebugStateEntry::ExternalRequest))))
+    }
+
+    fn release(&mut self) -> Result<()> {
+        for core in &mut self.cores {
+            if core.state != CoreState::Running || core.steps {
+                continue;
+            }
+            if core.with(&mut self.link, |unit| unit.state())?.halted()
+                && is_external(core.with(&mut self.link, |unit| unit.status())?.status())
+            {
+                core.restart(&mut self.link, false)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn detach(&mut self) -> Result<()> {
+        let mut result = Ok(());
+        for core in &mut self.cores {
+            if core.state == CoreState::Off {
+                continue;
+            }
+            core.wanted = Bank::default();
+            let freed = (|| {
+                core.arm(&mut self.link)?;
+                core.with(&mut self.link, |unit| unit.close())?;
+                core.steps = false;
+                if core.state == CoreState::Halted { core.restart(&mut self.link, false) } else { Ok(()) }
+            })();
+            result = result.and(freed);
+        }
+        self.link.released();
+        result
+    }
+}
+
 impl<L: Link> Backend for Armv8aTarget<L> {
     type Error = BoardError;
 
@@ -302,7 +292,7 @@ impl<L: Link> Memory for Armv8aTarget<L> {
             return self.by_core(|core, link| core.read_memory(link, range, buffer));
         }
         let result = self.link.with(Port::Memory, |bus| bus.read_bytes(address.0, buffer));
-        result.map_err(|error| no_memory(error, range))
+        told(result, range)
     }
 
     fn write_memory(&mut self, address: PhysicalAddress, bytes: &[u8]) -> TargetResult<(), Self> {
@@ -316,20 +306,12 @@ impl<L: Link> Memory for Armv8aTarget<L> {
             bus.write_bytes(address.0, bytes)?;
             bus.flush()
         });
-        result.map_err(|error| no_memory(error, range))
+        told(result, range)
     }
 
     fn synchronize_instructions(&mut self, _: PhysicalAddress, _: usize) -> TargetResult<(), Self> {
         // One core's invalidation reaches those of all, in the inner shareable domain.
         self.by_core(Core::synchronize_instructions)
-    }
-}
-
-/// An error of the memory's bus is the address's.
-fn no_memory(error: BoardError, range: AddressRange) -> TargetError<BoardError> {
-    match error {
-        BoardError::Fault { .. } => Refusal::NoMemory(range).into(),
-        error => TargetError::Lost(error),
     }
 }
 

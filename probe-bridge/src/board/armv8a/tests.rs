@@ -10,6 +10,7 @@ use trapline_core::target::{
 };
 
 use super::{Armv8aTarget, CoreAddresses};
+use crate::board::BoardTarget;
 use crate::board::error::Result;
 use crate::board::link::{Bus, Link, Port};
 
@@ -49,7 +50,7 @@ impl Expected {
 
 impl Link for Expected {
     fn with<R>(&mut self, port: Port, work: impl FnOnce(&mut dyn Bus) -> Result<R>) -> Result<R> {
-        assert_eq!(port, Port::Debug);
+        assert_eq!(port, Port::Core(0));
         work(self)
     }
 
