@@ -5,7 +5,7 @@ use trapline_core::breakpoint::Instruction;
 use trapline_core::injection::{Before, Exception, Features, enter_el1};
 use trapline_core::registers::{ExceptionLevel, Mode, Pstate, SctlrEl1};
 use trapline_core::stepping::{
-    AfterStep, ExceptionRegisters, ExclusiveSequence, MAX_EXITS, MAX_INSTRUCTIONS, QuietStep,
+    AfterStep, ExceptionRegisters, ExclusiveSequence, MAX_EXITS, MAX_INSTRUCTIONS, QuietStep, Stretch,
 };
 use trapline_core::syndrome::Syndrome;
 use trapline_core::target::{Register, SystemRegister};
@@ -138,6 +138,27 @@ proptest! {
             let exits = sequence.exits();
             prop_assert!((1..=MAX_EXITS).contains(&exits.len()));
             prop_assert!(exits.iter().all(|exit| !(pc..=sequence.last()).contains(exit)));
+        }
+    }
+
+    #[test]
+    fn a_stretch_is_of_its_range_and_is_left_outside_or_at_what_it_does_not_execute(
+        start in any::<u64>(), length in 0_u64..400, from in 0_u64..100, room in 0_usize..6,
+        words in prop::collection::vec(word(), 100)
+    ) {
+        let start = start & 0x7fff_fffc;
+        let (end, pc) = (start + length, start + 4 * from);
+        let mut reads = 0;
+        let found = Stretch::find(start, end, pc, room, |address| {
+            reads += 1;
+            words.get(usize::try_from(address.checked_sub(start)? / 4).ok()?).copied()
+        });
+        prop_assert!(reads <= 64);
+        if let Some(stretch) = found {
+            prop_assert!((start..end).contains(&pc));
+            prop_assert!(start <= stretch.first() && stretch.first() < stretch.last() && stretch.last() < end);
+            prop_assert!((1..=room.min(MAX_EXITS)).contains(&stretch.exits().len()));
+            prop_assert!(!stretch.exits().contains(&pc));
         }
     }
 }

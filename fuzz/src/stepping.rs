@@ -1,11 +1,11 @@
 //! A quiet step adds masks and takes its own away again, whatever the instruction did; an exclusive sequence is
-//! short, is read in bounds, and its exits lie outside it.
+//! short, is read in bounds, and its exits lie outside it; a stretch is of its range, and is not left where it begins.
 
 use arbitrary::Arbitrary;
 use trapline_core::breakpoint::Instruction;
 use trapline_core::registers::{ExceptionLevel, Pstate};
 use trapline_core::stepping::{
-    AfterStep, ExceptionRegisters, ExclusiveSequence, MAX_EXITS, MAX_INSTRUCTIONS, QuietStep,
+    AfterStep, ExceptionRegisters, ExclusiveSequence, MAX_EXITS, MAX_INSTRUCTIONS, QuietStep, Stretch,
 };
 use trapline_core::target::{Register, SystemRegister};
 
@@ -30,7 +30,7 @@ struct Input {
     words: [u32; 8],
 }
 
-/// Steps once, and looks for a sequence.
+/// Steps once, and looks for a sequence and a stretch.
 ///
 /// # Panics
 /// Where a step changes what it must not.
@@ -38,6 +38,7 @@ pub fn check(data: &[u8]) {
     let Some(input) = read::<Input>(data) else { return };
     step(&input);
     sequence(&input);
+    stretch(&input);
 }
 
 fn step(input: &Input) {
@@ -100,5 +101,24 @@ fn sequence(input: &Input) {
         let exits = sequence.exits();
         assert!((1..=MAX_EXITS).contains(&exits.len()));
         assert!(exits.iter().all(|exit| !(pc..=sequence.last()).contains(exit)));
+    }
+}
+
+fn stretch(input: &Input) {
+    // The range is as the input has it, around some of the words or none.
+    let (start, room) = (input.pc, usize::from(input.set % 8));
+    let end = start.saturating_add(input.vector.into());
+    let pc = start.wrapping_add(u64::from(input.elr_offset)) & !3;
+    let mut reads = 0;
+    let found = Stretch::find(start, end, pc, room, |address| {
+        reads += 1;
+        input.words.get(usize::try_from(address.wrapping_sub(start) / 4).ok()?).copied()
+    });
+    assert!(reads <= 64);
+    if let Some(stretch) = found {
+        assert!((start..end).contains(&pc) && start <= stretch.first());
+        assert!(stretch.first() < stretch.last() && stretch.last() < end);
+        assert!((1..=room.min(MAX_EXITS)).contains(&stretch.exits().len()));
+        assert!(!stretch.exits().contains(&pc));
     }
 }

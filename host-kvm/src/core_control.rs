@@ -7,6 +7,7 @@
 
 #![expect(unsafe_code, reason = "a kick must not outlive the thread that it is for")]
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 use trapline_core::target::{Event, Resume};
@@ -14,6 +15,7 @@ use trapline_core::target::{Event, Resume};
 use crate::error::Error;
 use crate::host_instructions;
 use crate::kick::{self, Thread};
+use crate::patience::Patience;
 
 /// What a vCPU's thread is to do.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -35,6 +37,8 @@ struct State {
     thread: Option<Thread>,
     /// The host's counter when the thread last came out.
     halted_at: u64,
+    /// How many threads sleep until something changes.
+    sleeping: usize,
 }
 
 impl State {
@@ -48,6 +52,9 @@ impl State {
 pub(crate) struct CoreControl {
     state: Mutex<State>,
     changed: Condvar,
+    /// Whether the vCPU's thread is wanted to do something else than to stay outside, for it to look at without the
+    /// lock.
+    called: AtomicBool,
 }
 
 impl CoreControl {
@@ -60,8 +67,10 @@ impl CoreControl {
                 pending: None,
                 thread: None,
                 halted_at: host_instructions::counter(),
+                sleeping: 0,
             }),
             changed: Condvar::new(),
+            called: AtomicBool::new(false),
         }
     }
 
@@ -74,7 +83,7 @@ impl CoreControl {
     pub(crate) fn attach(&self) -> Result<Attached<'_>, Error> {
         kick::install_handler()?;
         self.state().thread = Some(Thread::current());
-        Ok(Attached { control: self })
+        Ok(Attached { control: self, patience: Patience::new() })
     }
 
     /// Whether the vCPU is halted, and whoever controls it knows: its registers can be reached, and stay
@@ -95,7 +104,8 @@ impl CoreControl {
             return false;
         }
         state.wanted = Wanted::Run(how);
-        self.changed.notify_all();
+        self.called.store(true, Ordering::Relaxed);
+        self.wake(state);
         true
     }
 
@@ -109,7 +119,7 @@ impl CoreControl {
         let mut state = self.state();
         begin_halt(&mut state);
         while state.inside {
-            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+            state = self.sleep(state);
         }
         state.pending = None;
     }
@@ -118,8 +128,35 @@ impl CoreControl {
     pub(crate) fn leave(&self) {
         let mut state = self.state();
         state.wanted = Wanted::Leave;
+        self.called.store(true, Ordering::Relaxed);
         kick_inside(&state);
-        self.changed.notify_all();
+        self.wake(state);
+    }
+
+    /// Sleeps until the vCPU's thread is wanted to do something.
+    fn sleep_until_called(&self) {
+        let mut state = self.state();
+        while state.wanted == Wanted::Halt {
+            state = self.sleep(state);
+        }
+    }
+
+    /// Sleeps until something changes.
+    fn sleep<'a>(&self, mut state: MutexGuard<'a, State>) -> MutexGuard<'a, State> {
+        state.sleeping += 1;
+        let mut state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+        state.sleeping -= 1;
+        state
+    }
+
+    /// Wakes whoever sleeps; it costs a call of the kernel, so that it is not done for nobody.
+    fn wake(&self, state: MutexGuard<'_, State>) {
+        let somebody = state.sleeping > 0;
+        // Whoever wakes wants the lock.
+        drop(state);
+        if somebody {
+            self.changed.notify_all();
+        }
     }
 }
 
@@ -144,13 +181,15 @@ fn kick_inside(state: &State) {
 #[derive(Debug)]
 pub(crate) struct Attached<'a> {
     control: &'a CoreControl,
+    patience: Patience,
 }
 
 impl Attached<'_> {
     /// Waits until the vCPU is to run, and goes inside; `None` when the thread is to return.
     pub(crate) fn enter(&self) -> Option<Resume> {
-        let mut state = self.control.state();
+        let control = self.control;
         loop {
+            let mut state = control.state();
             match state.wanted {
                 Wanted::Leave => return None,
                 Wanted::Run(how) => {
@@ -160,7 +199,12 @@ impl Attached<'_> {
                     return Some(how);
                 }
                 Wanted::Halt => {
-                    state = self.control.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+                    control.called.store(false, Ordering::Relaxed);
+                    drop(state);
+                    let wait = self.patience.begin();
+                    if !wait.look_out(|| control.called.load(Ordering::Relaxed)) {
+                        control.sleep_until_called();
+                    }
                 }
             }
         }
@@ -189,7 +233,7 @@ impl Attached<'_> {
             state.wanted = Wanted::Halt;
             state.pending = pending;
         }
-        self.control.changed.notify_all();
+        self.control.wake(state);
     }
 
     /// The event that the thread came out with, unless somebody halted the vCPU since. From now on it is
@@ -204,7 +248,7 @@ impl Drop for Attached<'_> {
         let mut state = self.control.state();
         state.thread = None;
         state.inside = false;
-        self.control.changed.notify_all();
+        self.control.wake(state);
     }
 }
 

@@ -23,6 +23,7 @@ mod kick;
 #[cfg(feature = "machine")]
 pub mod machine;
 mod own_pairs;
+mod patience;
 mod pmu;
 pub mod register_cache;
 pub mod register_id;

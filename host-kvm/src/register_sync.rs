@@ -1,5 +1,7 @@
 //! A whole vCPU at once: saving it, and putting it back as far as KVM lets it.
 
+use std::ops::Range;
+
 use trapline_core::target::SystemRegister;
 
 use crate::error::{Errno, Error};
@@ -35,13 +37,13 @@ impl SyncLevel {
     }
 }
 
-/// The bytes of a register of any size.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct RegisterValue {
+/// A saved register of any size.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct RegisterValue<'a> {
     /// Which register.
     pub id: RegisterId,
     /// Its bytes, in the order in which KVM has them: the host's, for SVE little-endian.
-    pub bytes: Vec<u8>,
+    pub bytes: &'a [u8],
 }
 
 /// Pending SErrors and the like (`KVM_GET_VCPU_EVENTS`).
@@ -54,9 +56,22 @@ pub struct VcpuEvents {
 /// A vCPU as it was: every register that KVM lists, pending events and power.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct VcpuState {
-    registers: Vec<RegisterValue>,
+    /// In an order in which KVM takes them: what others are judged by comes first.
+    registers: Vec<Saved>,
+    /// The registers' bytes, one after the other.
+    bytes: Vec<u8>,
     events: Option<VcpuEvents>,
     power: u32,
+}
+
+/// A saved register, with all that restoring asks of it: what an identifier means is not worked out again.
+#[derive(Clone, PartialEq, Eq, Debug)]
+struct Saved {
+    id: RegisterId,
+    level: SyncLevel,
+    clears_bits: bool,
+    /// Where its bytes are.
+    place: Range<usize>,
 }
 
 /// A register that KVM did not take when a vCPU was put back, and that holds another value now.
@@ -80,12 +95,11 @@ impl VcpuState {
     /// [`Error::Ioctl`], [`Error::ReadRegister`], and [`Error::WriteRegister`] for a changed register.
     pub fn save(vcpu: &mut KvmVcpu) -> Result<Self, Error> {
         vcpu.write_back()?;
-        let registers = vcpu
-            .registers()?
-            .into_iter()
-            .map(|id| Ok(RegisterValue { id, bytes: read(vcpu, id)? }))
-            .collect::<Result<_, Error>>()?;
-        Ok(Self { registers, events: vcpu.events()?, power: vcpu.raw_power_state()? })
+        let ids = vcpu.registers()?;
+        let (registers, bytes) = read_all(&ids, |id, buffer| {
+            vcpu.get(id, buffer).map_err(|errno| Error::ReadRegister { id, errno })
+        })?;
+        Ok(Self { registers, bytes, events: vcpu.events()?, power: vcpu.raw_power_state()? })
     }
 
     /// Puts the vCPU back to what was saved, as far as `level` goes, and returns the registers that KVM
@@ -98,18 +112,19 @@ impl VcpuState {
     pub fn restore(&self, vcpu: &mut KvmVcpu, level: SyncLevel) -> Result<Vec<Refused>, Error> {
         vcpu.write_back()?;
         let mut refused = Vec::new();
-        for register in self.in_order().filter(|register| SyncLevel::of(register.id) <= level) {
-            if clears_bits(register.id) {
+        for register in self.registers.iter().filter(|register| register.level <= level) {
+            let (id, bytes) = (register.id, self.bytes_of(register));
+            if register.clears_bits {
                 // Not a value of its own: with everything cleared, its partner sets what is to be set.
                 // Kernels that take either for an assignment end up with the partner's value, too.
-                vcpu.set(register.id, &vec![0xff; register.bytes.len()]).unwrap_or_default();
+                vcpu.set(id, &vec![0xff; bytes.len()]).unwrap_or_default();
                 continue;
             }
-            let Err(errno) = vcpu.set(register.id, &register.bytes) else { continue };
-            let actual = read(vcpu, register.id).ok();
-            if actual.as_ref() != Some(&register.bytes) {
-                let (id, wanted) = (register.id, register.bytes.clone());
-                refused.push(Refused { id, wanted, actual, errno });
+            let Err(errno) = vcpu.set(id, bytes) else { continue };
+            let mut actual = vec![0; bytes.len()];
+            let actual = vcpu.get(id, &mut actual).is_ok().then_some(actual);
+            if actual.as_deref() != Some(bytes) {
+                refused.push(Refused { id, wanted: bytes.to_vec(), actual, errno });
             }
         }
         vcpu.forget();
@@ -122,14 +137,14 @@ impl VcpuState {
 
     /// Every saved register.
     #[must_use]
-    pub fn registers(&self) -> &[RegisterValue] {
-        &self.registers
+    pub fn registers(&self) -> impl ExactSizeIterator<Item = RegisterValue<'_>> {
+        self.registers.iter().map(|saved| RegisterValue { id: saved.id, bytes: self.bytes_of(saved) })
     }
 
     /// A saved register of up to 64 bits.
     #[must_use]
     pub fn register(&self, id: RegisterId) -> Option<u64> {
-        let bytes = &self.registers.iter().find(|register| register.id == id)?.bytes;
+        let RegisterValue { bytes, .. } = self.registers().find(|register| register.id == id)?;
         let mut value = [0; 8];
         if cfg!(target_endian = "big") {
             value.get_mut(8_usize.checked_sub(bytes.len())?..)?.copy_from_slice(bytes);
@@ -145,30 +160,46 @@ impl VcpuState {
         self.events.as_ref()
     }
 
-    /// The registers in an order in which KVM takes them: what others are judged by comes first.
-    fn in_order(&self) -> impl Iterator<Item = &RegisterValue> {
-        let mut registers: Vec<_> = self.registers.iter().collect();
-        // The sort is stable, so everything else stays in KVM's order.
-        registers.sort_by_key(|register| rank(register.id));
-        registers.into_iter()
+    fn bytes_of(&self, saved: &Saved) -> &[u8] {
+        self.bytes.get(saved.place.clone()).unwrap_or_default()
     }
+}
+
+/// Reads registers in their order, and puts them into the one in which KVM takes them.
+fn read_all(
+    ids: &[RegisterId],
+    mut read: impl FnMut(RegisterId, &mut [u8]) -> Result<(), Error>,
+) -> Result<(Vec<Saved>, Vec<u8>), Error> {
+    let mut registers = Vec::with_capacity(ids.len());
+    let mut bytes = Vec::with_capacity(16 * ids.len());
+    for &id in ids {
+        let unknown = || Error::ReadRegister { id, errno: Errno::new(libc::E2BIG) };
+        let place = bytes.len()..bytes.len() + id.size().ok_or_else(unknown)?.bytes();
+        bytes.resize(place.end, 0);
+        read(id, bytes.get_mut(place.clone()).unwrap_or_default())?;
+        let saved = Saved { id, level: SyncLevel::of(id), clears_bits: clears_bits(id), place };
+        registers.push((rank(&saved), saved));
+    }
+    // The sort is stable, so everything else stays in KVM's order.
+    registers.sort_by_key(|(rank, _)| *rank);
+    Ok((registers.into_iter().map(|(_, saved)| saved).collect(), bytes))
 }
 
 /// `PSTATE` before the other core registers, since it says whether they are AArch32's; counters before
 /// compare values, and those before the timers' control, so that no timer fires by mistake; what clears
 /// bits before what sets them.
-fn rank(id: RegisterId) -> u8 {
+fn rank(saved: &Saved) -> u8 {
     // CNTV_CTL_EL0 and CNTP_CTL_EL0 (DDI 0487, their "Accessing" tables).
     const PHYSICAL_CONTROL: Option<SystemRegister> = SystemRegister::new(3, 3, 14, 2, 1);
-    match id.kind() {
+    match saved.id.kind() {
         RegisterKind::Core(CoreRegister::Pstate) => 0,
-        _ if SyncLevel::of(id) == SyncLevel::Full => 1,
+        _ if saved.level == SyncLevel::Full => 1,
         RegisterKind::System(register)
             if register == SystemRegister::CNTV_CTL_EL0 || Some(register) == PHYSICAL_CONTROL =>
         {
             4
         }
-        _ if clears_bits(id) => 2,
+        _ if saved.clears_bits => 2,
         _ => 3,
     }
 }
@@ -180,13 +211,6 @@ fn clears_bits(id: RegisterId) -> bool {
     let RegisterKind::System(register) = id.kind() else { return false };
     (register.op0(), register.crn()) == (3, 9)
         && matches!((register.op1(), register.crm(), register.op2()), (3, 12, 2 | 3) | (0, 14, 2))
-}
-
-fn read(vcpu: &KvmVcpu, id: RegisterId) -> Result<Vec<u8>, Error> {
-    let unknown = || Error::ReadRegister { id, errno: Errno::new(libc::E2BIG) };
-    let mut bytes = vec![0; id.size().ok_or_else(unknown)?.bytes()];
-    vcpu.get(id, &mut bytes).map_err(|errno| Error::ReadRegister { id, errno })?;
-    Ok(bytes)
 }
 
 #[cfg(test)]
@@ -223,9 +247,8 @@ mod tests {
         let names = ["CNTV_CTL_EL0", "CNTV_CVAL_EL0", "PMCNTENSET_EL0", "PMCNTENCLR_EL0", "CNTVCT_EL0"];
         let mut ids: Vec<RegisterId> = names.map(system).to_vec();
         ids.push(RegisterId::core(CoreRegister::Pstate).unwrap());
-        let registers = ids.into_iter().map(|id| RegisterValue { id, bytes: vec![0; 8] }).collect();
-        let state = VcpuState { registers, events: None, power: 0 };
-        let order: Vec<String> = state.in_order().map(|register| register.id.to_string()).collect();
+        let (registers, _) = read_all(&ids, |_, _| Ok(())).unwrap();
+        let order: Vec<String> = registers.iter().map(|register| register.id.to_string()).collect();
         let expected =
             ["PSTATE", "CNTVCT_EL0", "PMCNTENCLR_EL0", "CNTV_CVAL_EL0", "PMCNTENSET_EL0", "CNTV_CTL_EL0"];
         assert_eq!(order, expected);
@@ -234,8 +257,12 @@ mod tests {
     #[test]
     fn a_saved_register_is_found_by_its_identifier() {
         let id = system("SCTLR_EL1");
-        let bytes = 0x0123_4567_u32.to_ne_bytes().to_vec();
-        let state = VcpuState { registers: vec![RegisterValue { id, bytes }], events: None, power: 0 };
+        let (registers, bytes) = read_all(&[id], |_, buffer| {
+            buffer.copy_from_slice(&0x0123_4567_u64.to_ne_bytes());
+            Ok(())
+        })
+        .unwrap();
+        let state = VcpuState { registers, bytes, events: None, power: 0 };
         assert_eq!(state.register(id), Some(0x0123_4567));
         assert_eq!(state.register(system("MIDR_EL1")), None);
     }

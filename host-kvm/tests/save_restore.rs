@@ -27,7 +27,7 @@ fn is_time(id: RegisterId) -> bool {
 /// Every register, but time's, that differs: its value before and after.
 fn differences(before: &VcpuState, after: &VcpuState) -> Vec<String> {
     assert_eq!(before.registers().len(), after.registers().len());
-    let pairs = before.registers().iter().zip(after.registers());
+    let pairs = before.registers().zip(after.registers());
     pairs
         .filter(|(before, after)| before != after && !is_time(before.id))
         .map(|(before, after)| format!("{}: {:x?} became {:x?}", before.id, before.bytes, after.bytes))
@@ -49,7 +49,7 @@ fn scramble(vcpu: &mut KvmVcpu) -> usize {
         if SyncLevel::of(id) != SyncLevel::Runtime || is_time(id) {
             continue;
         }
-        let mut bytes = register.bytes.clone();
+        let mut bytes = register.bytes.to_vec();
         let keep = if id == RegisterId::core(CoreRegister::Pstate).unwrap() { 1 } else { 0 };
         for byte in &mut bytes[keep..] {
             *byte ^= 0x5a;

@@ -55,13 +55,13 @@ fn defect_17_events_vectors_the_physical_timer_and_the_id_registers_are_part_of_
     let state = VcpuState::save(vcpu).unwrap();
     assert!(state.events().is_some(), "vCPU events");
 
-    let saved = |wanted: RegisterId| state.registers().iter().any(|register| register.id == wanted);
+    let saved = |wanted: RegisterId| state.registers().any(|register| register.id == wanted);
     let system = RegisterId::system;
     for register in [SystemRegister::ID_AA64DFR0_EL1, SystemRegister::ID_AA64MMFR0_EL1] {
         assert!(saved(system(register)), "{register}");
     }
     let is_sve = |id: RegisterId| matches!(id.kind(), RegisterKind::Sve(_));
-    let vectors = state.registers().iter().filter(|register| is_sve(register.id)).count();
+    let vectors = state.registers().filter(|register| is_sve(register.id)).count();
     assert_eq!(vectors > 0, capabilities.sve, "{vectors} registers of SVE");
     // Whatever the kernel lists, the physical timer's among it where it does, is there.
     for listed in vcpu.registers().unwrap() {

@@ -56,9 +56,14 @@ impl Guest {
 
     /// One step; `None` where the guest switched itself off by it.
     fn step(&self) -> Option<Stop> {
+        self.move_on(Action::Step)
+    }
+
+    /// One step, or steps through a range; `None` where the guest switched itself off by it.
+    fn move_on(&self, action: Action) -> Option<Stop> {
         {
             let mut debugger = self.debugger();
-            debugger.set_action(CORE, Action::Step).unwrap();
+            debugger.set_action(CORE, action).unwrap();
             debugger.resume().unwrap();
         }
         match self.notices.recv_timeout(LONG).unwrap() {
@@ -177,6 +182,14 @@ fn every_step_makes_progress_under_a_fast_timer_and_the_ticks_come_when_the_gues
         }
         assert_eq!(guest.read(Register::X(5)), before + 1);
     }
+    for round in 0..20 {
+        let before = guest.read(Register::X(5));
+        guest.step();
+        let stop = guest.move_on(Action::StepRange { start: again, end: back }).unwrap();
+        assert_eq!(stop.pc, back, "in round {round}");
+        assert_eq!(guest.read(Register::Pstate) >> 6 & 0xf, 0b1101, "DAIF in round {round}");
+        assert_eq!(guest.read(Register::X(5)), before + 1);
+    }
     let ticks = guest.word(TICKS);
     guest.run_to(back);
     assert!(guest.word(TICKS) > ticks, "the interrupts that waited come now");
@@ -283,4 +296,25 @@ fn a_program_that_is_stepped_through_computes_what_it_computes_alone() {
     }
     assert!(steps > 150, "{steps}");
     assert_eq!(results(&stepped), expected, "{:x?}\n{expected:x?}", results(&stepped));
+}
+
+#[test]
+fn a_program_whose_ranges_are_stepped_through_computes_what_it_computes_alone() {
+    let program = delicate();
+    let alone = Guest::new(&program);
+    alone.debugger().resume().unwrap();
+    assert!(matches!(alone.notices.recv_timeout(LONG), Ok(Notice::System { .. })));
+
+    for length in [8_u64, 32, 128] {
+        let stepped = Guest::new(&program);
+        let (mut start, mut moves) = (CODE, 0);
+        while let Some(stop) = stepped.move_on(Action::StepRange { start, end: start + length }) {
+            assert!(!(start..start + length).contains(&stop.pc), "{:#x} is in the range", stop.pc);
+            start = stop.pc & !(length - 1);
+            moves += 1;
+            assert!(moves < 1000, "it goes round in circles at {:#x}", stop.pc);
+        }
+        let (found, expected) = (results(&stepped), results(&alone));
+        assert_eq!(found, expected, "with ranges of {length} bytes: {found:x?}\n{expected:x?}");
+    }
 }

@@ -5,7 +5,7 @@ use crate::pool::Slots;
 use crate::target::{Arming, CoreId, Target, TargetResult};
 
 use super::Debugger;
-use super::exclusive::Passage;
+use super::passage::Passage;
 
 /// What stands in a core's comparators.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -96,7 +96,6 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize
     /// the engine had halted it before.
     fn begin_event(&mut self, core: CoreId) -> TargetResult<Option<(Goal, Option<Step>)>, T> {
         let run = core::mem::take(&mut self.core(core)?.run);
-        self.regimes.forget();
         Ok(match run {
             Run::Halted => None,
             Run::Free => Some((Goal::Continue, None)),

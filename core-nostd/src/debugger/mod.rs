@@ -20,7 +20,8 @@
 //! | `resume` | actions, and stepping over what is armed |
 //! | `restart` | a target that starts over |
 //! | `quiet` | steps that interrupts do not disturb |
-//! | `exclusive` | a load exclusive and its store exclusive as one step |
+//! | `passage` | running through code as one step: an exclusive sequence, or |
+//! | `stretch` | a stretch of a range that need not be stepped (feature `quick-steps`) |
 //! | `event` | from an event to a verdict |
 //! | `options`, `attached` | conditions, counts and commands of requests, and where they are kept |
 //! | `hit` | whether what was hit is to stop the target |
@@ -35,12 +36,12 @@ mod activity;
 mod arming;
 mod attached;
 mod event;
-mod exclusive;
 mod hit;
 mod injection;
 mod memory;
 mod options;
 mod pages;
+mod passage;
 mod planting;
 mod quiet;
 mod regime;
@@ -48,6 +49,8 @@ mod request;
 mod restart;
 mod resume;
 mod stores;
+#[cfg(feature = "quick-steps")]
+mod stretch;
 
 pub use activity::Activity;
 pub use event::Outcome;

@@ -3,7 +3,7 @@
 use crate::breakpoint::Instruction;
 use crate::pool::Slots;
 use crate::registers::{Pstate, Spsr};
-use crate::stepping::{AfterStep, ExceptionRegisters, ExceptionSources, QuietStep};
+use crate::stepping::{AfterStep, ExceptionRegisters, ExceptionSources, QuietStep, keeps_translation};
 use crate::target::{CoreId, Profile, Register, Resume, SystemRegister, Target, TargetResult};
 
 use super::arming::Except;
@@ -14,8 +14,8 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize
     Debugger<T, CORES, SOFTWARE, BYTECODE>
 {
     /// Executes one instruction with interrupts quiet, and with those comparators off that would keep
-    /// the core from executing it. A load exclusive is executed together with all up to its store
-    /// exclusive, where there are enough comparators for that.
+    /// the core from executing it. What makes a passage is executed as one, where there are enough comparators
+    /// for that.
     pub(super) fn begin_step(&mut self, core: CoreId, goal: Goal) -> TargetResult<(), T> {
         let pc = self.target.read_register(core, Register::Pc)?;
         let state = self.core(core)?;
@@ -32,7 +32,7 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize
         let set = pstate.map_or(Instruction::T32, instruction_set);
         let instruction = self.fetch(core, pc, set);
         let passage = match instruction {
-            Some(_) => self.passage(core, pc, pstate, set, except.breakpoints)?,
+            Some(_) => self.passage(core, pc, pstate, set, except, goal)?,
             None => None,
         };
 
@@ -60,6 +60,11 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize
                 Resume::Step
             }
         };
+        // One step of most instructions leaves translation as it is.
+        let keeps = |word| cfg!(feature = "quick-steps") && keeps_translation(word, set);
+        if passage.is_some() || !instruction.is_some_and(keeps) {
+            self.regimes.forget_of(core);
+        }
         self.core(core)?.run =
             Run::Stepping(Step { pc, quiet, passage, goal, passes: seen.filter(|seen| seen.pc == pc) });
         self.target.resume(core, resume)

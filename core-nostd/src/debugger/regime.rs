@@ -14,12 +14,20 @@ pub(super) struct RegimeCache {
     identification: Option<Identification>,
     /// The regime of the core that was last asked about.
     current: Option<(CoreId, CoreRegime)>,
+    /// For which core's code, and in which half of the address space, the regime of an earlier stop still counts.
+    code: Option<(CoreId, u64)>,
 }
 
 impl RegimeCache {
-    /// Forgets what may have changed: cores have run, or registers have been written.
+    /// Forgets what may have changed: registers have been written.
     pub(super) fn forget(&mut self) {
-        self.current = None;
+        (self.current, self.code) = (None, None);
+    }
+
+    /// Forgets what may change: a core is about to run.
+    pub(super) fn forget_of(&mut self, core: CoreId) {
+        self.current.take_if(|(known, _)| *known == core);
+        self.code.take_if(|(known, _)| *known == core);
     }
 }
 
@@ -72,14 +80,18 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize
     /// that goes on executing there with the same tables, other than where its addresses stay the same as
     /// well. It saves most of what a step over a breakpoint would have to read.
     pub(super) fn code_regime(&mut self, core: CoreId, address: u64) -> TargetResult<CoreRegime, T> {
-        if self.regimes.current.is_none()
+        let half = address >> 55 & 1;
+        if self.regimes.current.is_none_or(|(known, _)| known != core)
             && let Some(CoreRegime::AArch64(known)) = self.core(core)?.regime
         {
-            let (register, base) = match address >> 55 & 1 {
+            let (register, base) = match half {
                 0 => (SystemRegister::TTBR0_EL1, known.ttbr0_el1),
                 _ => (SystemRegister::TTBR1_EL1, known.ttbr1_el1),
             };
-            if self.read_system(core, register)? == base.into_bits() {
+            if (cfg!(feature = "quick-steps") && self.regimes.code == Some((core, half)))
+                || self.read_system(core, register)? == base.into_bits()
+            {
+                self.regimes.code = Some((core, half));
                 return Ok(CoreRegime::AArch64(known));
             }
         }

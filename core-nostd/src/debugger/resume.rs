@@ -6,7 +6,7 @@ use crate::stepping::QuietStep;
 use crate::target::{CoreId, Refusal, Register, Resume, Target, TargetError, TargetResult};
 
 use super::arming::Except;
-use super::exclusive::Passage;
+use super::passage::Passage;
 use super::{Debugger, Outcome, Seen};
 use crate::stop::StopReason;
 
@@ -43,14 +43,14 @@ pub(super) enum Run {
     Stepping(Step),
 }
 
-/// A single step under way, or a run through an exclusive sequence.
+/// A single step under way, or a run through code in place of it.
 #[derive(Clone, Debug)]
 pub(super) struct Step {
     /// The address of the instruction.
     pub(super) pc: u64,
     /// What to put right afterwards; `None` where the target keeps interrupts off by itself.
     pub(super) quiet: Option<QuietStep>,
-    /// A load exclusive and what follows up to its store exclusive, executed as one.
+    /// What is run through as one.
     pub(super) passage: Option<Passage>,
     /// What comes after it.
     pub(super) goal: Goal,
@@ -111,6 +111,7 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize
             core.waiting = None;
             core.owed = None;
         }
+        // The client may have written any register by means that the engine does not see.
         self.regimes.forget();
         self.note_values()?;
         self.plant(None)?;
@@ -219,6 +220,7 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize
     /// Runs a core with everything armed.
     pub(super) fn run_free(&mut self, core: CoreId) -> TargetResult<(), T> {
         self.commit(core, Except::NONE)?;
+        self.regimes.forget_of(core);
         let state = self.core(core)?;
         state.run = Run::Free;
         state.seen = None;

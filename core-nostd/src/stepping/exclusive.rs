@@ -7,7 +7,7 @@ use crate::breakpoint::Instruction;
 /// stepped like any other code.
 pub const MAX_INSTRUCTIONS: u64 = 16;
 
-/// The most addresses at which an exclusive sequence may be left.
+/// The most addresses at which an exclusive sequence, or a stretch of code, may be left.
 pub const MAX_EXITS: usize = 4;
 
 /// A load exclusive, the store exclusive that belongs to it, and what lies between.
@@ -20,8 +20,34 @@ pub const MAX_EXITS: usize = 4;
 pub struct ExclusiveSequence {
     first: u64,
     last: u64,
-    exits: [u64; MAX_EXITS],
+    exits: Exits,
+}
+
+/// Where code is left.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub(super) struct Exits {
+    addresses: [u64; MAX_EXITS],
     count: usize,
+}
+
+impl Exits {
+    pub(super) const fn new() -> Self {
+        Self { addresses: [0; MAX_EXITS], count: 0 }
+    }
+
+    /// Adds an exit, if it is none already; `None` where there is no room.
+    pub(super) fn add(&mut self, exit: u64) -> Option<()> {
+        if !self.all().contains(&exit) {
+            *self.addresses.get_mut(self.count)? = exit;
+            self.count += 1;
+        }
+        Some(())
+    }
+
+    pub(super) fn all(&self) -> &[u64] {
+        self.addresses.get(..self.count).unwrap_or_default()
+    }
 }
 
 impl ExclusiveSequence {
@@ -64,20 +90,12 @@ impl ExclusiveSequence {
     }
 
     fn new(first: u64, last: u64, behind: u64, targets: &[u64]) -> Option<Self> {
-        let mut sequence = Self { first, last, exits: [0; MAX_EXITS], count: 0 };
-        sequence.add_exit(behind)?;
+        let mut exits = Exits::new();
+        exits.add(behind)?;
         for &target in targets.iter().filter(|target| !(first..=last).contains(*target)) {
-            sequence.add_exit(target)?;
+            exits.add(target)?;
         }
-        Some(sequence)
-    }
-
-    fn add_exit(&mut self, exit: u64) -> Option<()> {
-        if !self.exits().contains(&exit) {
-            *self.exits.get_mut(self.count)? = exit;
-            self.count += 1;
-        }
-        Some(())
+        Some(Self { first, last, exits })
     }
 
     /// Address of the load exclusive.
@@ -96,7 +114,7 @@ impl ExclusiveSequence {
     /// None of them lies inside it.
     #[must_use]
     pub fn exits(&self) -> &[u64] {
-        self.exits.get(..self.count).unwrap_or_default()
+        self.exits.all()
     }
 }
 

@@ -2,7 +2,8 @@
 //!
 //! [`QuietStep`] keeps interrupts out of a step and then makes the guest see the masks that it would
 //! have had; [`ExclusiveSequence`] says where to stop when a load exclusive is stepped, because a step
-//! in the middle would make its store exclusive fail for ever.
+//! in the middle would make its store exclusive fail for ever; [`Stretch`] says what of a range need not be
+//! stepped at all.
 
 mod a32;
 mod a64;
@@ -10,8 +11,10 @@ mod exclusive;
 mod fixups;
 mod instruction;
 mod quiet;
+mod stretch;
 mod t32;
 
 pub use exclusive::{ExclusiveSequence, MAX_EXITS, MAX_INSTRUCTIONS};
 pub use fixups::Fixups;
 pub use quiet::{AfterStep, ExceptionRegisters, ExceptionSources, QuietStep};
+pub use stretch::{Stretch, keeps_translation};

@@ -18,12 +18,13 @@ use trapline_core::pool::Owner;
 use trapline_core::target::TargetError;
 
 use crate::error::Error;
+use crate::patience::Patience;
 use crate::target::KvmTarget;
 
 pub use client::{Client, Outgoing};
 pub use notifier::{End, Notifier, wait_readable};
 
-use notifier::readable;
+use notifier::{Watch, readable};
 
 /// A packet that arrives and one that leaves, in bytes: large enough that memory transfers are not bound by
 /// round trips.
@@ -141,19 +142,25 @@ impl<'a, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize>
         let mut server = Server::new(&mut *debugger()?, outgoing, &mut packet_buffer)?;
         // What was printed for a client that is gone.
         self.notifier.take_output();
+        let patience = Patience::new();
+        // For a stop that may come at once.
+        let mut watch = None;
         loop {
             if self.notifier.is_finished() {
                 server.report_exit(&mut *debugger()?, 0)?;
                 return Ok(Served::Ended);
             }
             let Some(connection) = server.connection() else { return Ok(Served::Closed(Closed::Detached)) };
-            let ready = self.wait(connection.client()).map_err(ServerError::Connection)?;
+            let ready = match watch.take() {
+                Some(watch) => self.look_out(&patience, watch, connection.client()),
+                None => self.wait(connection.client()),
+            };
+            let ready = ready.map_err(ServerError::Connection)?;
             if ready.other {
                 refuse(self.others, &mut self.refused);
             }
             let mut status = server.status();
             if ready.woken {
-                self.notifier.clear();
                 let mut debugger = debugger()?;
                 // What was printed before a stop comes before the stop.
                 server.report_output(&self.notifier.take_output())?;
@@ -166,16 +173,28 @@ impl<'a, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize>
                     return Ok(Served::Lost(ClientLost::Disconnected));
                 }
                 let bytes = incoming.get(..count).unwrap_or_default();
+                watch = Some(self.notifier.watch());
                 let mut debugger = debugger()?;
                 server.report_output(&self.notifier.take_output())?;
                 status = match &mut commands {
                     Some(commands) => server.receive_with(&mut debugger, *commands, bytes)?,
                     None => server.receive(&mut debugger, bytes)?,
                 };
+                watch.take_if(|_| status != Status::Running);
             }
             if let Status::Closed(closed) = status {
                 return Ok(Served::Closed(closed));
             }
+        }
+    }
+
+    /// As [`Self::wait`], while the guest runs and may be about to stop.
+    fn look_out(&self, patience: &Patience, watch: Watch<'_>, client: &Client) -> io::Result<Ready> {
+        let wait = patience.begin();
+        wait.look_out(|| watch.woken());
+        match watch.end() {
+            true => Ok(Ready { client: false, woken: true, other: false }),
+            false => self.wait(client),
         }
     }
 
@@ -193,6 +212,9 @@ impl<'a, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize>
         readable(&mut fds)?;
         let [client, woken, other] =
             fds.map(|fd| fd.revents().contains(PollFlags::IN) || fd.revents().contains(PollFlags::HUP));
+        if woken {
+            self.notifier.clear();
+        }
         Ok(Ready { client, woken, other: other && self.others.is_some() })
     }
 }

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rustix::event::{EventfdFlags, PollFd, PollFlags, eventfd, poll};
@@ -32,6 +33,8 @@ pub enum End {
 #[derive(Debug)]
 pub struct Notifier {
     wake: OwnedFd,
+    /// Whether a thread looks out for what is said, so that the descriptor need not tell it.
+    watched: AtomicBool,
     end: Mutex<Option<End>>,
     output: Mutex<Output>,
 }
@@ -51,7 +54,8 @@ impl Notifier {
     /// Where the process has no file descriptor left.
     pub fn new() -> io::Result<Arc<Self>> {
         let wake = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
-        Ok(Arc::new(Self { wake, end: Mutex::new(None), output: Mutex::default() }))
+        let (watched, end, output) = (AtomicBool::new(false), Mutex::new(None), Mutex::default());
+        Ok(Arc::new(Self { wake, watched, end, output }))
     }
 
     /// For [`crate::VcpuThreads::start`].
@@ -116,14 +120,52 @@ impl Notifier {
     }
 
     fn wake(&self) {
+        if !self.watched.swap(false, Ordering::AcqRel) {
+            self.make_readable();
+        }
+    }
+
+    fn make_readable(&self) {
         // It fails only where the counter is full, and then the descriptor is readable anyway.
         let _ = rustix::io::write(&self.wake, &1u64.to_ne_bytes());
+    }
+
+    /// Looks out for what is said from now on. One thread does so at a time.
+    pub(super) fn watch(&self) -> Watch<'_> {
+        self.watched.store(true, Ordering::Release);
+        Watch(self)
     }
 
     /// Takes all wake-ups so far.
     pub(super) fn clear(&self) {
         // It fails only where there are none.
         let _ = rustix::io::read(&self.wake, &mut [0; 8]);
+    }
+}
+
+/// While it lives, what is said does not make the notifier readable.
+pub(super) struct Watch<'a>(&'a Notifier);
+
+impl Watch<'_> {
+    /// Whether something has been said.
+    pub(super) fn woken(&self) -> bool {
+        !self.0.watched.load(Ordering::Acquire)
+    }
+
+    /// Looks out no longer; whether something has been said, for whoever asks to take note of it.
+    pub(super) fn end(self) -> bool {
+        let woken = !self.0.watched.swap(false, Ordering::AcqRel);
+        std::mem::forget(self);
+        woken
+    }
+}
+
+impl Drop for Watch<'_> {
+    /// What has been said and nobody took note of makes the notifier readable after all.
+    fn drop(&mut self) {
+        if !self.0.watched.swap(false, Ordering::AcqRel) {
+            self.0.make_readable();
+        }
     }
 }
 
@@ -176,5 +218,41 @@ pub(super) fn readable(fds: &mut [PollFd<'_>]) -> io::Result<()> {
             Err(rustix::io::Errno::INTR) => {}
             Err(error) => return Err(error.into()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn is_readable(notifier: &Notifier) -> bool {
+        let none = rustix::event::Timespec { tv_sec: 0, tv_nsec: 0 };
+        poll(&mut [PollFd::new(notifier, PollFlags::IN)], Some(&none)).unwrap() > 0
+    }
+
+    #[test]
+    fn whoever_looks_out_is_told_and_nothing_else_is_done() {
+        let notifier = Notifier::new().unwrap();
+        let watch = notifier.watch();
+        assert!(!watch.woken());
+        notifier.wake();
+        assert!(watch.woken() && watch.end());
+        assert!(!is_readable(&notifier));
+
+        assert!(!notifier.watch().end());
+        notifier.wake();
+        assert!(is_readable(&notifier), "nobody looks out any more");
+    }
+
+    #[test]
+    fn what_nobody_took_note_of_is_not_lost() {
+        let notifier = Notifier::new().unwrap();
+        let watch = notifier.watch();
+        notifier.wake();
+        drop(watch);
+        assert!(is_readable(&notifier));
+        notifier.clear();
+        drop(notifier.watch());
+        assert!(!is_readable(&notifier));
     }
 }

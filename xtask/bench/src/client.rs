@@ -2,7 +2,7 @@
 
 use std::{
     io::{Read as _, Write as _},
-    net::{SocketAddr, TcpStream},
+    net::{Shutdown, SocketAddr, TcpStream},
     time::{Duration, Instant},
 };
 
@@ -16,6 +16,7 @@ pub(crate) struct Client {
     stream: TcpStream,
     incoming: Vec<u8>,
     acknowledges: bool,
+    address: SocketAddr,
     /// The largest packet that the server takes.
     pub(crate) packet_size: usize,
 }
@@ -33,7 +34,8 @@ impl Client {
         };
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(PATIENCE))?;
-        let mut client = Self { stream, incoming: Vec::new(), acknowledges: true, packet_size: 0x400 };
+        let mut client =
+            Self { stream, incoming: Vec::new(), acknowledges: true, address, packet_size: 0x400 };
         let features = client.ask("qSupported:swbreak+;hwbreak+;vContSupported+;xmlRegisters=aarch64")?;
         let size = features.split(';').find_map(|feature| feature.strip_prefix("PacketSize="));
         if let Some(size) = size {
@@ -49,6 +51,13 @@ impl Client {
             bail!("the target does not stand still: {stop}");
         }
         Ok(client)
+    }
+
+    /// Another client of the same server, after this one has left.
+    pub(crate) fn again(&mut self) -> Result<Self> {
+        // It is served when the connection of this one is gone.
+        self.stream.shutdown(Shutdown::Both)?;
+        Self::attach(self.address)
     }
 
     /// Sends a packet and takes the answer.

@@ -16,10 +16,19 @@ pub(crate) struct Guest {
     pub(crate) elf: Vec<u8>,
     /// A function that is called for ever; it adds 1 to the counter at [`DATA`] through X1.
     pub(crate) function: u64,
-    /// Two instructions that go round as often as X2 says.
-    pub(crate) counting: u64,
+    /// A loop that goes round as often as X2 says.
+    pub(crate) counting: Loop,
+    /// The same with instructions in it that a debugger has to step.
+    pub(crate) stepped: Loop,
     /// The first of [`NOPS`] NOPs that are never executed.
     pub(crate) nops: u64,
+}
+
+/// Where a loop is, and how many instructions it has.
+#[derive(Clone, Copy)]
+pub(crate) struct Loop {
+    pub(crate) address: u64,
+    pub(crate) instructions: u32,
 }
 
 struct Program(Vec<u32>);
@@ -83,7 +92,8 @@ pub(crate) const ENTRY: u64 = BASE;
 pub(crate) fn guest(cores: u16) -> Guest {
     const B: u32 = 0x1400_0000;
     const BL: u32 = 0x9400_0000;
-    let (common, function, counting, nops) = (BASE + 0x2000, BASE + 0x2100, BASE + 0x2200, BASE + 0x3000);
+    let (common, function, counting) = (BASE + 0x2000, BASE + 0x2100, BASE + 0x2200);
+    let (stepped, nops) = (BASE + 0x2300, BASE + 0x3000);
     let mut program = Program(Vec::new());
     for core in 1..u64::from(cores) {
         // PSCI CPU_ON: KVM numbers 16 cores a cluster.
@@ -109,6 +119,14 @@ pub(crate) fn guest(cores: u16) -> Guest {
     program.add(0xd100_0442); // SUB X2, X2, #1
     program.add(0xb5ff_ffe2); // CBNZ X2, back to it
     program.branch(B, common);
+    program.pad_to(stepped);
+    program.add(0xd53b_4223); // MRS X3, DAIF
+    program.add(0xd100_0442); // SUB X2, X2, #1
+    program.add(0xd53b_4223); // MRS X3, DAIF
+    program.add(0xb5ff_ffa2); // CBNZ X2, back to the first
+    program.branch(B, common);
     program.pad_to(nops + 4 * NOPS);
-    Guest { elf: program.elf(), function, counting, nops }
+    let counting = Loop { address: counting, instructions: 2 };
+    let stepped = Loop { address: stepped, instructions: 4 };
+    Guest { elf: program.elf(), function, counting, stepped, nops }
 }

@@ -34,16 +34,19 @@ struct Arguments {
     /// The most vCPUs to stop at once
     #[arg(long, default_value_t = 8)]
     most_cores: u16,
+    /// Only those measures whose names have this in them
+    #[arg(long, value_name = "NAME")]
+    only: Option<String>,
 }
 
 #[cfg(target_arch = "aarch64")]
 fn main() -> Result<()> {
-    let arguments = Arguments::parse();
-    rounds::run(arguments.peer.as_deref(), arguments.rounds, arguments.most_cores)
+    let Arguments { peer, rounds, most_cores, only } = Arguments::parse();
+    rounds::run(&rounds::Plan { peer: peer.as_deref(), rounds, most_cores, only: only.as_deref() })
 }
 
 #[cfg(not(target_arch = "aarch64"))]
 fn main() -> Result<()> {
-    let Arguments { peer: _, rounds: _, most_cores: _ } = Arguments::parse();
+    let Arguments { peer: _, rounds: _, most_cores: _, only: _ } = Arguments::parse();
     anyhow::bail!("this measures an arm64 KVM: `cargo xtask bench` builds it for one")
 }

@@ -16,6 +16,7 @@ pub(crate) fn link() {
         stepping::ExclusiveSequence,
         stepping::Fixups,
         stepping::QuietStep,
+        stepping::Stretch,
     ];
     default![stepping::Fixups];
     link![
@@ -30,6 +31,7 @@ pub(crate) fn link() {
         stepping::ExclusiveSequence::first,
         stepping::ExclusiveSequence::last,
         stepping::ExclusiveSequence::exits,
+        stepping::keeps_translation,
         stepping::Fixups::writes,
         walk_writes,
         stepping::QuietStep::begin,
@@ -38,6 +40,10 @@ pub(crate) fn link() {
         stepping::QuietStep::may_wait,
         stepping::QuietStep::needs_exception_registers,
         stepping::QuietStep::end,
+        find_stretch,
+        stepping::Stretch::first,
+        stepping::Stretch::last,
+        stepping::Stretch::exits,
     ];
 }
 
@@ -51,6 +57,10 @@ fn find_sequence(pc: u64) -> Option<stepping::ExclusiveSequence> {
 
 fn find_sequence_in(set: breakpoint::Instruction, pc: u64) -> Option<stepping::ExclusiveSequence> {
     stepping::ExclusiveSequence::find_in(set, pc, fetch)
+}
+
+fn find_stretch(start: u64, end: u64, pc: u64, room: usize) -> Option<stepping::Stretch> {
+    stepping::Stretch::find(start, end, pc, room, fetch)
 }
 
 /// The instruction at an address, unknown until it runs.

@@ -1,22 +1,26 @@
-//! What the core's pure functions cost in instructions, as callgrind counts them on this machine.
+//! What the core's pure functions cost in instructions, as callgrind counts them on this machine, and how much code
+//! the core is.
 
 use std::{path::Path, process::Command};
 
 use anyhow::{Context as _, Result, ensure};
 
 use super::samples::Samples;
-use crate::workspace;
+use crate::{core_image, workspace};
 
 /// The program that counts, and its Debian package.
 pub(super) const COUNTER: &str = "valgrind";
 
-/// Counts all cases.
+/// Counts all cases, and the bytes of code.
 pub(super) fn count(samples: &mut Samples) -> Result<()> {
     let program = workspace::build_here(&["--release", "--package=trapline-bench", "--bin=core-costs"])?;
     let list = workspace::quiet(&mut Command::new(&program))?;
     for case in String::from_utf8_lossy(&list).lines() {
         let instructions = instructions(&program, case)?;
         samples.take(&format!("sample\t{case}\tours\t{instructions}\tinstructions"))?;
+    }
+    for (part, bytes) in core_image::sizes()? {
+        samples.take(&format!("sample\tcode of the core, {part}\tours\t{bytes}\tbytes"))?;
     }
     Ok(())
 }

@@ -40,6 +40,9 @@ pub(crate) struct Options {
     /// Fewer rounds, and no more than 8 vCPUs
     #[arg(long)]
     quick: bool,
+    /// Measure only what has this in its name, in as many rounds
+    #[arg(long, value_name = "NAME", conflicts_with = "docs")]
+    only: Option<String>,
     /// Write the table and the picture to docs/
     #[arg(long)]
     docs: bool,
@@ -60,7 +63,8 @@ enum PeerChoice {
 pub(crate) fn run(options: Options) -> Result<ExitCode> {
     let host = Host::choose(options.host)?;
     let native = matches!(host, Host::Native);
-    let mut requirements = vec![Requirement::HOST_TARGET, Requirement::VALGRIND];
+    let mut requirements =
+        vec![Requirement::HOST_TARGET, Requirement::BARE_METAL_TARGET, Requirement::VALGRIND];
     requirements.extend(host.requirements());
     if options.peer.is_some() {
         requirements.push(if native { Requirement::EMULATOR } else { Requirement::Peer });
@@ -74,6 +78,9 @@ pub(crate) fn run(options: Options) -> Result<ExitCode> {
     let (rounds, cores) = if options.quick { ("3", "8") } else { ("7", "64") };
     let mut command = vec![bench.into_os_string()];
     command.extend(["--rounds", rounds, "--most-cores", cores].map(Into::into));
+    if let Some(only) = &options.only {
+        command.extend(["--only".into(), only.into()]);
+    }
     if options.peer.is_some() {
         let peer = if native { EMULATOR.to_owned() } else { peer::command() };
         command.extend(["--peer".into(), peer.into()]);
@@ -107,8 +114,10 @@ pub(crate) fn run(options: Options) -> Result<ExitCode> {
         }
     }
 
-    eprintln!("counting instructions of the core …");
-    core_costs::count(&mut samples)?;
+    if options.only.is_none() {
+        eprintln!("counting instructions and code of the core …");
+        core_costs::count(&mut samples)?;
+    }
 
     let report = Report::of(&samples);
     print!("{}", report.table());

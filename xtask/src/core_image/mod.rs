@@ -69,10 +69,7 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
     failures.extend(panics_in("everything, opt-level 3", &everything));
     println!("code of the core for {BARE_METAL_TARGET}, opt-level z, every public entry linked:");
     for Measure { name, features, limit } in MEASURES {
-        let elf = image(&["--profile=size", &format!("--features={features}")])?;
-        let memory =
-            elf.functions().filter(|function| is_memory(&function.name)).map(|function| function.size);
-        let code = elf.section_size(".text")? - elf.symbol(START)?.size - memory.sum::<u64>();
+        let (elf, code) = measured(features)?;
         println!("{code:8} bytes, {limit} at most: {name}");
         if code > limit {
             failures.push(format!("{name}: {code} bytes of code, more than {limit}"));
@@ -95,6 +92,19 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
     }
     println!("no panic in any of them, nor with the gdb server at opt-level 3");
     Ok(ExitCode::SUCCESS)
+}
+
+/// How many bytes of code each part of the core takes, with all before it.
+pub(crate) fn sizes() -> Result<Vec<(&'static str, u64)>> {
+    MEASURES.iter().map(|measure| Ok((measure.name, measured(measure.features)?.1))).collect()
+}
+
+/// The image with these features, as small as it gets, and how many bytes of code of it are the core's.
+fn measured(features: &str) -> Result<(Elf, u64)> {
+    let elf = image(&["--profile=size", &format!("--features={features}")])?;
+    let memory = elf.functions().filter(|function| is_memory(&function.name)).map(|function| function.size);
+    let code = elf.section_size(".text")? - elf.symbol(START)?.size - memory.sum::<u64>();
+    Ok((elf, code))
 }
 
 fn panics_in(name: &str, elf: &Elf) -> Option<String> {
