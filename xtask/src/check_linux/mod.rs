@@ -3,6 +3,7 @@
 
 mod console;
 mod session;
+mod twins;
 
 use std::{
     fs,
@@ -35,8 +36,11 @@ const PATIENCE: Duration = Duration::from_secs(10 * 60);
 #[derive(Args)]
 pub(crate) struct Options {
     /// Each kernel with 1, 2 and 4 vCPUs, with and without gdb, instead of a few of these
-    #[arg(long)]
+    #[arg(long, conflicts_with = "twins")]
     all: bool,
+    /// Only the guests with two processes of the same program, of which one is debugged
+    #[arg(long)]
+    twins: bool,
     /// Fetch nothing: where something is missing, say what, and how to get it by hand
     #[arg(long)]
     no_install: bool,
@@ -51,17 +55,36 @@ struct Run {
     kernel: &'static str,
     /// How many vCPUs it has.
     cpus: u16,
-    /// Whether gdb is attached.
-    debugged: bool,
+    session: Session,
 }
 
-/// The guests of a usual run: the newest kernel, under gdb, where there is most to see.
-const USUAL: [Run; 1] = [Run { kernel: "6.12", cpus: 2, debugged: true }];
+/// What is done with a guest.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Session {
+    /// Nothing.
+    Alone,
+    /// A session of gdb from its first instruction to its last.
+    Gdb,
+    /// Points for one of two processes.
+    Twins,
+}
+
+/// The guests of a usual run: the newest kernel, under gdb, where there is most to see; and a kernel that has moved,
+/// of the kind that says least about itself.
+const USUAL: [Run; 2] = [
+    Run { kernel: "6.12", cpus: 2, session: Session::Gdb },
+    Run { kernel: "6.1", cpus: 2, session: Session::Twins },
+];
+const KERNELS: [&str; 2] = ["6.1", "6.12"];
 
 /// Carries the command out.
 pub(crate) fn run(options: Options) -> Result<ExitCode> {
+    let runs = match options {
+        Options { twins: true, .. } => twins().collect(),
+        Options { all: true, .. } => every_run(),
+        _ => USUAL.to_vec(),
+    };
     let host = Host::choose(options.host)?;
-    let runs = if options.all { every_run() } else { USUAL.to_vec() };
     let mut requirements = vec![Requirement::HOST_TARGET, Requirement::GDB];
     requirements.extend(host.requirements());
     requirements.extend(runs.iter().map(Run::kernel));
@@ -70,10 +93,12 @@ pub(crate) fn run(options: Options) -> Result<ExitCode> {
     eprintln!("building …");
     let tool = build::tool()?;
     let check = workspace::build(HOST_TARGET, &["--release", "--package=trapline-guest-check"])?;
-    let initrd = linux::initramfs("guest-check.cpio", INIT, &[("guest-check", &check)])?;
+    let checks = linux::initramfs("guest-check.cpio", INIT, &[("guest-check", &check)])?;
+    let twins = linux::initramfs("guest-twins.cpio", twins::INIT, &[])?;
     for run in runs {
         let begun = Instant::now();
-        run.carry_out(&host, &tool, &initrd).with_context(|| run.name())?;
+        let initrd = if run.session == Session::Twins { &twins } else { &checks };
+        run.carry_out(&host, &tool, initrd).with_context(|| run.name())?;
         println!("ok {:6.1} s  {}", begun.elapsed().as_secs_f64(), run.name());
     }
     Ok(ExitCode::SUCCESS)
@@ -86,18 +111,28 @@ pub(crate) fn requirements() -> impl Iterator<Item = Requirement> {
 
 fn every_run() -> Vec<Run> {
     let mut runs = Vec::new();
-    for kernel in ["6.1", "6.12"] {
+    for kernel in KERNELS {
         for cpus in [1, 2, 4] {
-            runs.extend([false, true].map(|debugged| Run { kernel, cpus, debugged }));
+            runs.extend([Session::Alone, Session::Gdb].map(|session| Run { kernel, cpus, session }));
         }
     }
+    runs.extend(twins());
     runs
+}
+
+fn twins() -> impl Iterator<Item = Run> {
+    KERNELS.into_iter().map(|kernel| Run { kernel, cpus: 2, session: Session::Twins })
 }
 
 impl Run {
     fn name(&self) -> String {
-        let gdb = if self.debugged { ", under gdb" } else { "" };
-        format!("Linux {} on {} vCPUs{gdb}", self.kernel, self.cpus)
+        let Self { kernel, cpus, session } = self;
+        let session = match session {
+            Session::Alone => "",
+            Session::Gdb => ", under gdb",
+            Session::Twins => ", moved, points for one of two processes",
+        };
+        format!("Linux {kernel} on {cpus} vCPUs{session}")
     }
 
     fn kernel(&self) -> Requirement {
@@ -113,42 +148,51 @@ impl Run {
     }
 
     fn carry_out(&self, host: &Host, tool: &Path, initrd: &Path) -> Result<()> {
-        let kernel = HostFiles::find(&self.choice())?.kernel;
         let serial = workspace::log("check-linux-serial.log")?;
-        let port = if self.debugged { Some(PortForward::same(0)?) } else { None };
-        let mut running = host.start(self.program(host, tool, &kernel, initrd, &serial, port))?;
+        self.play(host, tool, initrd, &serial).inspect_err(|_| show_end(&serial))
+    }
+
+    fn play(&self, host: &Host, tool: &Path, initrd: &Path, serial: &Path) -> Result<()> {
+        let kernel = HostFiles::find(&self.choice())?.kernel;
+        let port = if self.session == Session::Alone { None } else { Some(PortForward::same(0)?) };
+        let mut running = host.start(self.program(host, [tool, &kernel, initrd], serial, port))?;
         if let Some(port) = port {
             let symbols = linux::symbols(&kernel)?.context("the kernel has no symbols")?;
             wait_for(&mut running, |line| line.contains("target remote"))?;
             let guest = session::Guest {
                 address: format!("127.0.0.1:{}", port.host),
                 symbols,
-                serial: serial.clone(),
+                serial: serial.to_owned(),
                 cpus: self.cpus,
                 variables: self.kernel != "6.1",
             };
-            session::play(&guest).inspect_err(|_| show_end(&serial))?;
+            match self.session {
+                Session::Twins => twins::play(&guest)?,
+                _ => session::play(&guest)?,
+            }
         }
-        wait_for_end(&mut running).inspect_err(|_| show_end(&serial))?;
-        console::check(&fs::read_to_string(&serial)?, self.cpus, self.debugged)
-            .inspect_err(|_| show_end(&serial))
+        wait_for_end(&mut running)?;
+        match self.session {
+            Session::Twins => Ok(()),
+            session => console::check(&fs::read_to_string(serial)?, self.cpus, session == Session::Gdb),
+        }
     }
 
-    fn program(
-        &self,
-        host: &Host,
-        tool: &Path,
-        kernel: &Path,
-        initrd: &Path,
-        serial: &Path,
-        port: Option<PortForward>,
-    ) -> Program {
-        let gates = if self.debugged { "gates" } else { "" };
+    fn command_line(&self) -> &'static str {
+        match self.session {
+            Session::Alone => "console=ttyS0 nokaslr",
+            Session::Gdb => "console=ttyS0 nokaslr gates",
+            Session::Twins => twins::COMMAND_LINE,
+        }
+    }
+
+    fn program(&self, host: &Host, files: [&Path; 3], serial: &Path, port: Option<PortForward>) -> Program {
+        let [tool, kernel, initrd] = files;
         let mut command = vec![tool.into(), "guest".into(), "--kernel".into(), kernel.into()];
         command.extend(["--initrd".into(), initrd.into(), "--serial".into(), serial.into()]);
         command.extend(["--cpus".into(), self.cpus.to_string().into()]);
         command.extend(["--memory".into(), MEMORY.to_string().into()]);
-        command.extend(["--cmdline".into(), format!("console=ttyS0 nokaslr {gates}").into()]);
+        command.extend(["--cmdline".into(), self.command_line().into()]);
         match port {
             Some(port) => {
                 let address = format!("{}:{}", host.listen_address(), port.guest);
@@ -159,7 +203,7 @@ impl Run {
         Program {
             command,
             environment: environment::handed_in(),
-            files: [tool, kernel, initrd].map(MappedFile::in_place).to_vec(),
+            files: files.map(MappedFile::in_place).to_vec(),
             forwards: port.into_iter().collect(),
             input: Input::Empty,
             output: Output::Lines,

@@ -12,7 +12,7 @@ use anyhow::{Context as _, Result, anyhow, bail, ensure};
 use crate::demo::gdb::{Answer, Effect, Gdb, Lost};
 
 /// How long one command may take: a boot is among what is waited for.
-const PATIENCE: Duration = Duration::from_secs(300);
+pub(super) const PATIENCE: Duration = Duration::from_secs(300);
 /// How often the running guest is interrupted, and how long it runs between.
 const INTERRUPTS: usize = 200;
 const BETWEEN: Duration = Duration::from_millis(5);
@@ -87,12 +87,12 @@ pub(super) fn play(guest: &Guest) -> Result<()> {
     gdb.restart(guest)
 }
 
-struct Dialogue {
+pub(super) struct Dialogue {
     gdb: Gdb,
 }
 
 impl Dialogue {
-    fn begin(guest: &Guest) -> Result<Self> {
+    pub(super) fn begin(guest: &Guest) -> Result<Self> {
         let mut gdb = Gdb::start(Path::new("gdb-multiarch"), &guest.symbols, PATIENCE)?;
         gdb.prepare(PATIENCE).map_err(|Lost(reason)| anyhow!(reason))?;
         let mut dialogue = Self { gdb };
@@ -101,7 +101,7 @@ impl Dialogue {
     }
 
     /// Has gdb do it; what it refuses is a failure.
-    fn execute(&mut self, command: &str, effect: Effect) -> Result<Answer> {
+    pub(super) fn execute(&mut self, command: &str, effect: Effect) -> Result<Answer> {
         let answer = self
             .gdb
             .execute(command, effect)
@@ -113,14 +113,14 @@ impl Dialogue {
         }
     }
 
-    fn value(&mut self, expression: &str) -> Result<u64> {
+    pub(super) fn value(&mut self, expression: &str) -> Result<u64> {
         let answer = self.execute(&format!("output/u {expression}"), Effect::None)?;
         let text = answer.console.trim();
         text.parse().with_context(|| format!("{expression} is `{text}`"))
     }
 
     /// The program counter, and what stands there in words.
-    fn expect_at(&mut self, answer: &Answer, function: &str) -> Result<()> {
+    pub(super) fn expect_at(&mut self, answer: &Answer, function: &str) -> Result<()> {
         let (pc, place) = (self.value("$pc")?, self.value(&format!("(unsigned long)&{function}"))?);
         let stop = &answer.console;
         ensure!(pc == place, "a stop at {pc:#x}, not at {function} ({place:#x}): {stop}");
