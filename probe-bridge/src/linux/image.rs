@@ -35,6 +35,9 @@ pub enum ImageError {
     },
 }
 
+/// What a banner begins with.
+const BANNER: &[u8] = b"Linux version ";
+
 /// An arm64 kernel as it lies in memory after a boot loader has loaded it, before it has run.
 #[derive(Clone, Copy, Debug)]
 pub struct KernelImage<'a> {
@@ -88,20 +91,27 @@ impl<'a> KernelImage<'a> {
 
     /// Where the banner is, and the banner.
     pub(super) fn find_banner(&self) -> Option<(usize, &'a str)> {
-        const BEGIN: &[u8] = b"Linux version ";
-        const LONGEST: usize = 1024;
         let mut from = 0;
-        loop {
-            let at = find(self.bytes, BEGIN, from)?;
-            let banner = c_string(self.bytes, at, LONGEST).and_then(|text| std::str::from_utf8(text).ok());
-            // The same words also begin a format string, which has no version in it.
-            match banner.map(str::trim_end) {
-                Some(banner) if banner.as_bytes().get(BEGIN.len()).is_some_and(u8::is_ascii_digit) => {
-                    return Some((at, banner));
-                }
-                _ => from = at + BEGIN.len(),
+        let mut first = None;
+        while let Some(at) = find(self.bytes, BANNER, from) {
+            let banner = self.banner_at(at).map(|banner| (at, banner));
+            // Since Linux 6.1 another one stands before it, of before the kernel was given its number.
+            if banner.is_some_and(|(_, text)| has_number(text)) {
+                return banner;
             }
+            first = first.or(banner);
+            from = at + BANNER.len();
         }
+        first
+    }
+
+    /// The banner that begins at an offset.
+    pub(super) fn banner_at(&self, at: usize) -> Option<&'a str> {
+        const LONGEST: usize = 1024;
+        let text = std::str::from_utf8(c_string(self.bytes, at, LONGEST)?).ok()?.trim_end();
+        // The same words also begin a format string, which has no version in it.
+        let version = text.as_bytes().strip_prefix(BANNER)?;
+        version.first().is_some_and(u8::is_ascii_digit).then_some(text)
     }
 
     /// The kernel's release, as `uname -r` says it.
@@ -109,6 +119,11 @@ impl<'a> KernelImage<'a> {
     pub fn release(&self) -> Option<&'a str> {
         self.banner()?.split(' ').nth(2)
     }
+}
+
+/// Whether a banner has the number of the build in it, `#1`.
+fn has_number(banner: &str) -> bool {
+    banner.split(" #").skip(1).any(|rest| rest.starts_with(|first: char| first.is_ascii_digit()))
 }
 
 /// The addends of the image's relative relocations.
@@ -157,6 +172,11 @@ impl Relocations {
             .collect();
         entries.sort_unstable();
         Self { entries }
+    }
+
+    /// All that is put anywhere.
+    pub(super) fn pointers(&self) -> impl Iterator<Item = u64> {
+        self.entries.iter().map(|entry| entry.1)
     }
 
     /// What is put at an address.
@@ -221,6 +241,21 @@ mod tests {
         let image = KernelImage::new(&bytes).unwrap();
         assert_eq!(image.banner(), Some("Linux version 6.1.0-9-arm64 (x@y) #1 SMP"));
         assert_eq!(image.release(), Some("6.1.0-9-arm64"));
+    }
+
+    #[test]
+    fn the_banner_is_the_one_with_a_number_where_there_are_two() {
+        let mut bytes = image(0);
+        bytes.extend(b"Linux version 6.12.1-arm64 (x@y) # SMP\n\0");
+        assert_eq!(
+            KernelImage::new(&bytes).unwrap().banner(),
+            Some("Linux version 6.12.1-arm64 (x@y) # SMP")
+        );
+        bytes.extend(b"Linux version 6.12.1-arm64 (x@y) #1 SMP\n\0");
+        assert_eq!(
+            KernelImage::new(&bytes).unwrap().banner(),
+            Some("Linux version 6.12.1-arm64 (x@y) #1 SMP")
+        );
     }
 
     #[test]

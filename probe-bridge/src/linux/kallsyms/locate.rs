@@ -6,8 +6,10 @@ use super::KallsymsError;
 use super::names::name_length;
 use crate::linux::bytes::{align_up, i32_at, length_at, u16_at, u32_at, u64_at};
 
-/// The tables begin at multiples of so many bytes.
-const ALIGNMENT: usize = 8;
+/// The tables begin at multiples of so many bytes, until Linux 7.
+const WIDE: usize = 8;
+/// And at multiples of so many since.
+const ALIGNMENT: usize = 4;
 /// There is one marker for so many symbols.
 pub(super) const SYMBOLS_PER_MARKER: usize = 256;
 /// A kernel with everything built in has some 400,000.
@@ -47,6 +49,8 @@ pub(super) enum Addresses {
         /// Negative ones are addresses and the others numbers (`KALLSYMS_ABSOLUTE_PERCPU`).
         percpu: bool,
     },
+    /// 32 bits for each, relative to where they are themselves.
+    Places(usize),
     /// 64 bits for each.
     Absolute(usize),
 }
@@ -68,14 +72,16 @@ impl Tables {
 
     /// The tables around a token table.
     fn around(image: &[u8], tokens: Tokens) -> Result<Self, KallsymsError> {
-        let (names, symbols) = markers_before(image, tokens.table)
-            .and_then(|markers| names_before(image, &markers))
+        let (names, symbols) = [ALIGNMENT, WIDE]
+            .into_iter()
+            .filter_map(|back| markers_before(image, tokens.table.checked_sub(back)?))
+            .find_map(|markers| names_before(image, &markers))
             .or_else(|| {
                 markers_before_sequence(image, tokens.table).find_map(|markers| names_before(image, &markers))
             })
             .ok_or(KallsymsError::NoNames { tokens: tokens.table })?;
         let addresses = addresses_behind(image, tokens, symbols)
-            .or_else(|| addresses_before(image, names.start - ALIGNMENT, symbols))
+            .or_else(|| addresses_before(image, names.start.checked_sub(WIDE)?, symbols))
             .ok_or(KallsymsError::NoAddresses { symbols, names: names.start })?;
         Ok(Self { tokens, names, symbols, addresses })
     }
@@ -86,6 +92,8 @@ impl Tokens {
     pub(super) const COUNT: usize = 256;
     /// Longer ones save nothing and do not occur.
     const LONGEST: u16 = 512;
+    /// Nearly all tokens have a letter or more, and a NUL behind it.
+    const FEWEST_BYTES: u16 = 384;
 
     /// The first token table whose index is at `from` or behind it.
     fn locate(image: &[u8], from: usize) -> Option<Self> {
@@ -109,6 +117,9 @@ impl Tokens {
                 return None;
             }
             last = offset;
+        }
+        if last < Self::FEWEST_BYTES {
+            return None;
         }
         // The table ends with the last string, somewhere in the bytes before the index.
         let nearest = index.checked_sub(usize::from(last) + 1)? & !(ALIGNMENT - 1);
@@ -138,16 +149,12 @@ impl Tokens {
         let rest = image.get(last..self.index)?;
         let end = rest.iter().position(|&byte| byte == 0)?;
         let padding = rest.get(end + 1..)?;
-        Some(padding.len() < ALIGNMENT && padding.iter().all(|&byte| byte == 0))
+        Some(padding.len() < WIDE && padding.iter().all(|&byte| byte == 0))
     }
 }
 
-/// The marker table that ends before `end`.
-fn markers_before(image: &[u8], end: usize) -> Option<Range<usize>> {
-    let mut last = end.checked_sub(4)?;
-    if u32_at(image, last)? == 0 {
-        last = last.checked_sub(4)?;
-    }
+/// The marker table whose last marker is this one.
+fn markers_before(image: &[u8], last: usize) -> Option<Range<usize>> {
     let mut first = last;
     let mut value = u32_at(image, first)?;
     // The first marker is 0, and each is larger than the one before it.
@@ -159,20 +166,20 @@ fn markers_before(image: &[u8], end: usize) -> Option<Range<usize>> {
         }
         value = before;
     }
-    (first % ALIGNMENT == 0).then_some(first..last + 4)
+    first.is_multiple_of(ALIGNMENT).then_some(first..last + 4)
 }
 
 /// What may be the marker table where the order of the symbols by name stands between it and `end`, three
 /// bytes for each symbol: so in Linux 6.2 and 6.3, and in the stable kernels that took it over.
 fn markers_before_sequence(image: &[u8], end: usize) -> impl Iterator<Item = Range<usize>> {
-    let lengths = (0..end.min(3 * MOST_SYMBOLS)).step_by(ALIGNMENT);
+    let lengths = (0..end.min(3 * MOST_SYMBOLS)).step_by(WIDE);
     lengths.flat_map(move |length| {
         // The padding leaves more than one number of symbols open, but rarely more than one of markers.
         let most = length / 3;
-        let fewest = length.saturating_sub(ALIGNMENT - 1).div_ceil(3);
+        let fewest = length.saturating_sub(WIDE - 1).div_ceil(3);
         let counts = fewest.div_ceil(SYMBOLS_PER_MARKER)..=most.div_ceil(SYMBOLS_PER_MARKER);
         counts.filter_map(move |count| {
-            let begin = end.checked_sub(length)?.checked_sub(align_up(4 * count, ALIGNMENT))?;
+            let begin = end.checked_sub(length)?.checked_sub(align_up(4 * count, WIDE))?;
             let marker = |number: usize| u32_at(image, begin + 4 * number);
             let rises = || (0..count).map(marker).is_sorted_by(|one, next| one.is_some() && one < next);
             (count != 0 && marker(0)? == 0 && rises()).then_some(begin..begin + 4 * count)
@@ -191,13 +198,14 @@ fn names_before(image: &[u8], markers: &Range<usize>) -> Option<(Range<usize>, u
         .map_while(|back| nearest.checked_sub(back))
         .find_map(|number| {
             let symbols = length_at(image, number)?;
-            let fits = symbols <= MOST_SYMBOLS && symbols.div_ceil(SYMBOLS_PER_MARKER) == count;
-            if !fits || u32_at(image, number + 4)? != 0 {
+            if symbols > MOST_SYMBOLS || symbols.div_ceil(SYMBOLS_PER_MARKER) != count {
                 return None;
             }
-            let begin = number + ALIGNMENT;
-            let end = names_end(image, begin, symbols, markers)?;
-            (align_up(end, ALIGNMENT) == markers.start).then_some((begin..end, symbols))
+            [ALIGNMENT, WIDE].into_iter().find_map(|alignment| {
+                let begin = number.checked_add(alignment)?;
+                let end = names_end(image, begin, symbols, markers)?;
+                (align_up(end, alignment) == markers.start).then_some((begin..end, symbols))
+            })
         })
 }
 
@@ -223,14 +231,30 @@ fn names_end(image: &[u8], begin: usize, symbols: usize, markers: &Range<usize>)
 /// The addresses behind the tokens, as since Linux 6.4.
 fn addresses_behind(image: &[u8], tokens: Tokens, symbols: usize) -> Option<Addresses> {
     let begin = tokens.index + 2 * Tokens::COUNT;
-    offsets(image, begin, symbols, align_up(begin + 4 * symbols, ALIGNMENT))
+    offsets(image, begin, symbols, align_up(begin + 4 * symbols, WIDE))
+        .or_else(|| places(image, begin, symbols))
         .or_else(|| absolute(image, begin, symbols))
+}
+
+/// The distance of a symbol from the image's first byte, by an offset from where that is itself.
+pub(super) fn by_place(image: &[u8], place: usize) -> Option<u64> {
+    let distance = i64::try_from(place).ok()?.checked_add(i32_at(image, place)?.into())?;
+    u64::try_from(distance).ok()
+}
+
+/// The offsets from where they are themselves that begin here, if the symbols rise from the image's begin.
+fn places(image: &[u8], begin: usize, symbols: usize) -> Option<Addresses> {
+    /// How far behind the first byte the first symbol can be.
+    const NEAR: u64 = 2 << 20;
+    let mut all = (0..symbols).map(|index| by_place(image, begin + 4 * index));
+    let rises = all.clone().is_sorted_by(|one, next| one.is_some() && one <= next);
+    (rises && all.next()?? < NEAR).then_some(Addresses::Places(begin))
 }
 
 /// The addresses before the number of the symbols, as until Linux 6.3.
 fn addresses_before(image: &[u8], end: usize, symbols: usize) -> Option<Addresses> {
-    let base = end.checked_sub(ALIGNMENT)?;
-    let begin = base.checked_sub(align_up(4 * symbols, ALIGNMENT));
+    let base = end.checked_sub(WIDE)?;
+    let begin = base.checked_sub(align_up(4 * symbols, WIDE));
     begin
         .and_then(|begin| offsets(image, begin, symbols, base))
         .or_else(|| absolute(image, end.checked_sub(8 * symbols)?, symbols))

@@ -4,11 +4,12 @@
 //! what they look like ([`locate`](self)): 256 strings (tokens) and their offsets; before them one marker
 //! for every 256 symbols; before these the names, compressed to sequences of token numbers; before these
 //! the number of symbols. The addresses are before all of that until Linux 6.3, and behind the tokens
-//! since 6.4. They are offsets from a base since 4.6, and whole addresses where the kernel is configured
-//! so.
+//! since 6.4. They are offsets from a base since 4.6, in Linux 7 from where they are themselves, and whole
+//! addresses where the kernel is configured so.
 //!
 //! Without `KALLSYMS_ALL` there are only functions in it.
 
+mod base;
 mod locate;
 mod names;
 #[cfg(test)]
@@ -16,7 +17,7 @@ pub(super) mod tests;
 
 use super::bytes::{i32_at, u64_at};
 use super::image::{KernelImage, Relocations};
-use locate::{Addresses, Tables};
+use locate::{Addresses, Tables, by_place};
 
 /// Why a kernel's symbol table cannot be read.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
@@ -63,6 +64,16 @@ pub enum KallsymsError {
         slot: usize,
         /// What is there.
         found: u64,
+    },
+
+    /// The addresses are relative to the image's begin, whose address no pointer gives away.
+    #[error(
+        "the symbols' addresses are relative to the image's begin, and no address for that makes enough of the \
+         {pointers} pointers in the image point to symbols"
+    )]
+    NoPointers {
+        /// How many pointers were looked at.
+        pointers: usize,
     },
 
     /// A name is out of all proportion, or is compressed with tokens that do not exist.
@@ -114,7 +125,7 @@ impl Kallsyms {
         let bytes = image.bytes();
         let tables = Tables::locate(bytes)?;
         let relocations = Relocations::find(bytes);
-        let (base, addresses) = addresses(bytes, &tables, &relocations)?;
+        let (base, addresses) = addresses(image, &tables, &relocations)?;
         let mut text = String::new();
         let mut entries = Vec::with_capacity(addresses.len());
         let mut names = names::Names::new(bytes, &tables);
@@ -146,10 +157,11 @@ impl Kallsyms {
 
 /// The address of the image's first byte, and those of all symbols.
 fn addresses(
-    image: &[u8],
+    kernel: &KernelImage<'_>,
     tables: &Tables,
     relocations: &Relocations,
 ) -> Result<(u64, Vec<u64>), KallsymsError> {
+    let image = kernel.bytes();
     let based = |slot: usize| {
         let found = u64_at(image, slot).unwrap_or_default();
         let no_base = KallsymsError::NoBase { slot, found };
@@ -174,6 +186,12 @@ fn addresses(
                 })
             };
             Ok((first, (0..tables.symbols).filter_map(resolve).collect()))
+        }
+        Addresses::Places(places) => {
+            let place = |index: usize| by_place(image, places + 4 * index);
+            let distances: Vec<_> = (0..tables.symbols).filter_map(place).collect();
+            let first = base::by_pointers(kernel, relocations, &distances)?;
+            Ok((first, distances.into_iter().map(|distance| first.wrapping_add(distance)).collect()))
         }
         Addresses::Absolute(slots) => {
             let (first, _) = based(slots)?;
