@@ -4,6 +4,7 @@ use super::btf::{Btf, BtfError};
 use super::bytes::u32_at;
 use super::dwarf::{self, DwarfError, Sources};
 use super::elf::{self, ElfError};
+use super::frames;
 use super::image::{ImageError, KernelImage};
 use super::kallsyms::KallsymsError;
 use super::per_cpu;
@@ -52,7 +53,13 @@ impl Kernel {
         let symbols = SymbolTable::read(&image)?;
         let types = Btf::find(image.bytes());
         let pid_in_context = keeps_pid_in_context(&image, &symbols);
-        Ok(Self { symbols, types, banner: image.banner().map(str::to_owned), pid_in_context })
+        let place = symbols
+            .named("linux_banner")
+            .next()
+            .and_then(|symbol| symbol.address.checked_sub(symbols.base()));
+        let banner =
+            place.and_then(|at| image.banner_at(usize::try_from(at).ok()?)).or_else(|| image.banner());
+        Ok(Self { symbols, types, banner: banner.map(str::to_owned), pid_in_context })
     }
 
     /// The symbols.
@@ -101,10 +108,11 @@ impl Kernel {
     /// Where there is more than an ELF file can hold.
     pub fn to_elf(&self, image: &KernelImage<'_>, offset: u64) -> Result<Vec<u8>, FileError> {
         let symbols = &self.symbols;
-        let debug = match &self.types {
+        let mut debug = match &self.types {
             Ok(types) => dwarf::write(&Sources { image: *image, symbols, types, offset })?,
             Err(_) => Vec::new(),
         };
+        debug.push(frames::write(image, symbols, offset)?);
         Ok(elf::write(symbols, &debug, offset)?)
     }
 }

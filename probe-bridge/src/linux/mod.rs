@@ -12,6 +12,7 @@ mod bytes;
 pub mod dwarf;
 pub mod elf;
 mod exports;
+pub mod frames;
 pub mod image;
 pub mod kallsyms;
 mod kernel;

@@ -41,6 +41,9 @@ pub(crate) struct Options {
     /// Only the guests with two processes of the same program, of which one is debugged
     #[arg(long)]
     twins: bool,
+    /// Of these, only the guests with this kernel
+    #[arg(long, value_name = "VERSION", value_parser = KERNELS)]
+    guest: Option<String>,
     /// Fetch nothing: where something is missing, say what, and how to get it by hand
     #[arg(long)]
     no_install: bool,
@@ -79,11 +82,12 @@ const KERNELS: [&str; 2] = ["6.1", "6.12"];
 
 /// Carries the command out.
 pub(crate) fn run(options: Options) -> Result<ExitCode> {
-    let runs = match options {
+    let mut runs = match options {
         Options { twins: true, .. } => twins().collect(),
         Options { all: true, .. } => every_run(),
         _ => USUAL.to_vec(),
     };
+    runs.retain(|run| options.guest.as_ref().is_none_or(|guest| guest == run.kernel));
     let host = Host::choose(options.host)?;
     let mut requirements = vec![Requirement::HOST_TARGET, Requirement::GDB];
     requirements.extend(host.requirements());

@@ -127,6 +127,19 @@ impl Dialogue {
         Ok(())
     }
 
+    /// Expects that these functions are in the backtrace in this order, the first and the last at its ends.
+    pub(super) fn expect_trace(&mut self, functions: &[&str]) -> Result<()> {
+        let trace = self.execute("backtrace", Effect::None)?.console;
+        let frames: Vec<_> = trace.lines().filter(|line| line.starts_with('#')).collect();
+        let is = |frame: &str, function: &str| frame.split_ascii_whitespace().any(|word| word == function);
+        let mut rest = frames.iter();
+        let found = functions.iter().all(|function| rest.any(|frame| is(frame, function)));
+        let first =
+            frames.first().zip(functions.first()).is_some_and(|(frame, function)| is(frame, function));
+        ensure!(found && first && rest.next().is_none(), "the backtrace is not {functions:?}: {trace}");
+        Ok(())
+    }
+
     /// The instruction at the start of the busy function.
     fn code(&mut self) -> Result<u64> {
         self.value(&format!("*(unsigned int *)&{BUSY}"))
@@ -137,8 +150,7 @@ impl Dialogue {
         self.execute("hbreak *start_kernel", Effect::None)?;
         let stop = self.execute("continue", Effect::Runs)?;
         self.expect_at(&stop, "start_kernel")?;
-        let trace = self.execute("backtrace", Effect::None)?.console;
-        ensure!(trace.contains("start_kernel"), "no start_kernel in the backtrace: {trace}");
+        self.expect_trace(&["start_kernel", "__primary_switched"])?;
         for _ in 0..5 {
             let before = self.value("$pc")?;
             self.execute("stepi", Effect::Runs)?;
@@ -189,9 +201,7 @@ impl Dialogue {
         ensure!(!threads.contains("[off]"), "a vCPU is off: {threads}");
         let names = (0..guest.cpus).filter(|cpu| threads.contains(&format!("vCPU {cpu} ["))).count();
         ensure!(names == usize::from(guest.cpus), "{threads}");
-        let trace = self.execute("backtrace", Effect::None)?.console;
-        ensure!(trace.contains("invoke_syscall"), "no system call in the backtrace: {trace}");
-        Ok(())
+        self.expect_trace(&[GATE, "invoke_syscall", "el0t_64_sync"])
     }
 
     /// A software breakpoint on a function that two threads call often: no hit is missed, and none is too many.

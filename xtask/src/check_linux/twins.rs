@@ -32,6 +32,7 @@ pub(super) fn play(guest: &Guest) -> Result<()> {
     gdb.moved(guest)?;
     gdb.linux([first, second])?;
     gdb.breakpoint(first)?;
+    gdb.traces()?;
     gdb.watchpoint(first)?;
     gdb.execute("kill", Effect::Detaches).map(drop)
 }
@@ -69,12 +70,17 @@ impl Dialogue {
     /// Tasks, messages and what runs.
     fn linux(&mut self, twins: [u64; 2]) -> Result<()> {
         let tasks = self.monitor("tasks")?;
-        let has = |pid: u64, name: &str| {
+        let has = |pid: u64, names: &[&str]| {
             let mut lines = tasks.lines().map(|line| line.trim_start_matches('*').split_ascii_whitespace());
-            lines.any(|mut words| words.next() == Some(&pid.to_string()) && words.next_back() == Some(name))
+            lines.any(|mut words| {
+                words.next() == Some(&pid.to_string())
+                    && words.next_back().is_some_and(|name| names.contains(&name))
+            })
         };
+        // One that has just begun still has its parent's name.
+        let twin = ["busybox", "init"];
         let listed =
-            has(0, "swapper/0") && has(2, "kthreadd") && twins.iter().all(|twin| has(*twin, "busybox"));
+            has(0, &["swapper/0"]) && has(2, &["kthreadd"]) && twins.iter().all(|pid| has(*pid, &twin));
         ensure!(listed, "twins {twins:?} are not in: {tasks}");
         let log = self.monitor("log")?;
         for line in ["Linux version ", "Run /init as init process"] {
@@ -98,6 +104,31 @@ impl Dialogue {
         let removed = self.monitor("delete 1")?;
         ensure!(removed.starts_with("1 removed"), "{removed}");
         self.both_stop("hbreak", &format!("hbreak *{FUNCTION}"))
+    }
+
+    /// Backtraces go to where the kernel was entered: from a system call, and through an exception of the kernel's own
+    /// code with a stack of its own.
+    fn traces(&mut self) -> Result<()> {
+        self.execute(&format!("hbreak *{FUNCTION}"), Effect::None)?;
+        self.execute("continue", Effect::Runs)?;
+        self.expect_trace(&[FUNCTION, "invoke_syscall", "el0_svc", "el0t_64_sync"])?;
+        self.execute("delete", Effect::None)?;
+        self.execute("hbreak *arch_timer_handler_virt", Effect::None)?;
+        for _ in 0..ENOUGH {
+            self.execute("continue", Effect::Runs)?;
+            let trace = self.execute("backtrace", Effect::None)?.console;
+            if trace.contains("el1h_64_irq_handler") && trace.contains("invoke_syscall") {
+                self.execute("delete", Effect::None)?;
+                return self.expect_trace(&[
+                    "arch_timer_handler_virt",
+                    "gic_handle_irq",
+                    "el1h_64_irq_handler",
+                    "invoke_syscall",
+                    "el0t_64_sync",
+                ]);
+            }
+        }
+        anyhow::bail!("no timer interrupts a system call")
     }
 
     /// The same for a watchpoint, at an address at which both have memory and both write.
