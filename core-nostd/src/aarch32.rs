@@ -6,6 +6,20 @@
 
 use crate::registers::{Cpsr, Mode, Pstate, Register, SystemRegister};
 
+/// Whether the engine, and with it all steps, knows AArch32 state: the feature `aarch32`. A constant, so that a
+/// program without it has no code for it.
+pub const BUILT_IN: bool = cfg!(feature = "aarch32");
+
+/// The state of a core as AArch32 code sees it; `None` in AArch64 state, and where AArch32 is not built in.
+pub(crate) const fn state(pstate: Pstate) -> Option<Cpsr> {
+    if BUILT_IN { pstate.aarch32() } else { None }
+}
+
+/// Whether a core executes AArch32 code, where that is built in.
+pub(crate) const fn is_used(pstate: Pstate) -> bool {
+    BUILT_IN && pstate.is_aarch32()
+}
+
 /// Which AArch64 register holds R0 to R14 as `mode` sees it: the number of an X register.
 ///
 /// `None` for R15, which is the PC, for a mode that is not of AArch32, and for R13 and R14 of Monitor

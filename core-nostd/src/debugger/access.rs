@@ -110,7 +110,7 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize
     /// afterwards.
     pub(super) fn watched(&mut self, core: CoreId, hit: &pool::Hit, goal: Goal) -> TargetResult<Outcome, T> {
         let candidates = self.watchpoints_at(hit);
-        let verdict = self.judge(core, &candidates, |_, _| None)?;
+        let verdict = self.judge(core, &candidates, &|_, _| None)?;
         self.keep(core, hit.address, &candidates)?;
         let (watchpoint, address) = (hit.watchpoint, hit.address);
         let reason = StopReason::Watchpoint { watchpoint, address, made: false, change: None };
@@ -191,7 +191,7 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize
             return Ok(None);
         }
         let Some(new) = self.watched_bytes(core, access.kept)? else { return Ok(None) };
-        let verdict = self.judge(core, &access.candidates, |request, _| match request {
+        let verdict = self.judge(core, &access.candidates, &|request, _| match request {
             Request::Watchpoint(watchpoint) => Some(access.effect(watchpoint.range(), &new)),
             _ => None,
         })?;

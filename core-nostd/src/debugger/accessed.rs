@@ -113,7 +113,7 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize
         let candidates = self.watchpoints_matched(matched);
         let done = self.look_at(core, &candidates)?;
         let done_to = |range: AddressRange| done.iter().find(|done| done.range == range);
-        let verdict = self.judge(core, &candidates, |request, value| match request {
+        let verdict = self.judge(core, &candidates, &|request, value| match request {
             Request::Watchpoint(watchpoint) if !value.is_before() => {
                 let change = done_to(watchpoint.range()).and_then(|done| done.change);
                 Some(match change {

@@ -37,7 +37,10 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize
     /// [`crate::target::TargetError`]; the core stays halted.
     pub fn on_event(&mut self, core: CoreId, event: Event) -> TargetResult<Outcome, T> {
         let Some((goal, step)) = self.begin_event(core)? else { return Ok(Outcome::Stopped) };
-        if let Event::TrappedWrite(write) = event {
+        // Where no page can trap writes, the program has no code for it.
+        if let Event::TrappedWrite(write) = event
+            && self.has_page_watches()
+        {
             return self.trapped(core, write, goal);
         }
         match Cause::of(&event) {
@@ -143,7 +146,7 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize
         // An instruction that is ours and that nobody asks for any more stops, as it always did.
         let verdict = match candidates.is_empty() {
             true => Then::Stop,
-            false => self.judge(core, candidates, |_, _| None)?,
+            false => self.judge(core, candidates, &|_, _| None)?,
         };
         self.act(core, verdict, reason, Slots::NONE, goal)
     }

@@ -141,7 +141,7 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize
         &mut self,
         core: CoreId,
         candidates: &Candidates,
-        effect: impl Fn(&Request, ValueCondition) -> Option<Effect>,
+        effect: &dyn Fn(&Request, ValueCondition) -> Option<Effect>,
     ) -> TargetResult<Then, T> {
         self.core(core)?.hits.clear();
         let mut verdict = Then::Run;

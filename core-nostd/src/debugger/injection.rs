@@ -43,7 +43,7 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize
             mdscr_el1: MdscrEl1::from(self.read_system(core, SystemRegister::MDSCR_EL1)?),
             // A guest that has no OS Lock cannot have locked it.
             oslsr_el1: OslsrEl1::from(self.read_identification(core, SystemRegister::OSLSR_EL1)?),
-            el1_uses_aarch32: self.target.el1_uses_aarch32(core)?,
+            el1_uses_aarch32: self.el1_uses_aarch32(core)?,
         };
         let pstate = Pstate::from(self.target.read_register(core, Register::Pstate)?);
         Ok(controls.enable_comparators(pstate))
@@ -59,7 +59,7 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize
         let Some(pstate) = pstate.filter(|pstate| pstate.exception_level() <= ExceptionLevel::El1) else {
             return Err(Refusal::Unsupported("exceptions can be delivered to EL1 only").into());
         };
-        if self.target.el1_uses_aarch32(core)? {
+        if self.el1_uses_aarch32(core)? {
             self.inject_aarch32(core, pstate, exception)
         } else {
             self.inject_aarch64(core, pstate, exception)

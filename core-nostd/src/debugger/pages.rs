@@ -284,7 +284,7 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize
             }
         };
         if let Some((candidates, watchpoint, address)) = touched {
-            let verdict = self.judge(core, &candidates, |_, _| None)?;
+            let verdict = self.judge(core, &candidates, &|_, _| None)?;
             self.keep(core, address, &candidates)?;
             let reason = StopReason::Watchpoint { watchpoint, address, made: false, change: None };
             match verdict {

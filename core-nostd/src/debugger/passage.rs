@@ -132,7 +132,7 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize
         pc: u64,
         pstate: Pstate,
     ) -> TargetResult<Option<Breakpoint>, T> {
-        if self.target.el1_uses_aarch32(core)? {
+        if self.el1_uses_aarch32(core)? {
             return Ok(None);
         }
         let vector = synchronous_vector(self.read_system(core, SystemRegister::VBAR_EL1)?, pstate);

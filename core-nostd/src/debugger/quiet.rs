@@ -1,10 +1,11 @@
 //! Steps that interrupts do not disturb, through the core's registers.
 
+use crate::aarch32;
 use crate::breakpoint::Instruction;
 use crate::pool::Slots;
 use crate::registers::{Pstate, Spsr};
 use crate::stepping::{AfterStep, ExceptionRegisters, ExceptionSources, QuietStep, keeps_translation};
-use crate::target::{CoreId, Profile, Register, Resume, SystemRegister, Target, TargetResult};
+use crate::target::{CoreId, Profile, Refusal, Register, Resume, SystemRegister, Target, TargetResult};
 
 use super::arming::Except;
 use super::resume::{Goal, Run, Step};
@@ -29,6 +30,9 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize
         let except = Except { breakpoints: self.breakpoints.slots_at(pc), watchpoints, own };
 
         let pstate = self.pstate(core)?;
+        if pstate.is_some_and(Pstate::is_aarch32) && !aarch32::BUILT_IN {
+            return Err(NO_AARCH32.into());
+        }
         let set = pstate.map_or(Instruction::T32, instruction_set);
         let instruction = self.fetch(core, pc, set);
         let passage = match instruction {
@@ -130,9 +134,11 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize
     }
 }
 
+const NO_AARCH32: Refusal = Refusal::Unsupported("steps of AArch32 code take the feature aarch32");
+
 /// The instruction set that a core in this state executes.
 const fn instruction_set(pstate: Pstate) -> Instruction {
-    match pstate.aarch32() {
+    match aarch32::state(pstate) {
         Some(cpsr) if cpsr.t() => Instruction::T32,
         Some(_) => Instruction::A32,
         None => Instruction::A64,

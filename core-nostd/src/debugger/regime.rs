@@ -1,5 +1,6 @@
 //! The registers that a core's translations depend on, read no more often than needed.
 
+use crate::aarch32::BUILT_IN;
 use crate::address::PhysicalAddress;
 use crate::registers::{SctlrEl1, Tcr2El1, TcrEl1, Ttbr};
 use crate::target::{CoreId, Profile, Refusal, SystemRegister, Target, TargetError, TargetResult};
@@ -54,8 +55,8 @@ impl CoreRegime {
                 Ok(Translation { physical: PhysicalAddress(address), block: 1 << 32, mapping: None })
             }
             Self::AArch32(regime) => match u32::try_from(address) {
-                Ok(address) => aarch32::translate(regime, address, tables),
-                Err(_) => Err(TranslationError::OutOfRange { address, level: 1 }),
+                Ok(address) if BUILT_IN => aarch32::translate(regime, address, tables),
+                _ => Err(TranslationError::OutOfRange { address, level: 1 }),
             },
         }
     }
@@ -69,6 +70,8 @@ struct Identification {
     mmfr2: u64,
     has_tcr2: bool,
 }
+
+const NO_AARCH32: Refusal = Refusal::Unsupported("an EL1 that uses AArch32 takes the feature aarch32");
 
 impl<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize>
     Debugger<T, CORES, SOFTWARE, BYTECODE>
@@ -107,7 +110,7 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize
         }
         let regime = if matches!(self.target.profile(), Profile::M(_)) {
             CoreRegime::Flat
-        } else if self.target.el1_uses_aarch32(core)? {
+        } else if self.el1_uses_aarch32(core)? {
             CoreRegime::AArch32(self.regime_aarch32(core)?)
         } else {
             CoreRegime::AArch64(self.regime_aarch64(core)?)
@@ -115,6 +118,14 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize
         self.regimes.current = Some((core, regime));
         self.core(core)?.regime = Some(regime);
         Ok(regime)
+    }
+
+    /// Whether EL1 of a halted core uses AArch32; refused where it does and that is not built in.
+    pub(super) fn el1_uses_aarch32(&mut self, core: CoreId) -> TargetResult<bool, T> {
+        match self.target.el1_uses_aarch32(core)? {
+            true if !BUILT_IN => Err(NO_AARCH32.into()),
+            uses => Ok(uses),
+        }
     }
 
     fn regime_aarch32(&mut self, core: CoreId) -> TargetResult<aarch32::Regime, T> {

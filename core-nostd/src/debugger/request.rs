@@ -192,7 +192,7 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize
         match request {
             Request::Breakpoint(breakpoint) => self.breakpoints.release(&breakpoint, owner)?,
             Request::Watchpoint(watchpoint) => {
-                if !self.paged.remove(&watchpoint, owner) {
+                if !self.has_page_watches() || !self.paged.remove(&watchpoint, owner) {
                     self.watchpoints.release(&watchpoint, owner)?;
                 }
             }

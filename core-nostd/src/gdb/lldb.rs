@@ -33,7 +33,7 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize
     }
 
     fn write_machine(&mut self) {
-        let (triple, pointer) = match self.session.layout {
+        let (triple, pointer) = match self.session.layout.built_in() {
             Layout::Aarch64 { .. } => ("aarch64-unknown-unknown", b'8'),
             Layout::Aarch32 => ("arm-unknown-unknown", b'4'),
             Layout::M(profile) => {

@@ -7,6 +7,7 @@ use core::fmt::Write as _;
 
 use heapless::Vec;
 
+use crate::aarch32::BUILT_IN;
 use crate::address::AddressRange;
 use crate::breakpoint::{Breakpoint, Instruction};
 use crate::debugger::{InsertError, Options, Request, Then};
@@ -104,8 +105,8 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize
     /// which of A64 and A32 a 4 means is known from the core's state. The M profile has T32 only.
     fn instruction(&mut self, kind: u64) -> Handled<Instruction, T::Error> {
         match kind {
-            2 | 3 => Ok(Instruction::T32),
-            4 if !matches!(self.session.layout, Layout::M(_)) => {
+            2 | 3 if BUILT_IN => Ok(Instruction::T32),
+            4 if !matches!(self.session.layout.built_in(), Layout::M(_)) => {
                 let core = self.session.selected;
                 let pstate = Pstate::from(self.debugger.read_register(core, Register::Pstate)?);
                 Ok(if pstate.is_aarch32() { Instruction::A32 } else { Instruction::A64 })

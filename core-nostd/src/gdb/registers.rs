@@ -1,11 +1,11 @@
 //! Registers by the client's numbers, and their values.
 
-use crate::aarch32;
+use crate::aarch32::{self, BUILT_IN};
 use crate::registers::{Pstate, SystemRegister};
 use crate::target::{CoreId, Refusal, Register, Target};
 
 use super::failure::{Failure, Handled};
-use super::layout::{Layout, Named};
+use super::layout::{Layout, Named, SVE};
 use super::packet::Thread;
 use super::session::Exchange;
 use super::wire::Hex;
@@ -41,10 +41,8 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize
         for number in core::iter::once(status).chain(layout.general().filter(|number| *number != status)) {
             let named = self.named(number)?;
             let (begin, size) = (place(number), named.size());
-            if hex.len() < begin + size {
-                return Err(Failure::Malformed);
-            }
-            self.set_value(core, named, hex.bytes().skip(begin).take(size))?;
+            let value = hex.part(begin, size).ok_or(Failure::Malformed)?;
+            self.set_value(core, named, value)?;
         }
         self.ok();
         Ok(())
@@ -66,7 +64,7 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize
         if hex.len() != named.size() {
             return Err(Failure::RegisterSize { number, size: named.size() });
         }
-        self.set_value(core, named, hex.bytes())?;
+        self.set_value(core, named, hex)?;
         self.ok();
         Ok(())
     }
@@ -79,7 +77,7 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize
     pub(super) fn write_value(&mut self, core: CoreId, number: u64) -> Handled<(), T::Error> {
         let named = self.named(number)?;
         let value = match named {
-            Named::Scalable(register, length) => {
+            Named::Scalable(register, length) if SVE => {
                 let target = self.debugger.target_mut();
                 let vectors = target.scalable_vectors().ok_or(NO_SCALABLE)?;
                 return Ok(self.reply.hex_of(length.into(), |buffer| {
@@ -87,11 +85,11 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize
                 })?);
             }
             Named::V(number) => self.debugger.target_mut().read_vector(core, number)?,
-            Named::D(number) => {
+            Named::D(number) if BUILT_IN => {
                 let vector = self.debugger.target_mut().read_vector(core, number / 2)?;
                 vector >> (64 * (number % 2)) & u128::from(u64::MAX)
             }
-            Named::Fpscr => {
+            Named::Fpscr if BUILT_IN => {
                 let status = self.debugger.read_register(core, Register::Fpsr)? & FPSCR_STATUS;
                 let control = self.debugger.read_register(core, Register::Fpcr)? & FPSCR_CONTROL;
                 (status | control).into()
@@ -108,30 +106,23 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize
     }
 
     /// Writes a register from its bytes, the lowest first.
-    fn set_value(
-        &mut self,
-        core: CoreId,
-        named: Named,
-        bytes: impl Iterator<Item = u8>,
-    ) -> Handled<(), T::Error> {
+    fn set_value(&mut self, core: CoreId, named: Named, value: Hex<'_>) -> Handled<(), T::Error> {
         let mut wide = [0; LONGEST];
-        for (place, byte) in wide.iter_mut().zip(bytes) {
-            *place = byte;
-        }
+        value.decode(&mut wide).ok_or(Failure::Malformed)?;
         let value = wide.first_chunk().map_or(0, |low| u128::from_le_bytes(*low));
         match named {
-            Named::Scalable(register, length) => {
+            Named::Scalable(register, length) if SVE => {
                 let bytes = wide.get(..usize::from(length)).unwrap_or_default();
                 let vectors = self.debugger.target_mut().scalable_vectors().ok_or(NO_SCALABLE)?;
                 vectors.write_scalable(core, register, bytes)?;
             }
             Named::V(number) => self.debugger.target_mut().write_vector(core, number, value)?,
-            Named::D(number) => {
+            Named::D(number) if BUILT_IN => {
                 let (target, shift) = (self.debugger.target_mut(), 64 * (number % 2));
                 let kept = target.read_vector(core, number / 2)? & !(u128::from(u64::MAX) << shift);
                 target.write_vector(core, number / 2, kept | value << shift)?;
             }
-            Named::Fpscr => {
+            Named::Fpscr if BUILT_IN => {
                 self.set_bits(core, Register::Fpsr, FPSCR_STATUS, value as u64)?;
                 self.set_bits(core, Register::Fpcr, FPSCR_CONTROL, value as u64)?;
             }
@@ -161,8 +152,8 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize
     fn register_of(&mut self, core: CoreId, named: Named) -> Handled<Register, T::Error> {
         Ok(match named {
             Named::X(number) => Register::X(number),
-            Named::R(number) if matches!(self.session.layout, Layout::M(_)) => Register::X(number),
-            Named::R(number) => {
+            Named::R(number) if matches!(self.session.layout.built_in(), Layout::M(_)) => Register::X(number),
+            Named::R(number) if BUILT_IN => {
                 let pstate = Pstate::from(self.debugger.read_register(core, Register::Pstate)?);
                 let unmapped = Refusal::Unsupported("the core does not execute AArch32 code now");
                 aarch32::register(pstate.mode(), number).ok_or(unmapped)?

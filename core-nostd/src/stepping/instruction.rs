@@ -1,6 +1,7 @@
 //! What an instruction is to a step, in any instruction set.
 
 use super::{a32, a64, t32};
+use crate::aarch32;
 use crate::breakpoint::Instruction;
 use crate::registers::{ExceptionLevel, Pstate};
 
@@ -43,7 +44,7 @@ impl Decoded {
     pub(super) const fn of(word: Option<u32>, pstate: Pstate) -> Self {
         let ordinary = Self { effect: Effect::Ordinary, length: 4 };
         let Some(word) = word else { return ordinary };
-        let Some(cpsr) = pstate.aarch32() else {
+        let Some(cpsr) = aarch32::state(pstate) else {
             return Self { effect: a64::effect(word), length: 4 };
         };
         let privileged = !matches!(pstate.exception_level(), ExceptionLevel::El0);
@@ -77,6 +78,7 @@ impl Flow {
     /// Decodes `word`, the 4 little-endian bytes at an address. Also the instruction's length in bytes.
     pub(super) const fn of(word: u32, instruction: Instruction) -> (Self, u8) {
         match instruction {
+            _ if !aarch32::BUILT_IN => (a64::flow(word), 4),
             Instruction::A64 => (a64::flow(word), 4),
             Instruction::A32 => (a32::flow(word), 4),
             Instruction::T32 => (t32::flow(word), t32::length(word)),

@@ -69,7 +69,7 @@ impl QuietStep {
         let Decoded { effect, length } = Decoded::of(instruction, pstate);
         let quiet = if matches!(effect, Effect::ErrorBarrier) { quiet & !A } else { quiet };
         // ALLINT has no place in AArch32 state, where its bit is one of IT.
-        let quiet = if pstate.is_aarch32() { quiet & !Pstate::ALLINT } else { quiet };
+        let quiet = if aarch32::is_used(pstate) { quiet & !Pstate::ALLINT } else { quiet };
         let added = quiet & !pstate.into_bits();
         let run = Pstate::from_bits(pstate.into_bits() | added);
         (Self { first, last, length, before: pstate, added, effect }, run)
@@ -105,7 +105,7 @@ impl QuietStep {
         if self.added == 0 || !Self::may_be_at_vector(pstate) {
             return false;
         }
-        if pstate.is_aarch32() {
+        if aarch32::is_used(pstate) {
             // Eight vectors of 4 bytes, but for reset and Hyp Call.
             return pc & 0x3 == 0 && !matches!(pc & 0x1f, 0x00 | 0x14);
         }
@@ -116,7 +116,7 @@ impl QuietStep {
     /// Whether an exception to EL1 leaves a PSTATE like this one: it masks D, A, I and F, or at least I
     /// where EL1 uses AArch32.
     const fn may_be_at_vector(pstate: Pstate) -> bool {
-        if pstate.is_aarch32() {
+        if aarch32::is_used(pstate) {
             ExceptionSources::of(pstate).is_some() && pstate.i()
         } else {
             matches!(pstate.mode(), Mode::El1h) && pstate.daif() == Pstate::DAIF
@@ -149,6 +149,7 @@ impl QuietStep {
     const fn end_at_vector(&self, pstate: Pstate, saved: Spsr, completed: bool) -> Fixups {
         // Masks that the exception itself sets; the others are still as the core ran with them.
         let masked = match pstate.mode() {
+            _ if !aarch32::BUILT_IN => AIF | Pstate::ALLINT,
             Mode::Supervisor | Mode::Undefined => I,
             Mode::Abort | Mode::Irq => A | I,
             _ => AIF | Pstate::ALLINT,
@@ -156,7 +157,9 @@ impl QuietStep {
         let restored = self.restored(pstate, completed).into_bits() | pstate.into_bits() & masked;
         let spsr = changed(saved, self.restored(saved, completed));
         let (spsr_el1, spsr_aarch32) = match (spsr, aarch32::spsr(pstate.mode())) {
-            (Some(spsr), Some(register)) if !matches!(pstate.mode(), Mode::Supervisor) => {
+            (Some(spsr), Some(register))
+                if aarch32::BUILT_IN && !matches!(pstate.mode(), Mode::Supervisor) =>
+            {
                 (None, Some((register, spsr)))
             }
             _ => (spsr, None),
@@ -172,7 +175,7 @@ impl QuietStep {
     /// The address behind the last instruction.
     const fn next(&self) -> u64 {
         let next = self.last.wrapping_add(self.length as u64);
-        if self.before.is_aarch32() { next & 0xffff_ffff } else { next }
+        if aarch32::is_used(self.before) { next & 0xffff_ffff } else { next }
     }
 
     /// Whether PSTATE is a new one, not the one that the step began with.
@@ -208,7 +211,7 @@ impl QuietStep {
             Effect::ReadAllint { register } if register < 31 => {
                 Some((register, self.before.into_bits() & Pstate::ALLINT))
             }
-            Effect::ReadCpsr { register } => match self.before.aarch32() {
+            Effect::ReadCpsr { register } => match aarch32::state(self.before) {
                 // Execution state bits, IT, J, T and IL, read as zero.
                 Some(cpsr) => Some((register, (cpsr.with_il(false).into_bits() & 0xf8ff_03df) as u64)),
                 None => None,
@@ -220,7 +223,7 @@ impl QuietStep {
     /// Whether the exception registers are those of an exception that the step itself took, and then
     /// whether the last instruction was done before it.
     const fn exception_taken(&self, after: &AfterStep, saved: &ExceptionRegisters) -> Option<bool> {
-        let (at_vector, completed, returns_here) = if after.pstate.is_aarch32() {
+        let (at_vector, completed, returns_here) = if aarch32::is_used(after.pstate) {
             self.aarch32_exception(after, saved)
         } else {
             self.aarch64_exception(after, saved)
@@ -241,7 +244,7 @@ impl QuietStep {
     /// the return address is one of the step.
     const fn aarch64_exception(&self, after: &AfterStep, saved: &ExceptionRegisters) -> (bool, bool, bool) {
         let base = saved.vbar_el1 & !0x7ff;
-        let group = if self.before.is_aarch32() {
+        let group = if aarch32::is_used(self.before) {
             0x600
         } else if matches!(self.before.exception_level(), ExceptionLevel::El0) {
             0x400
@@ -268,7 +271,7 @@ impl QuietStep {
         let length = self.length as u64;
         let offset = match vector {
             // Undefined instruction: behind it, by its shortest length.
-            0x04 => match self.before.aarch32() {
+            0x04 => match aarch32::state(self.before) {
                 Some(cpsr) if cpsr.t() => 2,
                 _ => 4,
             },
@@ -338,7 +341,7 @@ impl ExceptionSources {
                 return_address: Register::System(SystemRegister::ELR_EL1),
                 saved_status: SystemRegister::SPSR_EL1,
             }),
-            Mode::Supervisor | Mode::Abort | Mode::Undefined | Mode::Irq | Mode::Fiq => {
+            Mode::Supervisor | Mode::Abort | Mode::Undefined | Mode::Irq | Mode::Fiq if aarch32::BUILT_IN => {
                 match (aarch32::register(mode, 14), aarch32::spsr(mode)) {
                     (Some(return_address), Some(saved_status)) => Some(Self { return_address, saved_status }),
                     _ => None,

@@ -2,14 +2,14 @@
 
 use core::fmt::{self, Write};
 
-use super::super::layout::{MASKS, PREDICATES};
+use super::super::layout::{MASKS, PREDICATES, SVE};
 
 /// Writes the features of a core, with the length of its scalable vectors in bytes, if it has any.
 pub(super) fn features(out: &mut impl Write, scalable: Option<u16>, authenticates: bool) -> fmt::Result {
     core_feature(out)?;
     match scalable {
-        None => fpu_feature(out)?,
-        Some(length) => sve_feature(out, length)?,
+        Some(length) if SVE => sve_feature(out, length)?,
+        _ => fpu_feature(out)?,
     }
     if authenticates { authentication_feature(out) } else { Ok(()) }
 }

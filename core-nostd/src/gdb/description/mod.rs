@@ -21,13 +21,13 @@ pub(super) use window::Window;
 
 /// Writes the target description.
 pub(super) fn target(out: &mut impl Write, layout: Layout, target: &impl Target) -> fmt::Result {
-    let architecture = match layout {
+    let architecture = match layout.built_in() {
         Layout::Aarch64 { .. } => "aarch64",
         Layout::Aarch32 | Layout::M(_) => "arm",
     };
     out.write_str(r#"<?xml version="1.0"?><!DOCTYPE target SYSTEM "gdb-target.dtd"><target version="1.0">"#)?;
     write!(out, "<architecture>{architecture}</architecture>")?;
-    match layout {
+    match layout.built_in() {
         Layout::Aarch64 { scalable, authenticates } => aarch64::features(out, scalable, authenticates)?,
         Layout::Aarch32 => aarch32::features(out)?,
         // It has no system registers by encoding.

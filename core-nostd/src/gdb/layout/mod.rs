@@ -3,6 +3,7 @@
 pub(super) mod aarch32;
 pub(super) mod m_profile;
 
+use crate::aarch32::BUILT_IN;
 use crate::agent::{self, Numbering};
 use crate::debugger::Debugger;
 use crate::registers::SpecialRegister;
@@ -42,6 +43,12 @@ pub(super) enum Named {
     Special(SpecialRegister),
 }
 
+/// Whether scalable vectors are shown. A constant, so that a program without it has no code for it.
+pub(super) const SVE: bool = cfg!(feature = "sve");
+
+/// Whether cores of the M profile are known. A constant, so that a program without it has no code for them.
+pub(super) const M_PROFILE: bool = cfg!(feature = "m-profile");
+
 /// Which registers the target has.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Layout {
@@ -75,6 +82,8 @@ const LAST_MASK: u64 = MASKS + 3;
 const SYSTEM: u64 = 0x8000;
 
 impl Layout {
+    const PLAIN: Self = Self::Aarch64 { scalable: None, authenticates: false };
+
     /// What a target has. It does not change while a client is there.
     ///
     /// # Errors
@@ -91,16 +100,25 @@ impl Layout {
             Err(TargetError::Lost(error)) => return Err(error),
             Ok(false) | Err(TargetError::Refused(_)) => {}
         }
-        let scalable = target.scalable_vectors().map(|vectors| vectors.vector_length());
+        let scalable = target.scalable_vectors().filter(|_| SVE).map(|vectors| vectors.vector_length());
         let mut listed = (0..).map_while(|index| target.system_register(index));
         let authenticates = listed.any(|register| register == SystemRegister::APIAKEYLO_EL1);
         Ok(Self::Aarch64 { scalable, authenticates })
     }
 
+    /// The layout, or AArch64's where the program has no code for it. It lets the compiler leave that code out.
+    pub(super) const fn built_in(self) -> Self {
+        match self {
+            Self::Aarch32 if !BUILT_IN => Self::PLAIN,
+            Self::M(_) if !M_PROFILE => Self::PLAIN,
+            layout => layout,
+        }
+    }
+
     /// The registers of a `g` packet: the general ones. gdb takes a `g` reply that ends early and fetches the rest
     /// by `p` when it needs them, so that a stop costs no vector register reads.
     pub(super) fn general(self) -> impl Iterator<Item = u64> {
-        let (rest, status) = match self {
+        let (rest, status) = match self.built_in() {
             Self::Aarch64 { .. } => (0..CPSR, CPSR),
             Self::Aarch32 => (0..aarch32::PC + 1, aarch32::CPSR),
             Self::M(_) => (0..m_profile::PC + 1, m_profile::XPSR),
@@ -110,7 +128,7 @@ impl Layout {
 
     /// The number of the status register.
     pub(super) const fn status(self) -> u64 {
-        match self {
+        match self.built_in() {
             Self::Aarch64 { .. } => CPSR,
             Self::Aarch32 => aarch32::CPSR,
             Self::M(_) => m_profile::XPSR,
@@ -120,7 +138,7 @@ impl Layout {
     /// The registers that come with every stop, so that the client need not ask for them: the program counter, the
     /// stack pointer, the frame pointer, the link register and the status.
     pub(super) const fn expedited(self) -> [u64; 5] {
-        match self {
+        match self.built_in() {
             Self::Aarch64 { .. } => [PC, SP, 29, 30, CPSR],
             Self::Aarch32 => [aarch32::PC, 13, 11, 14, aarch32::CPSR],
             Self::M(_) => [m_profile::PC, 13, 7, 14, m_profile::XPSR],
@@ -129,7 +147,7 @@ impl Layout {
 
     /// What register numbers of expressions stand for.
     pub(super) const fn numbering(self) -> Numbering {
-        match self {
+        match self.built_in() {
             // The engine numbers as the description does.
             Self::Aarch64 { .. } => agent::operand,
             Self::Aarch32 => aarch32::operand,
@@ -139,7 +157,7 @@ impl Layout {
 
     /// The register with a number.
     pub(super) fn named(self, number: u64) -> Option<Named> {
-        match self {
+        match self.built_in() {
             Self::Aarch64 { scalable, authenticates } => aarch64(number, scalable, authenticates),
             Self::Aarch32 => aarch32::named(number),
             Self::M(profile) => m_profile::named(number, profile),
@@ -154,16 +172,18 @@ const fn aarch64(number: u64, scalable: Option<u16>, authenticates: bool) -> Opt
         (SP, _) => Named::Sp,
         (PC, _) => Named::Pc,
         (CPSR, _) => Named::Status,
-        (VECTORS..FPSR, None) => Named::V(low - VECTORS as u8),
-        (VECTORS..FPSR, Some(length)) => Named::Scalable(ScalableRegister::Z(low - VECTORS as u8), length),
+        (VECTORS..FPSR, Some(length)) if SVE => {
+            Named::Scalable(ScalableRegister::Z(low - VECTORS as u8), length)
+        }
+        (VECTORS..FPSR, _) => Named::V(low - VECTORS as u8),
         (FPSR, _) => Named::Fpsr,
         (FPCR, _) => Named::Fpcr,
         // A predicate has a bit for each byte of a vector.
-        (PREDICATES..FFR, Some(length)) => {
+        (PREDICATES..FFR, Some(length)) if SVE => {
             Named::Scalable(ScalableRegister::P(low - PREDICATES as u8), length / 8)
         }
-        (FFR, Some(length)) => Named::Scalable(ScalableRegister::Ffr, length / 8),
-        (VG, Some(length)) => Named::VectorGranules(length / 8),
+        (FFR, Some(length)) if SVE => Named::Scalable(ScalableRegister::Ffr, length / 8),
+        (VG, Some(length)) if SVE => Named::VectorGranules(length / 8),
         (MASKS..=LAST_MASK, _) if authenticates => Named::AuthenticationMask { high: number >= MASKS + 2 },
         (SYSTEM..=0xffff, _) => Named::System(SystemRegister::from_encoding(number as u16)),
         _ => return None,

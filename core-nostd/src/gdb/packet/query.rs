@@ -84,29 +84,72 @@ impl<'p> Query<'p> {
             scanner.rest().iter().position(|byte| matches!(byte, b':' | b',' | b';')).unwrap_or(usize::MAX);
         let name = scanner.rest().get(..name_length).unwrap_or(scanner.rest());
         scanner.text(name)?;
-        let query = match name {
-            b"Supported" => Some(Self::Supported(Features::parse(scanner))),
-            b"Xfer" => return transfer(scanner),
-            b"fThreadInfo" => scanner.end(Self::FirstThreads),
-            b"sThreadInfo" => scanner.end(Self::MoreThreads),
-            b"C" => scanner.end(Self::CurrentThread),
-            b"ThreadExtraInfo" => scanner.byte().and_then(|_| Thread::whole(scanner)).map(Self::ThreadName),
-            b"Attached" => Some(Self::Attached),
-            b"Symbol" => Some(Self::Symbols),
-            b"Rcmd" => scanner.byte().and_then(|_| scanner.hex()).map(Self::Command),
-            b"HostInfo" => Some(Self::Host),
-            b"ProcessInfo" => Some(Self::Process),
-            b"WatchpointSupportInfo" => Some(Self::Watchpoints),
-            b"GDBServerVersion" => Some(Self::Version),
-            b"MemoryRegionInfo" => {
+        let Some(known) = find(&NAMES, name) else { return numbered(name) };
+        let query = match known {
+            Name::Supported => Some(Self::Supported(Features::parse(scanner))),
+            Name::Transfer => return transfer(scanner),
+            Name::FirstThreads => scanner.end(Self::FirstThreads),
+            Name::MoreThreads => scanner.end(Self::MoreThreads),
+            Name::CurrentThread => scanner.end(Self::CurrentThread),
+            Name::ThreadExtra => scanner.byte().and_then(|_| Thread::whole(scanner)).map(Self::ThreadName),
+            Name::Attached => Some(Self::Attached),
+            Name::Symbols => Some(Self::Symbols),
+            Name::Command => scanner.byte().and_then(|_| scanner.hex()).map(Self::Command),
+            Name::Host => Some(Self::Host),
+            Name::Process => Some(Self::Process),
+            Name::Watchpoints => Some(Self::Watchpoints),
+            Name::Version => Some(Self::Version),
+            Name::MemoryRegion => {
                 let address = scanner.byte().and_then(|_| scanner.number());
                 address.and_then(|address| scanner.end(Self::MemoryRegion(address)))
             }
-            b"Echo" => scanner.byte().map(|_| Self::Echo(scanner.rest())),
-            _ => return numbered(name),
+            Name::Echo => scanner.byte().map(|_| Self::Echo(scanner.rest())),
         };
         Some(query.unwrap_or(Self::Malformed))
     }
+}
+
+/// The names of questions whose contents follow a separator.
+#[derive(Clone, Copy)]
+enum Name {
+    Supported,
+    Transfer,
+    FirstThreads,
+    MoreThreads,
+    CurrentThread,
+    ThreadExtra,
+    Attached,
+    Symbols,
+    Command,
+    Host,
+    Process,
+    Watchpoints,
+    Version,
+    MemoryRegion,
+    Echo,
+}
+
+const NAMES: [(&str, Name); 15] = [
+    ("Supported", Name::Supported),
+    ("Xfer", Name::Transfer),
+    ("fThreadInfo", Name::FirstThreads),
+    ("sThreadInfo", Name::MoreThreads),
+    ("C", Name::CurrentThread),
+    ("ThreadExtraInfo", Name::ThreadExtra),
+    ("Attached", Name::Attached),
+    ("Symbol", Name::Symbols),
+    ("Rcmd", Name::Command),
+    ("HostInfo", Name::Host),
+    ("ProcessInfo", Name::Process),
+    ("WatchpointSupportInfo", Name::Watchpoints),
+    ("GDBServerVersion", Name::Version),
+    ("MemoryRegionInfo", Name::MemoryRegion),
+    ("Echo", Name::Echo),
+];
+
+/// What a name stands for. A table takes a fraction of the code that comparing with each name in turn does.
+fn find<T: Copy>(names: &[(&str, T)], name: &[u8]) -> Option<T> {
+    names.iter().find(|(known, _)| known.as_bytes() == name).map(|(_, meaning)| *meaning)
 }
 
 /// A question whose number follows its name at once.
@@ -116,15 +159,14 @@ fn numbered(name: &[u8]) -> Option<Query<'_>> {
     Some(Thread::whole(scanner).map_or(Query::Malformed, Query::ThreadStop))
 }
 
+/// What can be read by `qXfer`.
+const OBJECTS: [(&str, Transfer); 3] =
+    [("features", Transfer::Features), ("threads", Transfer::Threads), ("memory-map", Transfer::MemoryMap)];
+
 /// `qXfer:object:read:annex:offset,length`, from its first colon on.
 fn transfer(mut scanner: Scanner<'_>) -> Option<Query<'_>> {
     scanner.text(b":")?;
-    let object = match scanner.until(b':') {
-        b"features" => Transfer::Features,
-        b"threads" => Transfer::Threads,
-        b"memory-map" => Transfer::MemoryMap,
-        _ => return None,
-    };
+    let object = find(&OBJECTS, scanner.until(b':'))?;
     // What can be read cannot always be written.
     scanner.text(b"read:")?;
     let annex = scanner.until(b':');
@@ -158,17 +200,18 @@ impl Features {
 impl Setting {
     /// What comes behind the `Q`; `None` for a setting that is not known.
     pub(super) fn parse(scanner: Scanner<'_>) -> Option<Self> {
-        Some(match scanner.rest() {
-            b"StartNoAckMode" => Self::NoAcknowledgements,
-            b"NonStop:0" => Self::NonStop(false),
-            b"NonStop:1" => Self::NonStop(true),
-            b"ThreadSuffixSupported" => Self::ThreadSuffix,
-            b"ListThreadsInStopReply" => Self::ThreadsInStop,
-            b"EnableErrorStrings" => Self::ErrorStrings,
-            _ => return None,
-        })
+        find(&SETTINGS, scanner.rest())
     }
 }
+
+const SETTINGS: [(&str, Setting); 6] = [
+    ("StartNoAckMode", Setting::NoAcknowledgements),
+    ("NonStop:0", Setting::NonStop(false)),
+    ("NonStop:1", Setting::NonStop(true)),
+    ("ThreadSuffixSupported", Setting::ThreadSuffix),
+    ("ListThreadsInStopReply", Setting::ThreadsInStop),
+    ("EnableErrorStrings", Setting::ErrorStrings),
+];
 
 #[cfg(test)]
 mod tests {

@@ -90,6 +90,12 @@ impl<'p> Hex<'p> {
         self.0.len() / 2
     }
 
+    /// `count` bytes from byte `begin` on, if there are so many.
+    pub(crate) fn part(self, begin: usize, count: usize) -> Option<Self> {
+        let end = begin.checked_add(count)?.checked_mul(2)?;
+        Some(Self(self.0.get(begin * 2..end)?))
+    }
+
     pub(crate) fn bytes(self) -> impl Iterator<Item = u8> + use<'p> {
         self.0.chunks_exact(2).map(|pair| match pair {
             [high, low] => digit(*high).unwrap_or(0) << 4 | digit(*low).unwrap_or(0),
