@@ -100,6 +100,11 @@ type Depths = [Option<u8>; MAX_LENGTH + 1];
 /// # Errors
 /// [`BytecodeError`].
 pub fn check(code: &[u8]) -> Result<(), BytecodeError> {
+    check_for(code, true)
+}
+
+/// As [`check`], for where nobody may read what is printed: then prints are not supported.
+pub(crate) fn check_for(code: &[u8], can_print: bool) -> Result<(), BytecodeError> {
     if code.len() > MAX_LENGTH {
         return Err(BytecodeError::TooLong { length: code.len() });
     }
@@ -125,6 +130,10 @@ pub fn check(code: &[u8]) -> Result<(), BytecodeError> {
                     reach(&mut depths, next, depth)?;
                 }
                 Operation::End => {}
+                Operation::Print { .. } if !can_print => {
+                    let opcode = code.get(offset).copied().unwrap_or_default();
+                    return Err(BytecodeError::Unsupported { offset, opcode });
+                }
                 Operation::Print { arguments, format } if conversions(format) != Some(arguments) => {
                     return Err(BytecodeError::Format { offset });
                 }

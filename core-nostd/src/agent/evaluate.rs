@@ -25,6 +25,11 @@ pub trait Environment {
     /// Where a byte of it cannot be read.
     fn read(&mut self, address: u64, buffer: &mut [u8]) -> Result<(), Self::Error>;
 
+    /// Whether anybody reads what the expression prints. Where nobody does, it is not worked out.
+    fn can_print(&mut self) -> bool {
+        true
+    }
+
     /// Takes a piece of what the expression prints.
     fn print(&mut self, text: &str);
 }
@@ -94,7 +99,7 @@ pub fn evaluate<T: Environment>(code: &[u8], target: &mut T) -> Result<u64, Eval
                     offset = target.into();
                 }
             }
-            Operation::Print { format, .. } => {
+            Operation::Print { format, .. } if target.can_print() => {
                 stack.pop()?;
                 stack.pop()?;
                 print(format, target, || stack.pop())?;
@@ -161,7 +166,11 @@ fn step<T: Environment>(
             stack.push(a)?;
             stack.push(b)
         }
-        Operation::End | Operation::Jump(_) | Operation::JumpIf(_) | Operation::Print { .. } => Ok(()),
+        Operation::Print { arguments, .. } => {
+            // Its function and channel as well.
+            (0..usize::from(arguments) + 2).try_for_each(|_| stack.pop().map(|_| ()))
+        }
+        Operation::End | Operation::Jump(_) | Operation::JumpIf(_) => Ok(()),
     }
 }
 

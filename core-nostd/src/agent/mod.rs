@@ -14,6 +14,7 @@ mod operation;
 mod register;
 mod rewrite;
 
+pub(crate) use check::check_for;
 pub use check::{BytecodeError, check};
 pub use evaluate::{Environment, EvaluationError, evaluate};
 pub use register::{Numbering, Operand, number, operand};

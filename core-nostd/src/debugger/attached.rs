@@ -8,6 +8,15 @@ use crate::pool::Owner;
 use super::Request;
 use super::options::{Options, OptionsError, Then, ValueCondition};
 
+/// What an expression is to its request.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Kind {
+    /// It says whether the request is hit.
+    Condition,
+    /// It is evaluated where the request is hit.
+    Command,
+}
+
 /// The options of at most `N` requests, with at most `BYTES` bytes of expressions.
 #[derive(Debug)]
 pub(super) struct Attached<const N: usize, const BYTES: usize> {
@@ -45,6 +54,12 @@ impl Span {
 
 /// Bytes of an expression's length.
 const HEADER: usize = 2;
+
+/// The first expression, and those behind it.
+fn split(expressions: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (length, after) = expressions.split_first_chunk::<HEADER>()?;
+    after.split_at_checked(u16::from_le_bytes(*length).into())
+}
 
 impl<const N: usize, const BYTES: usize> Attached<N, BYTES> {
     pub(super) const fn new() -> Self {
@@ -125,24 +140,24 @@ impl<const N: usize, const BYTES: usize> Attached<N, BYTES> {
         }
     }
 
-    /// The conditions of an entry.
-    pub(super) fn conditions(&self, entry: &Entry) -> impl Iterator<Item = &[u8]> {
-        self.expressions(entry.conditions)
-    }
-
-    /// The commands of an entry.
-    pub(super) fn commands(&self, entry: &Entry) -> impl Iterator<Item = &[u8]> {
-        self.expressions(entry.commands)
-    }
-
-    fn expressions(&self, span: Span) -> impl Iterator<Item = &[u8]> {
-        let mut rest = self.bytecode.get(span.start..span.end()).unwrap_or_default();
-        core::iter::from_fn(move || {
-            let (length, after) = rest.split_first_chunk::<HEADER>()?;
-            let (code, after) = after.split_at_checked(u16::from_le_bytes(*length).into())?;
-            rest = after;
-            Some(code)
-        })
+    /// The expression with this index, of a request's conditions or commands.
+    pub(super) fn expression(
+        &self,
+        request: &Request,
+        owner: Owner,
+        kind: Kind,
+        index: usize,
+    ) -> Option<&[u8]> {
+        let entry = self.get(request, owner)?;
+        let span = match kind {
+            Kind::Condition => entry.conditions,
+            Kind::Command => entry.commands,
+        };
+        let mut rest = self.bytecode.get(span.start..span.end())?;
+        for _ in 0..index {
+            rest = split(rest)?.1;
+        }
+        Some(split(rest)?.0)
     }
 
     /// Adds expressions, in the engine's own register numbers.

@@ -36,7 +36,8 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize
     /// # Errors
     /// [`crate::target::TargetError`]; the core stays halted.
     pub fn on_event(&mut self, core: CoreId, event: Event) -> TargetResult<Outcome, T> {
-        let Some((goal, step)) = self.begin_event(core)? else { return Ok(Outcome::Stopped) };
+        let run = core::mem::take(&mut self.core(core)?.run);
+        let Some(goal) = self.begin_event(core, &run)? else { return Ok(Outcome::Stopped) };
         // Where no page can trap writes, the program has no code for it.
         if let Event::TrappedWrite(write) = event
             && self.has_page_watches()
@@ -44,11 +45,12 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize
             return self.trapped(core, write, goal);
         }
         match Cause::of(&event) {
-            Cause::Step if step.is_some() => self.after_step(core, goal),
+            Cause::Step if matches!(run, Run::Stepping(_)) => self.after_step(core, goal),
             Cause::Breakpoint => {
                 let pc = self.target.read_register(core, Register::Pc)?;
-                let passage = step.and_then(|step| step.passage);
-                if passage.is_some_and(|passage| passage.ends_at(pc)) {
+                if let Run::Stepping(Step { passage: Some(passage), .. }) = &run
+                    && passage.ends_at(pc)
+                {
                     return self.after_step(core, goal);
                 }
                 let candidates = self.breakpoints_at(pc);
@@ -89,22 +91,22 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize
     /// # Errors
     /// As [`Self::on_event`].
     pub fn on_guest_event(&mut self, core: CoreId, event: Event) -> TargetResult<Outcome, T> {
-        match self.begin_event(core)? {
-            Some((goal, _)) => self.give_back(core, event, goal),
+        let run = core::mem::take(&mut self.core(core)?.run);
+        match self.begin_event(core, &run)? {
+            Some(goal) => self.give_back(core, event, goal),
             None => Ok(Outcome::Stopped),
         }
     }
 
-    /// What the core was doing for the engine when it halted because of an event, put right; `None` where
-    /// the engine had halted it before.
-    fn begin_event(&mut self, core: CoreId) -> TargetResult<Option<(Goal, Option<Step>)>, T> {
-        let run = core::mem::take(&mut self.core(core)?.run);
+    /// Puts right what the core was doing for the engine when it halted because of an event, and says what was
+    /// to come after it; `None` where the engine had halted it before.
+    fn begin_event(&mut self, core: CoreId, run: &Run) -> TargetResult<Option<Goal>, T> {
         Ok(match run {
             Run::Halted => None,
-            Run::Free => Some((Goal::Continue, None)),
+            Run::Free => Some(Goal::Continue),
             Run::Stepping(step) => {
-                self.end_quiet(core, &step)?;
-                Some((step.goal, Some(step)))
+                self.end_quiet(core, step)?;
+                Some(step.goal)
             }
         })
     }

@@ -8,7 +8,7 @@ use crate::agent::{self, Environment, EvaluationError, MAX_LENGTH, Operand};
 use crate::pool::Owner;
 use crate::target::{CoreId, Target, TargetError, TargetResult};
 
-use super::attached::Attached;
+use super::attached::Kind;
 use super::options::{Then, ValueCondition};
 use super::{Debugger, Request};
 
@@ -108,6 +108,10 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize
         }
     }
 
+    fn can_print(&mut self) -> bool {
+        self.debugger.target.console().is_some()
+    }
+
     fn print(&mut self, text: &str) {
         if let Some(console) = self.debugger.target.console() {
             console.print(self.core, text);
@@ -186,11 +190,7 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize
         let mut failure = None;
         let mut holds = None;
         for index in 0.. {
-            let expression = |attached: &Attached<SOFTWARE, BYTECODE>| {
-                let entry = attached.get(request, owner)?;
-                copy(attached.conditions(entry).nth(index)?)
-            };
-            let Some(value) = self.value(core, expression)? else { break };
+            let Some(value) = self.value(core, request, owner, Kind::Condition, index)? else { break };
             holds = Some(!matches!(value, Ok(0)));
             failure = value.err();
             if holds == Some(true) {
@@ -209,23 +209,26 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize
             return Ok(None);
         }
         for index in 0.. {
-            let expression = |attached: &Attached<SOFTWARE, BYTECODE>| {
-                let entry = attached.get(request, owner)?;
-                copy(attached.commands(entry).nth(index)?)
-            };
-            let Some(value) = self.value(core, expression)? else { break };
+            let Some(value) = self.value(core, request, owner, Kind::Command, index)? else { break };
             failure = failure.or(value.err());
         }
         Ok(Some(Hit { count, failure, ..hit }))
     }
 
-    /// Evaluates one of the expressions that are attached; `None` where there is none.
+    /// Evaluates one of the expressions that are attached to a request; `None` where there is none.
     fn value(
         &mut self,
         core: CoreId,
-        expression: impl Fn(&Attached<SOFTWARE, BYTECODE>) -> Option<Vec<u8, MAX_LENGTH>>,
+        request: &Request,
+        owner: Owner,
+        kind: Kind,
+        index: usize,
     ) -> TargetResult<Option<Value>, T> {
-        let Some(code) = expression(&self.attached) else { return Ok(None) };
+        let code = self.attached.expression(request, owner, kind, index);
+        // A copy, so that the engine can be asked while it is evaluated.
+        let Some(code) = code.and_then(|code| Vec::<u8, MAX_LENGTH>::from_slice(code).ok()) else {
+            return Ok(None);
+        };
         let mut scene = Scene { debugger: self, core, lost: None };
         let value = agent::evaluate(&code, &mut scene);
         match scene.lost {
@@ -233,11 +236,6 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize
             None => Ok(Some(value)),
         }
     }
-}
-
-/// A copy of an expression, so that the engine can be asked while it is evaluated.
-fn copy(code: &[u8]) -> Option<Vec<u8, MAX_LENGTH>> {
-    Vec::from_slice(code).ok()
 }
 
 impl Then {

@@ -179,13 +179,13 @@ impl Options<'_> {
     /// and `compared` how many bytes of a value can be kept to see what an access changes.
     pub(super) fn check(&self, request: &Request, console: bool, compared: u64) -> Result<(), OptionsError> {
         for (expression, code) in self.expressions().enumerate() {
-            agent::check(code).map_err(|error| OptionsError::Bytecode { expression, error })?;
+            if !console && agent::prints(code) {
+                return Err(OptionsError::NoConsole);
+            }
+            agent::check_for(code, console).map_err(|error| OptionsError::Bytecode { expression, error })?;
             if let Some(number) = agent::unknown_register(code, self.numbering) {
                 return Err(OptionsError::Register { expression, number });
             }
-        }
-        if !console && self.expressions().any(agent::prints) {
-            return Err(OptionsError::NoConsole);
         }
         match (self.value, request) {
             (ValueCondition::Before, _) => Ok(()),

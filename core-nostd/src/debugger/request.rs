@@ -36,7 +36,9 @@ impl Request {
     pub(super) fn is_same(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Software { address, .. }, Self::Software { address: other, .. }) => address == other,
-            _ => self == other,
+            (Self::Breakpoint(breakpoint), Self::Breakpoint(other)) => breakpoint == other,
+            (Self::Watchpoint(watchpoint), Self::Watchpoint(other)) => watchpoint == other,
+            _ => false,
         }
     }
 }

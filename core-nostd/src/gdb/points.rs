@@ -65,9 +65,9 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize
 
     /// Inserts a request with its conditions and commands.
     fn insert(&mut self, request: Request, point: &Point<'_>) -> Handled<(), T::Error> {
-        let scratch = self.reply.scratch();
-        let (conditions, scratch) = decode(point.conditions, scratch)?;
-        let (commands, _) = decode(point.commands, scratch)?;
+        let (mut conditions, mut commands) = (Vec::new(), Vec::new());
+        let scratch = decode(point.conditions, self.reply.scratch(), &mut conditions)?;
+        decode(point.commands, scratch, &mut commands)?;
         let options = Options {
             conditions: &conditions,
             commands: &commands,
@@ -119,16 +119,17 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize
 /// The most conditions, and the most commands, of one breakpoint.
 const MAX_EXPRESSIONS: usize = 16;
 
-type Decoded<'s> = (Vec<&'s [u8], MAX_EXPRESSIONS>, &'s mut [u8]);
-
-/// Expressions as bytes, put at the start of `room`; the rest of it is left.
-fn decode<'s, E>(expressions: Expressions<'_>, room: &'s mut [u8]) -> Handled<Decoded<'s>, E> {
-    let (mut decoded, mut room) = (Vec::new(), room);
+/// Adds expressions as bytes, put at the start of `room`; the rest of it is left.
+fn decode<'s, E>(
+    expressions: Expressions<'_>,
+    mut room: &'s mut [u8],
+    decoded: &mut Vec<&'s [u8], MAX_EXPRESSIONS>,
+) -> Handled<&'s mut [u8], E> {
     for hex in expressions.iter() {
         let (place, rest) = room.split_at_mut_checked(hex.len()).ok_or(Failure::Oversized)?;
         let code = hex.decode(place).ok_or(Failure::Oversized)?;
         decoded.push(code).map_err(|_| Failure::Unsupported("a breakpoint has at most 16 conditions"))?;
         room = rest;
     }
-    Ok((decoded, room))
+    Ok(room)
 }

@@ -21,7 +21,7 @@ pub(super) fn features(out: &mut impl Write) -> fmt::Result {
     ))?;
     write!(out, r#"<reg name="cpsr" bitsize="32" regnum="{CPSR}" generic="flags"/></feature>"#)?;
     out.write_str(r#"<feature name="org.gnu.gdb.arm.vfp">"#)?;
-    for number in 0..32 {
+    for number in 0..32_u8 {
         write!(out, r#"<reg name="d{number}" bitsize="64" type="ieee_double"/>"#)?;
     }
     out.write_str(r#"<reg name="fpscr" bitsize="32" type="int" group="float"/></feature>"#)

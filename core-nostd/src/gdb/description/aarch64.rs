@@ -26,9 +26,11 @@ fn core_feature(out: &mut impl Write) -> fmt::Result {
         r#"<field name="EL" start="2" end="3"/>"#,
         r#"</flags>"#,
     ))?;
-    for number in 0..31 {
+    for number in 0..31_u8 {
         let role = match number {
-            0..=7 => ["arg1", "arg2", "arg3", "arg4", "arg5", "arg6", "arg7", "arg8"].get(number).copied(),
+            0..=7 => ["arg1", "arg2", "arg3", "arg4", "arg5", "arg6", "arg7", "arg8"]
+                .get(usize::from(number))
+                .copied(),
             29 => Some("fp"),
             30 => Some("ra"),
             _ => None,
@@ -82,7 +84,7 @@ fn fpu_feature(out: &mut impl Write) -> fmt::Result {
         }
         out.write_str("</union>")?;
     }
-    for number in 0..32 {
+    for number in 0..32_u8 {
         write!(out, r#"<reg name="v{number}" bitsize="128" type="vreg""#)?;
         if number == 0 {
             out.write_str(r#" regnum="34""#)?;
@@ -138,7 +140,7 @@ fn sve_feature(out: &mut impl Write, length: u16) -> fmt::Result {
     out.write_str("</union>")?;
     write!(out, r#"<vector id="svep" type="uint8" count="{}"/>"#, length / 8)?;
     let (vector, predicate) = (8 * length, length);
-    for number in 0..32 {
+    for number in 0..32_u8 {
         write!(out, r#"<reg name="z{number}" bitsize="{vector}" type="svev""#)?;
         if number == 0 {
             out.write_str(r#" regnum="34""#)?;
@@ -149,7 +151,7 @@ fn sve_feature(out: &mut impl Write, length: u16) -> fmt::Result {
         r#"<reg name="fpsr" bitsize="32" type="int"/>"#,
         r#"<reg name="fpcr" bitsize="32" type="int"/>"#,
     ))?;
-    for number in 0..16 {
+    for number in 0..16_u8 {
         write!(out, r#"<reg name="p{number}" bitsize="{predicate}" type="svep""#)?;
         if number == 0 {
             write!(out, r#" regnum="{PREDICATES}""#)?;
