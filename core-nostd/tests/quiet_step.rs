@@ -244,6 +244,7 @@ fn only_the_waiting_instructions_may_wait() {
 }
 
 #[test]
+#[cfg_attr(not(feature = "aarch32"), ignore = "takes the feature aarch32")]
 fn an_aarch32_application_is_masked_and_restored_like_any_other() {
     // User mode under an AArch64 kernel; the word would be MSR DAIFSet in A64.
     let before = Pstate::from_bits(0x6000_0010);

@@ -1,6 +1,7 @@
 //! Quiet steps of AArch32 code under an EL1 that uses AArch32, against a small model of a core that
 //! executes each instruction with the masks that it is given.
 
+#![cfg(feature = "aarch32")]
 #![expect(clippy::panic, reason = "the model of the core stops the test at what it does not know")]
 
 use std::collections::HashMap;

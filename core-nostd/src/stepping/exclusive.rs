@@ -208,6 +208,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(not(feature = "aarch32"), ignore = "takes the feature aarch32")]
     fn sequences_of_a32_and_t32_stop_behind_their_store() {
         // ldrex r0, [r1]; teq r0, r2; strexeq r3, r4, [r1]; teqeq r3, #1; bne back
         let a32 = [0xe191_0f9f, 0xe130_0002, 0x0181_3f94];

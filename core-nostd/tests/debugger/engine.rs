@@ -8,7 +8,7 @@ use trapline_core::pool::Owner;
 use trapline_core::scope::Scope;
 use trapline_core::software::COMMENT;
 use trapline_core::stop::StopReason;
-use trapline_core::target::{CoreId, Register, SystemRegister};
+use trapline_core::target::{CoreId, Refusal, Register, SystemRegister, TargetError};
 use trapline_core::watchpoint::{Access, Watchpoint};
 
 const QUIET: u64 = 0b0101 | 0b0111 << 6;
@@ -464,6 +464,22 @@ fn a_core_halted_in_the_middle_of_a_range_goes_on_through_it() {
     }
     assert_eq!(event(&mut engine, 0, RAM + 0x100, breakpoint()), Outcome::Stopped);
     assert_eq!(engine.stop().unwrap().reason, StopReason::Step);
+}
+
+#[test]
+fn aarch32_code_is_stepped_or_refused() {
+    let mut engine = engine(1);
+    engine.target_mut().set(0, Register::Pstate, 0x10);
+    engine.set_action(CoreId(0), Action::Step).unwrap();
+    let stepped = engine.resume();
+    let did = engine.target_mut().take();
+    if cfg!(feature = "aarch32") {
+        assert_eq!(stepped, Ok(()));
+        assert_eq!(did, [Did::Pstate(0, 0x1d0), Did::Step(0)]);
+    } else {
+        assert!(matches!(stepped, Err(TargetError::Refused(Refusal::Unsupported(_)))), "{stepped:?}");
+        assert_eq!(did, []);
+    }
 }
 
 #[test]

@@ -127,6 +127,7 @@ fn description(client: &mut Client<'_>) -> String {
 }
 
 #[test]
+#[cfg_attr(not(feature = "m-profile"), ignore = "takes the feature m-profile")]
 fn a_core_of_the_m_profile_has_its_own_registers() {
     let mut target = Recorder::new(1);
     let profile = MProfile { version: MVersion::V8Mainline, floating_point: true, security: true };

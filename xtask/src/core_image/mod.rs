@@ -102,8 +102,7 @@ pub(crate) fn sizes() -> Result<Vec<(&'static str, u64)>> {
 /// The image with these features, as small as it gets, and how many bytes of code of it are the core's.
 fn measured(features: &str) -> Result<(Elf, u64)> {
     let elf = image(&["--profile=size", &format!("--features={features}")])?;
-    let memory = elf.functions().filter(|function| is_memory(&function.name)).map(|function| function.size);
-    let code = elf.section_size(".text")? - elf.symbol(START)?.size - memory.sum::<u64>();
+    let code = elf.section_size(".text")? - elf.symbol(START)?.size - memory_functions(&elf);
     Ok((elf, code))
 }
 
@@ -149,6 +148,11 @@ fn print_areas(elf: &Elf) {
     for (area, size) in areas {
         println!("  {size:6} {area}");
     }
+}
+
+/// How much code copies and compares memory.
+pub(crate) fn memory_functions(elf: &Elf) -> u64 {
+    elf.functions().filter(|function| is_memory(&function.name)).map(|function| function.size).sum()
 }
 
 fn is_memory(name: &str) -> bool {

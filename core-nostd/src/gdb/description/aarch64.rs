@@ -213,6 +213,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(not(feature = "sve"), ignore = "takes the feature sve")]
     fn scalable_vectors_have_the_places_of_the_others() {
         let mut whole = String::new();
         features(&mut whole, Some(64), true).unwrap();

@@ -222,6 +222,7 @@ mod tests {
     use crate::target::MVersion;
 
     #[test]
+    #[cfg_attr(not(feature = "m-profile"), ignore = "takes the feature m-profile")]
     fn the_m_profile_has_what_its_version_has() {
         let profile =
             |version, floating_point, security| Layout::M(MProfile { version, floating_point, security });
@@ -252,6 +253,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(not(all(feature = "aarch32", feature = "sve")), ignore = "takes both features")]
     fn numbers_mean_what_the_target_has() {
         let plain = Layout::Aarch64 { scalable: None, authenticates: false };
         let full = Layout::Aarch64 { scalable: Some(32), authenticates: true };

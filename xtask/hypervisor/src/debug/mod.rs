@@ -120,8 +120,18 @@ impl Session {
         let event = Event::DebugException { syndrome: trap.syndrome, fault_address: trap.fault_address };
         let outcome = match target.verdict(event) {
             Verdict::RunOn => return Ok(()),
-            Verdict::Debugger(event) => self.engine.on_event(VCPU, event)?,
-            Verdict::Guest(event) => self.engine.on_guest_event(VCPU, event)?,
+            Verdict::Debugger(event) => self.engine.on_event(VCPU, event),
+            Verdict::Guest(event) => self.engine.on_guest_event(VCPU, event),
+        };
+        let outcome = match outcome {
+            Ok(outcome) => outcome,
+            // Code that the engine does not step, such as AArch32's: the guest stays where it is.
+            Err(TargetError::Refused(refusal)) => {
+                defmt::warn!("the guest cannot go on: {}", refusal);
+                self.engine.interrupt()?;
+                EngineOutcome::Stopped
+            }
+            Err(lost) => return Err(lost),
         };
         if outcome == EngineOutcome::Stopped
             && let Some(server) = &mut self.server
