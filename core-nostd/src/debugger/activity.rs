@@ -3,6 +3,7 @@
 use core::fmt;
 
 use crate::breakpoint::Instruction;
+use crate::m_profile;
 use crate::registers::{Pstate, StackPointer};
 use crate::stepping::QuietStep;
 use crate::target::{CoreId, CoreState, Register, SpecialRegister, Target, TargetResult};
@@ -73,6 +74,7 @@ impl fmt::Display for Activity {
         let (what, pstate) = match self {
             Self::Running => return f.write_str("running"),
             Self::Off => return f.write_str("off"),
+            Self::MProfile { .. } if !m_profile::BUILT_IN => return f.write_str("running"),
             Self::MProfile { exception, waits } => {
                 f.write_str(if *waits { "in WFI, " } else { "running, " })?;
                 return write_exception(f, *exception);

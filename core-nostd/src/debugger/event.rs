@@ -1,6 +1,7 @@
 //! From an event to a verdict.
 
 use crate::address::PhysicalAddress;
+use crate::m_profile;
 use crate::pool::Slots;
 use crate::software::SoftwareBreakpoint;
 use crate::stop::{Cause, Stop, StopReason};
@@ -68,7 +69,9 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize
                     None => self.give_back(core, event, goal),
                 }
             }
-            Cause::Accessed { comparators } => self.accessed(core, Slots::from_bits(comparators), goal),
+            Cause::Accessed { comparators } if m_profile::BUILT_IN => {
+                self.accessed(core, Slots::from_bits(comparators), goal)
+            }
             Cause::BreakInstruction => {
                 let pc = self.target.read_register(core, Register::Pc)?;
                 match self.planted_at(core, pc) {
@@ -81,7 +84,7 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize
             }
             Cause::ExternalRequest => self.stop_all(core, StopReason::ExternalRequest, Slots::NONE),
             Cause::LockedUp => self.stop_all(core, StopReason::LockedUp, Slots::NONE),
-            Cause::Step | Cause::Other => self.give_back(core, event, goal),
+            Cause::Step | Cause::Accessed { .. } | Cause::Other => self.give_back(core, event, goal),
         }
     }
 

@@ -11,4 +11,8 @@ pub mod dwt_v2;
 pub mod fpb;
 mod units;
 
+/// Whether pools, engine and server know cores of the M profile: the feature `m-profile`. A constant, so that a
+/// program without it has no code for them; its pools have no comparators for such a core.
+pub const BUILT_IN: bool = cfg!(feature = "m-profile");
+
 pub use units::{UnitError, Units, WatchRegisters, WatchpointUnit, breakpoint_comparator};

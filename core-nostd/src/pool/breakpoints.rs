@@ -6,7 +6,7 @@ use super::ledger::{Claim, Holding, Ledger};
 use super::{Owner, PoolError, Slots};
 use crate::breakpoint::{Breakpoint, BreakpointNumber, Context};
 use crate::comparator::{Capabilities, MAX_PAIRS, Pair};
-use crate::m_profile::fpb::BreakpointUnit;
+use crate::m_profile::{self, fpb::BreakpointUnit};
 
 /// The breakpoint pairs of a core and the requests that they serve, at most `N`.
 ///
@@ -64,7 +64,9 @@ impl<const N: usize> BreakpointPool<N> {
     #[must_use]
     pub const fn new(capabilities: &Capabilities) -> Self {
         const { assert!(N <= MAX_PAIRS, "a bank has no more pairs") };
-        let pairs = if capabilities.breakpoints as usize > MAX_PAIRS {
+        let pairs = if capabilities.m_profile.is_some() && !m_profile::BUILT_IN {
+            0
+        } else if capabilities.breakpoints as usize > MAX_PAIRS {
             MAX_PAIRS as u8
         } else {
             capabilities.breakpoints
@@ -108,6 +110,11 @@ impl<const N: usize> BreakpointPool<N> {
     /// Gives back all that `owner` reserved.
     pub fn release_owner(&mut self, owner: Owner) {
         self.ledger.release_owner(owner);
+    }
+
+    /// The unit of an M-profile core, where such are built in.
+    const fn unit(&self) -> Option<BreakpointUnit> {
+        if m_profile::BUILT_IN { self.unit } else { None }
     }
 
     /// Whether nothing is reserved.
@@ -164,7 +171,7 @@ impl<const N: usize> BreakpointPool<N> {
     /// instruction begins, and nowhere else.
     #[must_use]
     pub fn can_match(&self, breakpoint: &Breakpoint, pc: u64) -> bool {
-        match self.unit {
+        match self.unit() {
             None => breakpoint.can_match(pc),
             Some(_) => breakpoint.address() == Some(pc),
         }
@@ -174,7 +181,7 @@ impl<const N: usize> BreakpointPool<N> {
     /// this core can.
     #[must_use]
     pub fn pair(&self, breakpoint: &Breakpoint) -> Option<Pair> {
-        match self.unit {
+        match self.unit() {
             None => Some(breakpoint.pair(BreakpointNumber::default())),
             Some(unit) => unit.pair(breakpoint).ok(),
         }
@@ -194,7 +201,7 @@ impl<const N: usize> BreakpointPool<N> {
             let (own, link) = (*own, *link);
             set(
                 own,
-                match self.unit {
+                match self.unit() {
                     None => breakpoint.pair(link.unwrap_or_default()),
                     Some(unit) => unit.pair(breakpoint).unwrap_or_default(),
                 },
@@ -215,7 +222,7 @@ impl<const N: usize> BreakpointPool<N> {
 
     /// Picks free pairs for a request that nobody has reserved yet.
     fn allocate(&self, breakpoint: &Breakpoint) -> Result<PairNumbers, PoolError> {
-        if let Some(unit) = self.unit {
+        if let Some(unit) = self.unit() {
             unit.pair(breakpoint)?;
         }
         if breakpoint.needs_bwe() && !self.mismatch {

@@ -6,7 +6,7 @@ use super::ledger::{Claim, Ledger};
 use super::{Owner, PoolError, Slots};
 use crate::address::{AddressRange, untag};
 use crate::comparator::{Capabilities, MAX_PAIRS, Pair};
-use crate::m_profile::{UnitError, WatchpointUnit};
+use crate::m_profile::{self, UnitError, WatchpointUnit};
 use crate::watchpoint::{Watchpoint, plan};
 
 /// The most bytes that one access has, zeroing, SVE and memory copies apart: four 16-byte registers, or
@@ -66,7 +66,9 @@ impl<const N: usize> WatchpointPool<N> {
     #[must_use]
     pub const fn new(capabilities: &Capabilities) -> Self {
         const { assert!(N <= MAX_PAIRS, "a bank has no more pairs") };
-        let pairs = if capabilities.watchpoints as usize > MAX_PAIRS {
+        let pairs = if capabilities.m_profile.is_some() && !m_profile::BUILT_IN {
+            0
+        } else if capabilities.watchpoints as usize > MAX_PAIRS {
             MAX_PAIRS as u8
         } else {
             capabilities.watchpoints
@@ -103,6 +105,11 @@ impl<const N: usize> WatchpointPool<N> {
     /// Gives back all that `owner` reserved.
     pub fn release_owner(&mut self, owner: Owner) {
         self.ledger.release_owner(owner);
+    }
+
+    /// The unit of an M-profile core, where such are built in.
+    const fn unit(&self) -> Option<WatchpointUnit> {
+        if m_profile::BUILT_IN { self.unit } else { None }
     }
 
     /// Whether nothing is reserved.
@@ -187,7 +194,7 @@ impl<const N: usize> WatchpointPool<N> {
     /// first that the comparator watches.
     #[must_use]
     pub fn hit_of_matched(&self, matched: Slots) -> Option<Hit> {
-        let unit = self.unit.as_ref()?;
+        let unit = self.unit()?;
         let reserved = self.iter().find(|reserved| !reserved.slots.intersection(matched).is_empty())?;
         let number = reserved.slots.intersection(matched).lowest()?;
         let address = unit.watched_by(&reserved.watchpoint, reserved.slots, number);
@@ -206,7 +213,7 @@ impl<const N: usize> WatchpointPool<N> {
             }
         };
         for ReservedWatchpoint { watchpoint, slots, .. } in self.iter() {
-            if let Some(unit) = &self.unit {
+            if let Some(unit) = &self.unit() {
                 unit.pairs(&watchpoint, slots).for_each(|(number, pair)| set(number, pair));
             } else if let Ok(plan) = plan(&watchpoint) {
                 slots.iter().zip(plan).for_each(|(number, piece)| set(number, piece.pair));
@@ -237,7 +244,7 @@ impl<const N: usize> WatchpointPool<N> {
     /// Picks free pairs for a request that nobody has reserved yet.
     fn allocate(&self, watchpoint: &Watchpoint) -> Result<Slots, PoolError> {
         let free = self.free_slots();
-        if let Some(unit) = &self.unit {
+        if let Some(unit) = &self.unit() {
             return unit.place(watchpoint, free).map_err(|error| match error {
                 UnitError::TooFew { needed } => PoolError::NotEnoughPairs { needed, free: free.len() },
                 error => error.into(),

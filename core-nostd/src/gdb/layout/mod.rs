@@ -46,9 +46,6 @@ pub(super) enum Named {
 /// Whether scalable vectors are shown. A constant, so that a program without it has no code for it.
 pub(super) const SVE: bool = cfg!(feature = "sve");
 
-/// Whether cores of the M profile are known. A constant, so that a program without it has no code for them.
-pub(super) const M_PROFILE: bool = cfg!(feature = "m-profile");
-
 /// Which registers the target has.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Layout {
@@ -110,7 +107,7 @@ impl Layout {
     pub(super) const fn built_in(self) -> Self {
         match self {
             Self::Aarch32 if !BUILT_IN => Self::PLAIN,
-            Self::M(_) if !M_PROFILE => Self::PLAIN,
+            Self::M(_) if !crate::m_profile::BUILT_IN => Self::PLAIN,
             layout => layout,
         }
     }
