@@ -363,6 +363,7 @@ fn step_through(engine: &mut Engine) {
 }
 
 #[test]
+#[cfg_attr(not(feature = "quick-steps"), ignore = "takes the feature quick-steps")]
 fn a_range_is_run_through_to_breakpoints_on_its_exits() {
     let mut engine = engine(1);
     // cbnz x0, .-4; bl .+0x400
@@ -382,6 +383,7 @@ fn a_range_is_run_through_to_breakpoints_on_its_exits() {
 }
 
 #[test]
+#[cfg_attr(not(feature = "quick-steps"), ignore = "takes the feature quick-steps")]
 fn a_range_is_run_through_from_behind_a_breakpoint_and_up_to_the_next_one() {
     let mut engine = engine(1);
     insert(&mut engine, hardware(RAM + 0x40));
@@ -414,6 +416,7 @@ fn a_range_is_stepped_where_the_guest_or_the_client_has_the_comparators() {
 }
 
 #[test]
+#[cfg_attr(not(feature = "quick-steps"), ignore = "takes the feature quick-steps")]
 fn a_fault_in_a_range_ends_the_step_at_its_vector() {
     let mut engine = engine(1);
     step_through(&mut engine);
@@ -448,6 +451,7 @@ fn code_that_begins_at_the_vector_gets_away_from_it() {
 }
 
 #[test]
+#[cfg_attr(not(feature = "quick-steps"), ignore = "takes the feature quick-steps")]
 fn a_core_halted_in_the_middle_of_a_range_goes_on_through_it() {
     let mut engine = engine(1);
     step_through(&mut engine);
