@@ -99,7 +99,7 @@ impl OwnRegisters {
     }
 
     /// Whether EL1 would take a software step exception from a core in this state (DDI 0487, "Enabling debug
-    /// exceptions from the current Exception level").
+    /// exceptions from the current Exception level and Security state").
     #[must_use]
     pub const fn steps_from(&self, pstate: Pstate) -> bool {
         let from_here = match pstate.exception_level() {

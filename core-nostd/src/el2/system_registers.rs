@@ -62,7 +62,7 @@ macro_rules! msr {
         // SAFETY: as for reads, the access is not UNDEFINED. None of the registers that are written here
         // changes what memory holds or how it is reached. What they can do is raise debug exceptions, at
         // EL2 only where MDSCR_EL1.KDE is set and PSTATE.D clear (DDI 0487, "Enabling debug exceptions from
-        // the current Exception level"), which `SystemRegisters::new` was promised does not happen.
+        // the current Exception level and Security state"), which `SystemRegisters::new` was promised does not happen.
         unsafe { asm!(concat!("msr ", $($name),+, ", {}"), in(reg) value, options(nostack, preserves_flags)) };
     }};
 }
@@ -140,14 +140,24 @@ impl SystemRegisters {
 
     /// Whether there is a pair of this number; selects its bank, where there is more than one
     /// (FEAT_Debugv8p9).
+    ///
+    /// At EL2 `MDSELR_EL1.BANK` counts only where `MDCR_EL2.EBWE` is set, and as 0 otherwise (DDI 0487, "Accessing
+    /// breakpoint System registers").
     fn select(&mut self, number: u8, count: u8) -> bool {
         if number >= count {
             return false;
         }
         if self.breakpoints > 16 || self.watchpoints > 16 {
-            // MDSELR_EL1.BANK, bits [5:4].
-            msr!(u64::from(number >> 4) << 4, "S2_0_C0_C4_2");
-            barrier();
+            let (bank, mdcr_el2) = (u64::from(number >> 4), self.mdcr_el2());
+            if bank != 0 && !mdcr_el2.ebwe() {
+                self.set_mdcr_el2(mdcr_el2.with_ebwe(true));
+                barrier();
+            }
+            if bank != 0 || mdcr_el2.ebwe() {
+                // MDSELR_EL1.BANK, bits [5:4].
+                msr!(bank << 4, "S2_0_C0_C4_2");
+                barrier();
+            }
         }
         true
     }
