@@ -4,8 +4,10 @@ use std::io;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::thread;
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
+use indicatif::{ProgressBar, ProgressStyle};
 use probe_rs::config::Registry;
 use probe_rs::probe::list::Lister;
 use probe_rs::probe::{DebugProbeSelector, Probe, WireProtocol};
@@ -19,7 +21,8 @@ use trapline_core::stop::Stop;
 use trapline_core::target::{CoreState, TargetError};
 use trapline_kvm::gdb_server::{Clients as _, End, Notifier, wait_readable};
 use trapline_probe::board::{
-    AttachOptions, Board, BoardTarget, Ended, MemoryPath, Observer, attach, run_until_stopped, serve, watch,
+    AttachOptions, Board, BoardTarget, Busy, Ended, MemoryPath, Observer, attach, is_m_profile,
+    run_until_stopped, serve, watch,
 };
 
 use crate::cli::BoardArguments;
@@ -44,14 +47,27 @@ pub(crate) fn run(arguments: &BoardArguments) -> Result<ExitCode> {
     }
     let registry = registry(arguments)?;
     let probe = open_probe(arguments)?;
-    let options = AttachOptions {
+    let mut options = AttachOptions {
         chip: arguments.chip.clone(),
         under_reset: arguments.connect_under_reset,
+        then_reset: false,
         memory: arguments.memory_ap.unwrap_or_default(),
+        busy: Busy::default(),
     };
+    give_up_after(Duration::from_secs(arguments.probe_timeout), options.busy.clone())?;
     let name = probe.get_name();
-    let target = attach(probe, &registry, &options)
-        .with_context(|| format!("cannot attach to {} through {name}", arguments.chip))?;
+    let progress = progress(&format!("attaching to {} through {name}", arguments.chip));
+    let mut target = attach(probe, &registry, &options);
+    if let Err(error) = &target
+        && options.under_reset
+        && is_m_profile(&registry, &options.chip)
+    {
+        tracing::info!("not under reset: {error}");
+        options = AttachOptions { under_reset: false, then_reset: true, ..options };
+        target = attach(open_probe(arguments)?, &registry, &options);
+    }
+    progress.finish_and_clear();
+    let target = target.with_context(|| format!("cannot attach to {} through {name}", arguments.chip))?;
     match target {
         Board::Armv8a(target) => debug(target, arguments, points, listener.as_ref()),
         Board::CortexM(target) => debug(target, arguments, points, listener.as_ref()),
@@ -260,6 +276,37 @@ fn open_probe(arguments: &BoardArguments) -> Result<Probe> {
         }
     }
     Ok(probe)
+}
+
+/// What is shown on a terminal while something takes its time.
+fn progress(what: &str) -> ProgressBar {
+    let spinner = ProgressBar::new_spinner();
+    if let Ok(style) = ProgressStyle::with_template("{spinner} {elapsed:>4}  {msg}") {
+        spinner.set_style(style);
+    }
+    spinner.set_message(what.to_owned());
+    spinner.enable_steady_tick(Duration::from_millis(120));
+    spinner
+}
+
+/// Ends the process where the probe takes too long for one thing: some of probe-rs's drivers wait for ever, and what
+/// they wait in cannot be left otherwise.
+fn give_up_after(limit: Duration, busy: Busy) -> Result<()> {
+    thread::Builder::new()
+        .name("probe watch".to_owned())
+        .spawn(move || {
+            while busy.elapsed().is_none_or(|elapsed| elapsed < limit) {
+                thread::sleep(limit.min(Duration::from_secs(1)) / 4);
+            }
+            eprintln!(
+                "trapline: the probe has not answered for {} s and is given up; is it still connected? What was armed \
+                 is cleared at the next attach",
+                limit.as_secs()
+            );
+            std::process::exit(1);
+        })
+        .context("no thread that looks after the probe can be started")?;
+    Ok(())
 }
 
 /// Lets SIGINT and SIGTERM end the service in order.

@@ -243,7 +243,8 @@ pub(crate) struct BoardArguments {
     #[arg(long, value_name = "KHZ")]
     pub(crate) speed: Option<u32>,
 
-    /// Hold the board's reset line while the probe attaches
+    /// Hold the board's reset line while the probe attaches. Cortex-M cores with which that does not work are
+    /// reset once it has attached, and halt at their first instruction
     #[arg(long)]
     pub(crate) connect_under_reset: bool,
 
@@ -251,6 +252,10 @@ pub(crate) struct BoardArguments {
     /// port that could lead there, else a core]
     #[arg(long, value_name = "NUMBER|core", value_parser = board_command::memory_path)]
     pub(crate) memory_ap: Option<trapline_probe::board::MemoryPath>,
+
+    /// How long the probe may take for one thing that it is asked, in seconds; then it is given up
+    #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) probe_timeout: u64,
 
     /// Where gdb is served: HOST:PORT, unix:PATH, or `none` for --break and --watch alone. Port 0 takes a
     /// free one. The board is halted when a client comes

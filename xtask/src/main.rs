@@ -1,6 +1,7 @@
 //! The project's own commands: `cargo xtask COMMAND`. Parsing and dispatch only; one file a command.
 
 mod bench;
+mod check_board;
 mod check_linux;
 mod check_points;
 mod check_simulator;
@@ -15,6 +16,7 @@ mod in_host;
 mod run_board;
 mod run_guest;
 mod run_hypervisor;
+mod session_options;
 mod setup;
 mod simulator;
 mod test;
@@ -42,6 +44,7 @@ enum Command {
     Bench(bench::Options),
     Test(test::Options),
     CheckPoints(check_points::Options),
+    CheckBoard(check_board::Options),
     CheckLinux(check_linux::Options),
     CheckSimulator(check_simulator::Options),
     CoreImage(core_image::Options),
@@ -61,6 +64,7 @@ fn main() -> ExitCode {
         Command::Bench(options) => (bench::run(options), FAILED),
         Command::CheckLinux(options) => (check_linux::run(options), FAILED),
         Command::CheckSimulator(options) => (check_simulator::run(&options), FAILED),
+        Command::CheckBoard(options) => (check_board::run(&options), FAILED),
         Command::CheckPoints(options) => (check_points::run(options), FAILED),
         Command::CoreImage(options) => (core_image::run(&options), FAILED),
         Command::Demo(options) => (demo::command(options), FAILED),

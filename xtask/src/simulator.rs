@@ -6,12 +6,18 @@ use std::{
     io::{BufRead as _, BufReader},
     path::{Path, PathBuf},
     process::{Child, Stdio},
+    thread,
+    time::{Duration, Instant},
 };
 
 use anyhow::{Context as _, Result, bail};
 use tempfile::TempDir;
 
 use crate::{host::tether, workspace};
+
+/// How long the simulator may take to notice that a client has left.
+const PATIENCE: Duration = Duration::from_secs(60);
+const POLL: Duration = Duration::from_millis(5);
 
 /// A simulated board that waits for a client.
 pub(crate) struct Board {
@@ -89,10 +95,15 @@ impl Board {
         Ok(path)
     }
 
-    /// What the last client, which has left, has written.
+    /// What the last client has written that has left since this was last asked.
     pub(crate) fn writes(&self) -> Result<Vec<Write>> {
         let path = self.directory.path().join("writes");
+        let deadline = Instant::now() + PATIENCE;
+        while !path.exists() && Instant::now() < deadline {
+            thread::sleep(POLL);
+        }
         let text = fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
+        fs::remove_file(&path).with_context(|| format!("cannot remove {}", path.display()))?;
         text.lines().map(|line| parse(line).with_context(|| format!("not a write: {line}"))).collect()
     }
 

@@ -57,7 +57,7 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize
         let resume = match &passage {
             Some(passage) => {
                 self.commit_passage(core, except, passage)?;
-                Resume::Run
+                if masks { Resume::Run } else { Resume::RunQuietly }
             }
             None => {
                 self.commit(core, except)?;

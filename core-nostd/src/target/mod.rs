@@ -329,6 +329,9 @@ pub trait Comparators: Backend {
 pub enum Resume {
     /// Until something stops it.
     Run,
+    /// As `Run`, with interrupts held off as [`RunControl::steps_with_interrupts_disabled`] says: several instructions
+    /// that are one step. Only a backend that says so is asked for it.
+    RunQuietly,
     /// For one instruction.
     Step,
 }

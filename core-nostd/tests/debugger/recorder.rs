@@ -268,7 +268,7 @@ impl RunControl for Recorder {
         let index = self.halted(core)?;
         self.states[index] = CoreState::Running;
         self.did.push(match how {
-            Resume::Run => Did::Run(core.0),
+            Resume::Run | Resume::RunQuietly => Did::Run(core.0),
             Resume::Step => Did::Step(core.0),
         });
         Ok(())

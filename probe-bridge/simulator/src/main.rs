@@ -101,7 +101,11 @@ fn main() -> Result<()> {
             for write in port.take_writes() {
                 text += &format!("{} {:#010x} {:#010x}\n", write.port, write.address, write.value);
             }
-            std::fs::write(path, text).with_context(|| format!("{} cannot be written", path.display()))?;
+            // Whoever waits for the file finds all of it.
+            let unfinished = path.with_extension("unfinished");
+            std::fs::write(&unfinished, text)
+                .and_then(|()| std::fs::rename(&unfinished, path))
+                .with_context(|| format!("{} cannot be written", path.display()))?;
         }
     }
 }

@@ -1,5 +1,7 @@
 //! From a probe and a chip's name to a target.
 
+use std::time::Duration;
+
 use probe_rs::architecture::arm::dp::DpAddress;
 use probe_rs::architecture::arm::{ApV2Address, FullyQualifiedApAddress};
 use probe_rs::config::Registry;
@@ -7,21 +9,27 @@ use probe_rs::probe::Probe;
 use probe_rs::{CoreType, Permissions, Session};
 use probe_rs_target::{ApAddress, ArmCoreAccessOptions, CoreAccessOptions, MemoryRegion};
 use trapline_core::address::AddressRange;
+use trapline_core::target::CoreId;
 
 use super::armv8a::{Armv8aTarget, CoreAddresses};
-use super::cortex_m::CortexMTarget;
+use super::busy::Busy;
+use super::cortex_m::{self, CortexMTarget};
 use super::error::{BoardError, Result};
 use super::link::SessionLink;
 
 /// How to attach.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct AttachOptions {
     /// The chip, as probe-rs or a description of its own names it.
     pub chip: String,
     /// Whether the board's reset line is held while the probe attaches.
     pub under_reset: bool,
+    /// Whether Cortex-M cores are reset once the probe has attached, and halt at their first instruction.
+    pub then_reset: bool,
     /// The way to memory.
     pub memory: MemoryPath,
+    /// Says for how long the probe has been asked for something, while attaching and afterwards.
+    pub busy: Busy,
 }
 
 /// The way to memory.
@@ -50,7 +58,17 @@ pub enum Board {
 /// # Errors
 /// [`BoardError`].
 pub fn attach(probe: Probe, registry: &Registry, options: &AttachOptions) -> Result<Board> {
-    let AttachOptions { chip, under_reset, .. } = options;
+    let name = probe.get_name();
+    let mut board = options.busy.during(|| attach_to(probe, registry, options))?;
+    match &mut board {
+        Board::Armv8a(target) => target.link().set_probe(&options.busy, &name),
+        Board::CortexM(target) => target.link().set_probe(&options.busy, &name),
+    }
+    Ok(board)
+}
+
+fn attach_to(probe: Probe, registry: &Registry, options: &AttachOptions) -> Result<Board> {
+    let AttachOptions { chip, under_reset, then_reset, .. } = options;
     let permissions = Permissions::default();
     let mut session = match under_reset {
         true => probe.attach_under_reset_with_registry(chip, permissions, registry)?,
@@ -69,8 +87,7 @@ pub fn attach(probe: Probe, registry: &Registry, options: &AttachOptions) -> Res
         let target = Armv8aTarget::attach(SessionLink::new(session, cores, memory), &addresses)?;
         return Ok(Board::Armv8a(target));
     }
-    let m_profile = [CoreType::Armv6m, CoreType::Armv7m, CoreType::Armv7em, CoreType::Armv8m];
-    let cores = ports(&session, |core_type| m_profile.contains(&core_type)).map_err(wrong)?;
+    let cores = ports(&session, |core_type| M_PROFILE.contains(&core_type)).map_err(wrong)?;
     if cores.is_empty() {
         return Err(wrong("has neither Armv8-A nor Cortex-M cores, which are what this tool debugs"));
     }
@@ -83,8 +100,46 @@ pub fn attach(probe: Probe, registry: &Registry, options: &AttachOptions) -> Res
         _ => None,
     };
     let (count, flash) = (cores.len() as u16, flash(&session));
-    let target = CortexMTarget::attach(SessionLink::new(session, cores, memory), count, &flash)?;
-    Ok(Board::CortexM(target))
+    let mut link = SessionLink::new(session, cores, memory);
+    if *then_reset {
+        reset(&mut link, count)?;
+    }
+    Ok(Board::CortexM(CortexMTarget::attach(link, count, &flash)?))
+}
+
+const M_PROFILE: [CoreType; 4] = [CoreType::Armv6m, CoreType::Armv7m, CoreType::Armv7em, CoreType::Armv8m];
+
+/// Whether a chip has Cortex-M cores and no Armv8-A cores.
+#[must_use]
+pub fn is_m_profile(registry: &Registry, chip: &str) -> bool {
+    // What does not know the chip says so when it attaches.
+    registry.get_target_by_name(chip).is_ok_and(|target| {
+        let has = |kind: &dyn Fn(CoreType) -> bool| target.cores.iter().any(|core| kind(core.core_type));
+        has(&|core_type| M_PROFILE.contains(&core_type)) && !has(&|core_type| core_type == CoreType::Armv8a)
+    })
+}
+
+/// Resets Cortex-M cores by the reset line, and has them halt at their first instruction.
+///
+/// Attaching under reset, probe-rs asks for the same, but before debugging is enabled, and then a core that comes from
+/// power-up takes no notice (DDI 0403, "Debug Exception and Monitor Control Register": VC_CORERESET needs C_DEBUGEN).
+fn reset(link: &mut SessionLink, cores: u16) -> Result<()> {
+    /// `nRESET` among the pins of a probe.
+    const RESET: u32 = 1 << 7;
+    /// How long the line is held: longer than a board's filter against noise, 10 ms at most, lets it be.
+    const HELD: Duration = Duration::from_millis(20);
+    for core in 0..cores {
+        cortex_m::catch_reset(link, CoreId(core), true)?;
+    }
+    for (level, time) in [(0, HELD), (RESET, Duration::ZERO)] {
+        let interface = link.session().get_arm_interface().map_err(probe_rs::Error::from)?;
+        interface.swj_pins(level, RESET, 0).map_err(probe_rs::Error::from)?;
+        std::thread::sleep(time);
+    }
+    for core in 0..cores {
+        cortex_m::catch_reset(link, CoreId(core), false)?;
+    }
+    Ok(())
 }
 
 /// The access ports of those cores of a chip that are meant, and what else the description says of them.

@@ -5,6 +5,7 @@ use probe_rs::architecture::arm::dp::{DpAddress, DpRegisterAddress};
 use probe_rs::architecture::arm::memory::ArmMemoryInterface;
 use probe_rs::architecture::arm::{ArmError, DapError, FullyQualifiedApAddress};
 
+use super::busy::Busy;
 use super::error::{BoardError, Result};
 
 /// Which of a board's buses.
@@ -71,18 +72,28 @@ pub struct SessionLink {
     /// By the cores' numbers.
     cores: Vec<FullyQualifiedApAddress>,
     memory: Option<FullyQualifiedApAddress>,
+    busy: Busy,
+    /// Whether a block that is read must not end in a fault: probe-rs's driver for a Glasgow Interface Explorer leaves
+    /// what comes behind one unread, and panics over it at the next access.
+    careful: bool,
 }
 
 impl SessionLink {
     /// The buses behind access ports of a session: those of the cores' debug registers by their numbers, and that of
     /// memory.
     #[must_use]
-    pub const fn new(
+    pub fn new(
         session: Session,
         cores: Vec<FullyQualifiedApAddress>,
         memory: Option<FullyQualifiedApAddress>,
     ) -> Self {
-        Self { session, cores, memory }
+        Self { session, cores, memory, busy: Busy::default(), careful: false }
+    }
+
+    /// Every access is told of there from now on; `probe` is what probe-rs calls the probe.
+    pub(super) fn set_probe(&mut self, busy: &Busy, probe: &str) {
+        self.busy = busy.clone();
+        self.careful = probe.contains("Glasgow");
     }
 
     /// The session.
@@ -103,22 +114,8 @@ impl SessionLink {
 
 impl Link for SessionLink {
     fn with<R>(&mut self, port: Port, work: impl FnOnce(&mut dyn Bus) -> Result<R>) -> Result<R> {
-        let access_port = match port {
-            Port::Memory => self.memory.as_ref(),
-            Port::Core(core) => self.cores.get(usize::from(core)),
-        };
-        let access_port = access_port.or(self.cores.first()).cloned();
-        let none = BoardError::Description { chip: "of this board".to_owned(), what: "has no access port" };
-        let access_port = access_port.ok_or(none)?;
-        let interface = self.session.get_arm_interface().map_err(probe_rs::Error::from)?;
-        let result = match interface.memory_interface(&access_port) {
-            Ok(mut memory) => work(&mut SessionBus(&mut *memory)),
-            Err(error) => Err(error_at(error, 0)),
-        };
-        if let Err(BoardError::Fault { .. }) = &result {
-            self.clear_sticky_errors(access_port.dp())?;
-        }
-        result
+        let busy = self.busy.clone();
+        busy.during(|| self.access(port, work))
     }
 
     fn has_memory(&self) -> bool {
@@ -133,31 +130,61 @@ impl Link for SessionLink {
     }
 }
 
+impl SessionLink {
+    fn access<R>(&mut self, port: Port, work: impl FnOnce(&mut dyn Bus) -> Result<R>) -> Result<R> {
+        let access_port = match port {
+            Port::Memory => self.memory.as_ref(),
+            Port::Core(core) => self.cores.get(usize::from(core)),
+        };
+        let access_port = access_port.or(self.cores.first()).cloned();
+        let none = BoardError::Description { chip: "of this board".to_owned(), what: "has no access port" };
+        let access_port = access_port.ok_or(none)?;
+        let interface = self.session.get_arm_interface().map_err(probe_rs::Error::from)?;
+        let result = match interface.memory_interface(&access_port) {
+            Ok(mut memory) => work(&mut SessionBus { memory: &mut *memory, careful: self.careful }),
+            Err(error) => Err(error_at(error, 0)),
+        };
+        if let Err(BoardError::Fault { .. }) = &result {
+            self.clear_sticky_errors(access_port.dp())?;
+        }
+        result
+    }
+}
+
 /// A memory interface of probe-rs.
-struct SessionBus<'a>(&'a mut (dyn ArmMemoryInterface + 'a));
+struct SessionBus<'a> {
+    memory: &'a mut (dyn ArmMemoryInterface + 'a),
+    careful: bool,
+}
 
 impl Bus for SessionBus<'_> {
     fn read_word(&mut self, address: u64) -> Result<u32> {
-        let value = self.0.read_word_32(address).map_err(|error| error_at(error, address))?;
+        let value = self.memory.read_word_32(address).map_err(|error| error_at(error, address))?;
         tracing::trace!("{address:#x} is {value:#x}");
         Ok(value)
     }
 
     fn write_word(&mut self, address: u64, value: u32) -> Result<()> {
         tracing::trace!("{address:#x} becomes {value:#x}");
-        self.0.write_word_32(address, value).map_err(|error| error_at(error, address))
+        self.memory.write_word_32(address, value).map_err(|error| error_at(error, address))
     }
 
     fn read_bytes(&mut self, address: u64, buffer: &mut [u8]) -> Result<()> {
-        self.0.read(address, buffer).map_err(|error| error_at(error, address))
+        let last = address.saturating_add((buffer.len() as u64).saturating_sub(1)) & !3;
+        if self.careful && address & !3 != last {
+            // Memory ends at one end of a block rather than in its middle.
+            self.read_word(address & !3)?;
+            self.read_word(last)?;
+        }
+        self.memory.read(address, buffer).map_err(|error| error_at(error, address))
     }
 
     fn write_bytes(&mut self, address: u64, bytes: &[u8]) -> Result<()> {
-        self.0.write(address, bytes).map_err(|error| error_at(error, address))
+        self.memory.write(address, bytes).map_err(|error| error_at(error, address))
     }
 
     fn flush(&mut self) -> Result<()> {
-        self.0.flush().map_err(|error| error_at(error, 0))
+        self.memory.flush().map_err(|error| error_at(error, 0))
     }
 }
 

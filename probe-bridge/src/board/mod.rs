@@ -10,11 +10,13 @@
 //! | `target` | what both have beside what the engine needs |
 //! | `memory_map` | what a chip's description says of its memory |
 //! | `attach` | from a probe and a chip's name to a target |
+//! | `busy` | for how long the probe has been asked for something |
 //! | `serve` | a gdb client and the board's stops in one loop |
 //! | `error` | why a board is lost |
 
 pub mod armv8a;
 mod attach;
+mod busy;
 pub mod cortex_m;
 mod error;
 pub mod link;
@@ -22,7 +24,8 @@ mod memory_map;
 mod serve;
 mod target;
 
-pub use attach::{AttachOptions, Board, MemoryPath, attach};
+pub use attach::{AttachOptions, Board, MemoryPath, attach, is_m_profile};
+pub use busy::Busy;
 pub use error::{BoardError, Result};
 pub use serve::{Ended, Found, Observer, Unobserved, run_until_stopped, serve, watch};
 pub use target::BoardTarget;

@@ -7,6 +7,8 @@ mod armv8a;
 mod cortex_m;
 mod script;
 
+pub(crate) use script::{expect_in_order, expect_writes, gdb_on};
+
 use std::process::ExitCode;
 
 use anyhow::Result;

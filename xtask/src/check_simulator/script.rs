@@ -105,9 +105,14 @@ pub(super) fn gdb(board: &Board, configuration: &Path, elf: &Path, commands: &[&
         log.display(),
         configuration.display()
     );
+    gdb_on(&pipe, elf, commands)
+}
+
+/// Lets gdb run commands after the one by which it reaches its target, and answers what it says.
+pub(crate) fn gdb_on(target: &str, elf: &Path, commands: &[&str]) -> Result<String> {
     let mut command = tether::to_self(&workspace::program("gdb-multiarch"));
     command.args(["-nx", "-batch", "-iex", "set debuginfod enabled off", "-ex", "set remotetimeout 60"]);
-    command.arg("-ex").arg(pipe);
+    command.args(["-ex", target]);
     for line in commands {
         command.args(["-ex", line]);
     }
@@ -116,7 +121,7 @@ pub(super) fn gdb(board: &Board, configuration: &Path, elf: &Path, commands: &[&
 }
 
 /// Whether what was said has these texts, in this order.
-pub(super) fn expect_in_order(said: &str, texts: &[&str]) -> Result<()> {
+pub(crate) fn expect_in_order(said: &str, texts: &[&str]) -> Result<()> {
     let mut rest = said;
     for text in texts {
         let Some((_, after)) = rest.split_once(text) else {
@@ -128,7 +133,7 @@ pub(super) fn expect_in_order(said: &str, texts: &[&str]) -> Result<()> {
 }
 
 /// Whether a client has written these values to registers through an access port, in this order.
-pub(super) fn expect_writes(writes: &[Write], access_port: u8, wanted: &[(u64, u32)]) -> Result<()> {
+pub(crate) fn expect_writes(writes: &[Write], access_port: u8, wanted: &[(u64, u32)]) -> Result<()> {
     let mut writes = writes.iter().filter(|write| write.access_port == access_port);
     for &(address, value) in wanted {
         let found = writes.any(|write| write.address == address && write.value == value);

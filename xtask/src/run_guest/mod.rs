@@ -8,7 +8,6 @@ mod terminal;
 
 use std::{
     ffi::OsString,
-    io::{IsTerminal as _, stdin, stdout},
     net::{Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
     process::ExitCode,
@@ -23,6 +22,7 @@ use self::{arguments::GuestArguments, terminal::Raw};
 use crate::{
     environment,
     host::{Event, Host, HostOptions, Input, MappedFile, Output, PortForward, Program, Running, Stream},
+    session_options::SessionOptions,
     setup::{HostFiles, KernelChoice, Requirement, Setup},
     workspace,
 };
@@ -49,21 +49,11 @@ const USUAL_MEMORY: u64 = 512;
 /// itself.
 #[derive(Args)]
 pub(crate) struct Options {
-    /// Play the scripted gdb session and check what comes back, also on a terminal
-    #[arg(long, conflicts_with = "serve")]
-    demo: bool,
+    #[command(flatten)]
+    session: SessionOptions,
     /// Let other clients than gdb do their part instead: one that sends what none should, and lldb
     #[arg(long, conflicts_with_all = ["serve", "demo"])]
     clients: bool,
-    /// Print the address of the gdb server and serve until interrupted
-    #[arg(long)]
-    serve: bool,
-    /// Fetch nothing: where something is missing, say what, and how to get it by hand
-    #[arg(long)]
-    no_install: bool,
-    /// Port of the gdb server on 127.0.0.1 [default: any free one]
-    #[arg(long, value_name = "PORT", default_value_t = 0, hide_default_value = true)]
-    port: u16,
     #[command(flatten)]
     host: HostOptions,
     /// Options of `trapline guest`
@@ -129,7 +119,7 @@ pub(crate) fn run(options: Options) -> Result<ExitCode> {
         }
         (_, debian) => debian.is_some(),
     };
-    Setup::new(options.no_install).ensure(&requirements)?;
+    Setup::new(options.session.no_install).ensure(&requirements)?;
 
     if let Some(choice) = &guest.debian {
         let kernel = HostFiles::find(choice)?.kernel;
@@ -154,7 +144,7 @@ pub(crate) fn run(options: Options) -> Result<ExitCode> {
         Some(serial) => Some(serial.clone()),
         None => Some(workspace::log("guest-serial.log")?),
     };
-    let port = if mode == Mode::Trace { None } else { Some(PortForward::same(options.port)?) };
+    let port = if mode == Mode::Trace { None } else { Some(PortForward::same(options.session.port)?) };
 
     let mut program = program(&tool, firmware.as_deref(), &guest, serial.as_deref(), mode)?;
     if let Some(port) = port {
@@ -198,9 +188,9 @@ fn mode(options: &Options, guest: &GuestArguments) -> Mode {
         Mode::Trace
     } else if options.clients {
         Mode::Clients
-    } else if options.serve {
+    } else if options.session.serve {
         Mode::Serve
-    } else if options.demo || !stdin().is_terminal() || !stdout().is_terminal() {
+    } else if options.session.plays() {
         Mode::Demo
     } else {
         Mode::Terminal

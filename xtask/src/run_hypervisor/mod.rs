@@ -7,7 +7,6 @@ mod size;
 mod two_guests;
 
 use std::{
-    io::{IsTerminal as _, stdin, stdout},
     process::ExitCode,
     time::{Duration, Instant},
 };
@@ -19,6 +18,7 @@ use self::machine::Machine;
 use crate::{
     host::{Event, Running},
     run_guest::{Session, build, modes},
+    session_options::SessionOptions,
     setup::{Requirement, Setup},
     workspace,
 };
@@ -38,35 +38,20 @@ const READY: &str = "gdb may attach";
 /// Exit status: as that of `run-guest`.
 #[derive(Args)]
 pub(crate) struct Options {
-    /// Play the scripted gdb session and check what comes back, also on a terminal
-    #[arg(long, conflicts_with_all = ["serve", "size"])]
-    demo: bool,
-    /// Print where gdb can attach and serve until interrupted
-    #[arg(long, conflicts_with = "size")]
-    serve: bool,
+    #[command(flatten)]
+    session: SessionOptions,
     /// Only build it, and check what debugging costs it and that it cannot panic there
-    #[arg(long)]
+    #[arg(long, conflicts_with_all = ["demo", "serve"])]
     size: bool,
-    /// Port for gdb on 127.0.0.1 [default: any free one]
-    #[arg(long, value_name = "PORT", default_value_t = 0, hide_default_value = true)]
-    port: u16,
-    /// Fetch nothing: where something is missing, say what, and how to get it by hand
-    #[arg(long)]
-    no_install: bool,
 }
 
 /// Carries the command out.
 pub(crate) fn run(options: &Options) -> Result<ExitCode> {
     let begun = Instant::now();
-    let demo = options.demo || !stdin().is_terminal() || !stdout().is_terminal();
-    let mut requirements = vec![Requirement::BARE_METAL_TARGET];
-    if !options.size {
-        requirements.push(Requirement::EMULATOR);
+    match options.size {
+        true => Setup::new(options.session.no_install).ensure(&[Requirement::BARE_METAL_TARGET])?,
+        false => options.session.ensure(vec![Requirement::BARE_METAL_TARGET, Requirement::EMULATOR])?,
     }
-    if !options.size && !options.serve {
-        requirements.push(Requirement::GDB);
-    }
-    Setup::new(options.no_install).ensure(&requirements)?;
 
     eprintln!("building …");
     let hypervisor = size::build_and_check()?;
@@ -76,7 +61,8 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
     let firmware = build::firmware()?;
 
     let log = workspace::log("hypervisor.log")?;
-    let Machine { mut running, address, image } = machine::start(&hypervisor, &firmware, &log, options.port)?;
+    let Machine { mut running, address, image } =
+        machine::start(&hypervisor, &firmware, &log, options.session.port)?;
     if let Some(status) = wait_until_gdb_may_attach(&mut running)? {
         return Ok(status);
     }
@@ -84,9 +70,9 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
     eprintln!("gdb can attach {:.1} s after the command", begun.elapsed().as_secs_f64());
     let session =
         Session { running, speaker: "hypervisor", address, symbols: Some(firmware), serial: Some(log) };
-    if options.serve {
+    if options.session.serve {
         modes::serve(session)
-    } else if demo {
+    } else if options.session.plays() {
         modes::demo_and(session, begun, two_guests::check)
     } else {
         modes::terminal(session)

@@ -171,8 +171,8 @@ impl Worker {
             }
             DWT => Some(self.core.dwt.read(offset)),
             FPB => Some(self.core.fpb.read(offset)),
-            // What the processor does not know of its control space reads as 0.
-            SCS => Some(self.core.read_memory(address, size.bytes()).unwrap_or(0)),
+            // What is not a debug register of the control space reads as 0, and is written to nowhere.
+            SCS => Some(0),
             _ => self.core.read_memory(address, size.bytes()),
         }
     }
@@ -183,18 +183,13 @@ impl Worker {
         }
         let offset = address & 0xfff;
         match address & !0xfff {
-            ROM_TABLE => Some(()),
+            ROM_TABLE | SCS => Some(()),
             DWT => {
                 self.core.dwt.write(offset, value);
                 Some(())
             }
             FPB => {
                 self.core.fpb.write(offset, value);
-                Some(())
-            }
-            SCS => {
-                // What the processor does not know of it is written to nowhere.
-                let _ = self.core.write_memory(address, size.bytes(), value);
                 Some(())
             }
             _ => self.core.write_memory(address, size.bytes(), value),

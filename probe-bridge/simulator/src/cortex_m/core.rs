@@ -76,12 +76,10 @@ pub(super) struct Core {
 impl Core {
     /// A core with empty memory.
     pub(super) fn new(architecture: Architecture) -> anyhow::Result<Self> {
-        let (config, version) = match architecture {
-            // The program may be built for a Cortex-M4.
-            Architecture::V7M => (Config::v7em(), ArmVersion::V7EM),
-            Architecture::V8M => (Config::v8m(), ArmVersion::V8M),
-        };
-        let mut processor = Processor::new(config);
+        // Armv8-M has all instructions of Armv7E-M; what the crate knows by that name lacks some of them, as `POP`.
+        let (config, version) = (Config::v7em(), ArmVersion::V7EM);
+        // One interrupt, the timer's.
+        let mut processor = Processor::new(config.external_exceptions(1));
         let accesses = Accesses::default();
         for base in [FLASH, SRAM] {
             let block = Block::new(base, SIZE, accesses.clone());
@@ -128,7 +126,7 @@ impl Core {
 
     /// Begins at the reset vector. What the debugger has set stays.
     pub(super) fn reset(&mut self) {
-        // The vectors are those of the flash, which chips show at address 0 as well.
+        // The vectors are those of the flash, for good.
         let _ = self.processor.write_u32le_iface(VTOR, FLASH);
         let word = |processor: &mut Processor, address| processor.read_u32le_iface(address).unwrap_or(0);
         let stack = word(&mut self.processor, FLASH);
@@ -216,8 +214,7 @@ impl Core {
     fn take_interrupt(&mut self) {
         let irq = Irq::External(0);
         self.interrupt = false;
-        let table = self.processor.read_u32le_iface(VTOR).unwrap_or(0);
-        let vector = self.processor.read_u32le_iface(table + 4 * u32::from(irq.number())).unwrap_or(0);
+        let vector = self.processor.read_u32le_iface(FLASH + 4 * u32::from(irq.number())).unwrap_or(0);
         self.processor.request_interrupt(irq);
         self.idle.set(true);
         let taken = self.processor.next_event();
@@ -243,7 +240,8 @@ impl Core {
                 let value = self.control & dhcsr::CONTROL
                     | dhcsr::REGRDY
                     | if self.halted { dhcsr::S_HALT } else { 0 }
-                    | if self.locked_up { dhcsr::S_LOCKUP } else { 0 }
+                    // It reads as 0 in Debug state.
+                    | if self.locked_up && !self.halted { dhcsr::S_LOCKUP } else { 0 }
                     | if self.retired { dhcsr::S_RETIRE } else { 0 }
                     | if self.was_reset { dhcsr::S_RESET } else { 0 };
                 (self.retired, self.was_reset) = (false, self.in_reset);
@@ -316,7 +314,11 @@ impl Core {
             13 if uses_process_stack => &mut registers.psp,
             13 | 17 => &mut registers.msp,
             14 => &mut registers.lr,
-            15 => &mut registers.pc,
+            15 => {
+                // From another place the core goes on.
+                self.locked_up &= !write;
+                &mut registers.pc
+            }
             16 if write => {
                 registers.psr.set(value);
                 return;

@@ -4,14 +4,12 @@
 //! Packets are framed by COBS and end with a zero byte; their first byte names an endpoint, the rest is a stream of
 //! commands for it. Endpoint 0 is the applet itself, endpoint 1 the SWD port.
 
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 use std::net::TcpStream;
 
-use super::is_readable;
+use super::Protocol;
 use crate::dap::{DebugPort, Response, Space};
 
-/// Instructions that each core runs before the socket is looked at again.
-const SLICE: u32 = 2_000;
 const IDENTIFIER: &[u8] = b"probe-rs,v01";
 const REFERENCE_CLOCK: u32 = 48_000_000;
 /// Acknowledgements of transfers without data.
@@ -24,43 +22,34 @@ const PROTOCOL_ERROR: u8 = 0x20;
 ///
 /// # Errors
 /// Where the socket fails.
-pub fn serve(mut stream: TcpStream, port: &mut DebugPort, mut serial: impl Write) -> io::Result<()> {
-    stream.set_nodelay(true)?;
-    port.set_pace(0);
-    let mut probe = Probe::default();
-    let mut packets = Vec::new();
-    let mut buffer = [0; 4096];
-    loop {
-        serial.write_all(&port.system().take_serial())?;
-        if !is_readable(&stream, port.system().is_running())? {
-            port.run(SLICE);
-            continue;
-        }
-        let count = stream.read(&mut buffer)?;
-        if count == 0 {
-            return Ok(());
-        }
-        packets.extend_from_slice(buffer.get(..count).unwrap_or_default());
-        let mut answer = Vec::new();
-        while let Some(end) = packets.iter().position(|&byte| byte == 0) {
-            let packet: Vec<_> = packets.drain(..=end).collect();
+pub fn serve(stream: TcpStream, port: &mut DebugPort, serial: impl Write) -> io::Result<()> {
+    super::serve(stream, port, serial, Probe::default())
+}
+
+impl Protocol for Probe {
+    fn receive(&mut self, bytes: &[u8], port: &mut DebugPort, answer: &mut Vec<u8>) -> bool {
+        self.packets.extend_from_slice(bytes);
+        while let Some(end) = self.packets.iter().position(|&byte| byte == 0) {
+            let packet: Vec<_> = self.packets.drain(..=end).collect();
             let Some(packet) = unstuff(&packet) else { continue };
             let Some((&endpoint, commands)) = packet.split_first() else { continue };
             let said = match endpoint {
-                0 => probe.root(commands, port),
-                _ => probe.swd(commands, port),
+                0 => self.root(commands, port),
+                _ => self.swd(commands, port),
             };
             if !said.is_empty() {
                 answer.extend(stuff(&[&[endpoint], said.as_slice()].concat()));
             }
         }
-        stream.write_all(&answer)?;
+        true
     }
 }
 
 /// What the applet remembers.
 #[derive(Debug, Default)]
 struct Probe {
+    /// Of a packet that has come in part only.
+    packets: Vec<u8>,
     divisor: u16,
     /// Commands that have come in part only, for each endpoint.
     pending: [Vec<u8>; 2],

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use trapline_core::comparator::Bank;
 use trapline_core::registers::{ExceptionLevel, Pstate};
-use trapline_core::target::{CoreId, CoreState, Refusal, Register, SystemRegister, TargetError};
+use trapline_core::target::{CoreId, CoreState, Refusal, Register, Resume, SystemRegister, TargetError};
 
 use super::debug_unit::{CoreAddresses, DebugUnit, Executed};
 use super::instructions::{self, DLR_EL0, DSPSR_EL0, FPCR, FPSR};
@@ -24,8 +24,8 @@ pub(super) struct Core {
     pub(super) standing: Bank,
     /// What is to stand there.
     pub(super) wanted: Bank,
-    /// Whether it is set up for a step rather than a run.
-    pub(super) steps: bool,
+    /// What it is set up for.
+    pub(super) how: Resume,
     /// The values that X0, which everything in Debug state goes through, and X1 get back before the core runs on.
     saved: [Option<u64>; 2],
     /// Registers that have been read since the core halted.
@@ -43,7 +43,7 @@ impl Core {
             state: CoreState::Running,
             standing: Bank::default(),
             wanted: Bank::default(),
-            steps: false,
+            how: Resume::Run,
             saved: [None; 2],
             known: HashMap::new(),
         }
@@ -73,7 +73,7 @@ impl Core {
     pub(super) fn off(&mut self) {
         self.state = CoreState::Off;
         self.standing = Bank::default();
-        self.steps = false;
+        self.how = Resume::Run;
     }
 
     /// Writes the pairs in which the comparators differ from what is wanted.
@@ -103,8 +103,9 @@ impl Core {
     }
 
     /// Gives X0 and X1 back and lets the core run.
-    pub(super) fn restart(&mut self, link: &mut impl Link, step: bool) -> Result<()> {
-        let (saved, changes) = (std::mem::take(&mut self.saved), self.steps != step);
+    pub(super) fn restart(&mut self, link: &mut impl Link, how: Resume) -> Result<()> {
+        let (saved, changes) = (std::mem::take(&mut self.saved), self.how != how);
+        let step = how == Resume::Step;
         self.with(link, |unit| {
             for (number, value) in (0..).zip(saved) {
                 if let Some(value) = value {
@@ -113,11 +114,11 @@ impl Core {
             }
             if changes {
                 unit.set_step(step)?;
-                unit.set_interrupts_disabled(step)?;
+                unit.set_interrupts_disabled(how != Resume::Run)?;
             }
             unit.restart(step)
         })?;
-        self.steps = step;
+        self.how = how;
         self.state = CoreState::Running;
         self.known.clear();
         Ok(())

@@ -199,13 +199,13 @@ impl<L: Link> BoardTarget for Armv8aTarget<L> {
 
     fn release(&mut self) -> Result<()> {
         for core in &mut self.cores {
-            if core.state != CoreState::Running || core.steps {
+            if core.state != CoreState::Running || core.how != Resume::Run {
                 continue;
             }
             if core.with(&mut self.link, |unit| unit.state())?.halted()
                 && is_external(core.with(&mut self.link, |unit| unit.status())?.status())
             {
-                core.restart(&mut self.link, false)?;
+                core.restart(&mut self.link, Resume::Run)?;
             }
         }
         Ok(())
@@ -221,8 +221,12 @@ impl<L: Link> BoardTarget for Armv8aTarget<L> {
             let freed = (|| {
                 core.arm(&mut self.link)?;
                 core.with(&mut self.link, |unit| unit.close())?;
-                core.steps = false;
-                if core.state == CoreState::Halted { core.restart(&mut self.link, false) } else { Ok(()) }
+                core.how = Resume::Run;
+                if core.state == CoreState::Halted {
+                    core.restart(&mut self.link, Resume::Run)
+                } else {
+                    Ok(())
+                }
             })();
             result = result.and(freed);
         }
@@ -360,7 +364,7 @@ impl<L: Link> RunControl for Armv8aTarget<L> {
 
     fn resume(&mut self, core: CoreId, how: Resume) -> TargetResult<(), Self> {
         let (entry, link) = self.halted(core)?;
-        let result = entry.restart(link, how == Resume::Step);
+        let result = entry.restart(link, how);
         result.map_err(|error| self.failed(core, error))
     }
 

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use trapline_core::comparator::{Bank, Capabilities, MAX_PAIRS, Pair};
 use trapline_core::m_profile::WatchpointUnit;
 use trapline_core::target::{
-    CoreId, CoreState, DebugStateEntry, MProfile, Refusal, Register, SpecialRegister, TargetError,
+    CoreId, CoreState, DebugStateEntry, MProfile, Refusal, Register, Resume, SpecialRegister, TargetError,
 };
 
 use super::debug_unit::{DebugUnit, Identity};
@@ -23,8 +23,8 @@ pub(super) struct Core {
     standing: Option<Bank>,
     /// What is to stand there.
     pub(super) wanted: Bank,
-    /// Whether its last run is a step, for which its interrupts are masked.
-    steps: bool,
+    /// What it last ran for: for all but a plain run its interrupts are masked.
+    how: Resume,
     /// Registers that have been read since the core halted, by their numbers in `DCRSR`.
     known: HashMap<u8, u32>,
 }
@@ -48,7 +48,7 @@ impl Core {
             state,
             standing: None,
             wanted: Bank::default(),
-            steps: false,
+            how: Resume::Run,
             known: HashMap::new(),
         };
         core.arm(link)?;
@@ -75,7 +75,7 @@ impl Core {
     pub(super) fn off(&mut self) {
         self.state = CoreState::Off;
         self.standing = None;
-        self.steps = false;
+        self.how = Resume::Run;
     }
 
     /// The core was reset, or answers again: it is set up anew, with what is to be armed.
@@ -123,10 +123,10 @@ impl Core {
     }
 
     /// Lets the core run, or execute one instruction.
-    pub(super) fn restart(&mut self, link: &mut impl Link, step: bool) -> Result<()> {
-        let masked = self.steps;
-        self.with(link, |unit| unit.restart(step, masked))?;
-        self.steps = step;
+    pub(super) fn restart(&mut self, link: &mut impl Link, how: Resume) -> Result<()> {
+        let masked = self.how != Resume::Run;
+        self.with(link, |unit| unit.restart(how, masked))?;
+        self.how = how;
         self.state = CoreState::Running;
         self.known.clear();
         Ok(())
@@ -137,7 +137,7 @@ impl Core {
         self.wanted = Bank::default();
         self.arm(link)?;
         self.with(link, |unit| unit.close())?;
-        self.steps = false;
+        self.how = Resume::Run;
         self.state = CoreState::Running;
         Ok(())
     }
@@ -174,7 +174,7 @@ impl Core {
         }
         Ok(match () {
             () if reasons.vcatch() => DebugStateEntry::Other(VECTOR_CATCH),
-            () if reasons.external() || !self.steps => DebugStateEntry::ExternalRequest,
+            () if reasons.external() || self.how != Resume::Step => DebugStateEntry::ExternalRequest,
             () => DebugStateEntry::Step,
         })
     }

@@ -8,7 +8,7 @@ use trapline_core::m_profile::dwt::{self, DwtCtrl};
 use trapline_core::m_profile::dwt_v2::{Abilities, Function};
 use trapline_core::m_profile::fpb::{self, BreakpointUnit, FpCtrl};
 use trapline_core::m_profile::{Units, WatchRegisters, WatchpointUnit, breakpoint_comparator};
-use trapline_core::target::{CoreId, MProfile, MVersion};
+use trapline_core::target::{CoreId, MProfile, MVersion, Resume};
 
 use super::registers::{
     ALL_REASONS, ARCHITECTURE_8, CLIDR, CPUID, DCRDR, DCRSR, DDEVARCH, DHCSR, DWT_DEVARCH, DWT_VERSION_2,
@@ -48,6 +48,21 @@ impl DebugUnit<'_> {
         let demcr = Demcr::from(self.bus.read_word(Demcr::ADDRESS.into())?);
         self.write(Demcr::ADDRESS.into(), demcr.with_trcena(true).into())?;
         self.write(FpCtrl::ADDRESS.into(), FpCtrl::ENABLE.into())
+    }
+
+    /// Has the core halt at its first instruction after the reset that it is held in.
+    pub(super) fn catch_reset(&mut self) -> Result<()> {
+        self.write(DHCSR, Dhcsr::RUN.into())?;
+        let demcr = Demcr::from(self.bus.read_word(Demcr::ADDRESS.into())?);
+        self.write(Demcr::ADDRESS.into(), demcr.with_vc_corereset(true).into())?;
+        self.bus.flush()
+    }
+
+    /// Waits until it has done so.
+    pub(super) fn end_catch_reset(&mut self) -> Result<()> {
+        self.wait("halt behind its reset", Dhcsr::is_halted)?;
+        let demcr = Demcr::from(self.bus.read_word(Demcr::ADDRESS.into())?);
+        self.write(Demcr::ADDRESS.into(), demcr.with_vc_corereset(false).into())
     }
 
     /// Turns all that off again; a halted core runs.
@@ -153,15 +168,21 @@ impl DebugUnit<'_> {
         self.wait("halt", Dhcsr::is_halted)
     }
 
-    /// Lets a halted core run, or execute one instruction; `masked` says whether its last run was such a step.
-    pub(super) fn restart(&mut self, step: bool, masked: bool) -> Result<()> {
+    /// Lets a halted core run, or execute one instruction; `masked` says whether interrupts were masked for what it did
+    /// last.
+    pub(super) fn restart(&mut self, how: Resume, masked: bool) -> Result<()> {
         self.clear_reasons()?;
         // C_MASKINTS may change only while the core is halted, and not with what lets it go.
-        if step != masked {
-            let control = if step { Dhcsr::HALT_MASKED } else { Dhcsr::HALT };
+        let masks = how != Resume::Run;
+        if masks != masked {
+            let control = if masks { Dhcsr::HALT_MASKED } else { Dhcsr::HALT };
             self.write(DHCSR, control.into())?;
         }
-        let control = if step { Dhcsr::STEP } else { Dhcsr::RUN };
+        let control = match how {
+            Resume::Step => Dhcsr::STEP,
+            Resume::RunQuietly => Dhcsr::RUN_MASKED,
+            Resume::Run => Dhcsr::RUN,
+        };
         self.write(DHCSR, control.into())?;
         self.bus.flush()
     }

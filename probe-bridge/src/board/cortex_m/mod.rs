@@ -20,3 +20,4 @@ mod target;
 mod tests;
 
 pub use target::CortexMTarget;
+pub(super) use target::catch_reset;

@@ -57,6 +57,8 @@ impl Dhcsr {
     pub(super) const RUN: Self = Self(Self::KEY | Self::C_DEBUGEN);
     /// The core halted.
     pub(super) const HALT: Self = Self(Self::RUN.0 | Self::C_HALT);
+    /// The core runs, with interrupts masked.
+    pub(super) const RUN_MASKED: Self = Self(Self::RUN.0 | Self::C_MASKINTS);
     /// The core halted, and its interrupts masked when it steps.
     pub(super) const HALT_MASKED: Self = Self(Self::HALT.0 | Self::C_MASKINTS);
     /// One instruction, with interrupts masked.

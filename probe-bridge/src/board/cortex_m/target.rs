@@ -11,7 +11,7 @@ use trapline_core::target::{
 };
 
 use super::core::Core;
-use super::debug_unit::Identity;
+use super::debug_unit::{DebugUnit, Identity};
 use crate::board::error::{BoardError, Result};
 use crate::board::link::{Link, Port};
 use crate::board::{BoardTarget, memory_map};
@@ -93,6 +93,14 @@ impl<L: Link> CortexMTarget<L> {
     fn memory(&self) -> Port {
         if self.link.has_memory() { Port::Memory } else { Port::Core(0) }
     }
+}
+
+/// Has a core that is held in reset halt at its first instruction, or waits until it has done so.
+pub(in crate::board) fn catch_reset(link: &mut impl Link, core: CoreId, begin: bool) -> Result<()> {
+    link.with(Port::Core(core.0), |bus| {
+        let mut unit = DebugUnit { core, bus };
+        if begin { unit.catch_reset() } else { unit.end_catch_reset() }
+    })
 }
 
 /// What comparators offer that are armed alike.
@@ -271,7 +279,7 @@ impl<L: Link> RunControl for CortexMTarget<L> {
 
     fn resume(&mut self, core: CoreId, how: Resume) -> TargetResult<(), Self> {
         let (entry, link) = self.halted(core)?;
-        let result = entry.restart(link, how == Resume::Step);
+        let result = entry.restart(link, how);
         result.map_err(|error| self.failed(core, error))
     }
 
