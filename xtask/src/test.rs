@@ -141,6 +141,7 @@ fn steps(kinds: &[Kind], setup: Setup) -> Result<Vec<Step>> {
         lints("lints, bare metal", &["-ptrapline-core", "-ptrapline-firmware", "-ptrapline-hypervisor"])
             .on(BARE_METAL_TARGET)?,
         lints("lints, Cortex-M", &["-ptrapline-core", "--features=gdb,defmt"]).on(CORTEX_M_TARGET)?,
+        lints("lints, program for Cortex-M", &["-ptrapline-firmware-m"]).on(CORTEX_M_TARGET)?,
         cargo("unit tests and examples in the documentation", &["test", "--workspace"]),
         cargo(
             "unit tests of the core as hypervisors take it",
@@ -159,7 +160,12 @@ fn steps(kinds: &[Kind], setup: Setup) -> Result<Vec<Step>> {
     steps.push(own("no panic in the core, and its size", &["core-image"])?);
     steps.push(documentation(
         "documentation",
-        &["--workspace", "--exclude=trapline-firmware", "--exclude=trapline-hypervisor"],
+        &[
+            "--workspace",
+            "--exclude=trapline-firmware",
+            "--exclude=trapline-firmware-m",
+            "--exclude=trapline-hypervisor",
+        ],
     ));
     steps.push(documentation("documentation, KVM host", &["-ptrapline-kvm"]).on(HOST_TARGET)?);
     steps.push(

@@ -85,6 +85,7 @@ fn next(number: u32) -> u32 {
 #[unsafe(no_mangle)]
 #[inline(never)]
 fn bump() {
+    let place = &raw mut EXCLUSIVE;
     // SAFETY: the place is a static's, which lives for ever and is aligned; nobody else writes it.
     unsafe {
         asm!(
@@ -94,7 +95,7 @@ fn bump() {
             "strex {failed}, {value}, [{place}]",
             "cmp {failed}, #0",
             "bne 2b",
-            place = in(reg) &raw mut EXCLUSIVE,
+            place = in(reg) place,
             value = out(reg) _,
             failed = out(reg) _,
         );

@@ -55,7 +55,8 @@ pub(super) fn check() -> Result<()> {
 fn on_board(kind: &str, writes: &[(u64, u32)]) -> Result<()> {
     let board = Board::start_alone(kind, "remote-bitbang")?;
     let mut script = Script::new(&format!("{}gdb_port disabled\n{TARGET}", board.adapter()));
-    script.run("halt");
+    // OpenOCD tells why a core halts only where it has seen it run before.
+    script.run("sleep 300\ncpu arp_poll\nhalt");
     script.expect("state", "cpu curstate", "halted");
     // A breakpoint halts before its instruction, and OpenOCD steps over it to run on.
     script.run(&format!("bp {LOOP:#x} 2 hw\nresume\nwait_halt 20000"));
