@@ -43,6 +43,9 @@ pub(crate) struct Options {
     /// Measure only what has this in its name, in as many rounds
     #[arg(long, value_name = "NAME", conflicts_with = "docs")]
     only: Option<String>,
+    /// Measure nothing, and put together what earlier runs have written to such files (--json)
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["peer", "quick", "only"])]
+    from: Vec<PathBuf>,
     /// Write the table and the picture to docs/
     #[arg(long)]
     docs: bool,
@@ -61,7 +64,34 @@ enum PeerChoice {
 
 /// Carries the command out.
 pub(crate) fn run(options: Options) -> Result<ExitCode> {
-    let host = Host::choose(options.host)?;
+    let mut samples = Samples::default();
+    if options.from.is_empty()
+        && let Some(exit) = measure(&options, &mut samples)?
+    {
+        return Ok(exit);
+    }
+    for file in &options.from {
+        let cannot = || format!("cannot read the measurements in {}", file.display());
+        let text = fs::read_to_string(file).with_context(cannot)?;
+        samples.add_json(&serde_json::from_str(&text).with_context(cannot)?).with_context(cannot)?;
+    }
+    let report = Report::of(&samples);
+    print!("{}", report.table());
+    if let Some(file) = &options.json {
+        write(file, &format!("{:#}\n", report.json(&samples)))?;
+    }
+    if options.docs {
+        let docs = workspace::root().join("docs");
+        fs::create_dir_all(&docs).context("cannot make docs/")?;
+        write(&docs.join("benchmarks.md"), &report.page())?;
+        write(&docs.join("benchmarks.svg"), &picture::of(&report))?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Measures; the exit status where that was interrupted.
+fn measure(options: &Options, samples: &mut Samples) -> Result<Option<ExitCode>> {
+    let host = Host::choose(options.host.clone())?;
     let native = matches!(host, Host::Native);
     let mut requirements =
         vec![Requirement::HOST_TARGET, Requirement::BARE_METAL_TARGET, Requirement::VALGRIND];
@@ -100,14 +130,13 @@ pub(crate) fn run(options: Options) -> Result<ExitCode> {
         streams: Vec::new(),
         memory: MEMORY,
     })?;
-    let mut samples = Samples::default();
     loop {
         match running.next()? {
             Event::Line(line) if samples.take(&line)? => {}
             Event::Line(line) => eprintln!("{line}"),
             Event::Signal(signal) => {
                 running.stop();
-                return Ok(ExitCode::from(128 + signal));
+                return Ok(Some(ExitCode::from(128 + signal)));
             }
             Event::Exited(0) => break,
             Event::Exited(status) => bail!("the measurements ended with status {status}"),
@@ -116,21 +145,9 @@ pub(crate) fn run(options: Options) -> Result<ExitCode> {
 
     if options.only.is_none() {
         eprintln!("counting instructions and code of the core …");
-        core_costs::count(&mut samples)?;
+        core_costs::count(samples)?;
     }
-
-    let report = Report::of(&samples);
-    print!("{}", report.table());
-    if let Some(file) = &options.json {
-        write(file, &format!("{:#}\n", report.json(&samples)))?;
-    }
-    if options.docs {
-        let docs = workspace::root().join("docs");
-        fs::create_dir_all(&docs).context("cannot make docs/")?;
-        write(&docs.join("benchmarks.md"), &report.page())?;
-        write(&docs.join("benchmarks.svg"), &picture::of(&report))?;
-    }
-    Ok(ExitCode::SUCCESS)
+    Ok(None)
 }
 
 fn write(file: &Path, text: &str) -> Result<()> {

@@ -1,6 +1,7 @@
 //! What was measured.
 
 use anyhow::{Context as _, Result};
+use serde_json::Value;
 
 /// Whose measurement it is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -67,6 +68,23 @@ impl Samples {
     }
 }
 
+impl Samples {
+    /// Adds what an earlier run has measured, of [`super::report::Report::json`].
+    pub(super) fn add_json(&mut self, run: &Value) -> Result<()> {
+        for measure in run["measures"].as_array().context("there are none")? {
+            let text = |field: &str| measure[field].as_str().with_context(|| format!("{field} is no text"));
+            let (name, unit) = (text("measure")?, text("unit")?);
+            for who in ["limit", "ours", "peer"] {
+                for value in measure[who].as_array().with_context(|| format!("{who} is no list"))? {
+                    let value = value.as_f64().with_context(|| format!("{value} is no number"))?;
+                    self.take(&format!("sample\t{name}\t{who}\t{value}\t{unit}"))?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
 /// Median, least and largest of some values.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub(super) struct Spread {
@@ -91,6 +109,7 @@ impl Spread {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::bench::report::Report;
 
     #[test]
     fn lines_become_measures_in_their_order() {
@@ -106,6 +125,21 @@ mod tests {
         assert_eq!(samples.0.first().map(|step| step.of(Who::Ours)), Some(&[10.5, 12.0][..]));
         assert!(samples.take("sample\tstep\tours").is_err());
         assert!(samples.take("sample\tstep\tsomebody\t1\t/s").is_err());
+    }
+
+    #[test]
+    fn an_earlier_runs_measurements_are_read_back() {
+        let mut samples = Samples::default();
+        for line in
+            ["sample\tstep\tours\t10.5\t/s", "sample\tstep\tpeer\t0.25\t/s", "sample\tstop\tours\t3\tms"]
+        {
+            samples.take(line).expect("a measurement");
+        }
+        let json = Report::of(&samples).json(&samples);
+        let mut read = Samples::default();
+        read.add_json(&json).expect("measurements");
+        assert_eq!(Report::of(&read).json(&read), json);
+        assert!(read.add_json(&Value::Null).is_err());
     }
 
     #[test]
