@@ -9,6 +9,8 @@ mod bare;
 #[cfg(target_arch = "aarch64")]
 mod client;
 #[cfg(target_arch = "aarch64")]
+mod gdb;
+#[cfg(target_arch = "aarch64")]
 mod guest;
 #[cfg(target_arch = "aarch64")]
 mod measures;
@@ -28,6 +30,9 @@ struct Arguments {
     /// The command that starts the peer, QEMU for arm64: words with spaces between
     #[arg(long, value_name = "COMMAND")]
     peer: Option<String>,
+    /// The command that starts gdb: words with spaces between
+    #[arg(long, value_name = "COMMAND")]
+    gdb: Option<String>,
     /// How many rounds
     #[arg(long, default_value_t = 5)]
     rounds: u32,
@@ -41,12 +46,18 @@ struct Arguments {
 
 #[cfg(target_arch = "aarch64")]
 fn main() -> Result<()> {
-    let Arguments { peer, rounds, most_cores, only } = Arguments::parse();
-    rounds::run(&rounds::Plan { peer: peer.as_deref(), rounds, most_cores, only: only.as_deref() })
+    let Arguments { peer, gdb, rounds, most_cores, only } = Arguments::parse();
+    rounds::run(&rounds::Plan {
+        peer: peer.as_deref(),
+        gdb: gdb.as_deref(),
+        rounds,
+        most_cores,
+        only: only.as_deref(),
+    })
 }
 
 #[cfg(not(target_arch = "aarch64"))]
 fn main() -> Result<()> {
-    let Arguments { peer: _, rounds: _, most_cores: _, only: _ } = Arguments::parse();
+    let Arguments { peer: _, gdb: _, rounds: _, most_cores: _, only: _ } = Arguments::parse();
     anyhow::bail!("this measures an arm64 KVM: `cargo xtask bench` builds it for one")
 }

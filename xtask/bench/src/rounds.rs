@@ -1,6 +1,9 @@
 //! The run: rounds in which everybody has a turn at everything.
 
-use std::time::{Duration, Instant};
+use std::{
+    net::SocketAddr,
+    time::{Duration, Instant},
+};
 
 use anyhow::{Context as _, Result};
 use trapline_kvm::{SyncLevel, VcpuState};
@@ -8,6 +11,7 @@ use trapline_kvm::{SyncLevel, VcpuState};
 use crate::{
     bare::{self, Bare},
     client::Client,
+    gdb::Work,
     guest::{Guest, guest},
     measures::{MEASURES, Measure, Scene, hits, plain_hits, range, steps, stops},
     ours::{self, Ours},
@@ -19,6 +23,8 @@ use crate::{
 pub(crate) struct Plan<'a> {
     /// The command that starts the peer.
     pub(crate) peer: Option<&'a str>,
+    /// The command that starts gdb.
+    pub(crate) gdb: Option<&'a str>,
     pub(crate) rounds: u32,
     /// The most vCPUs to stop at once.
     pub(crate) most_cores: u16,
@@ -63,6 +69,8 @@ pub(crate) fn run(plan: &Plan<'_>) -> Result<()> {
         }
     }
     ioctls(plan, &guest, &ours, &mut our_client)?;
+    drop((our_client, ours));
+    gdb(plan, &guest)?;
 
     let mut cores = 1;
     while cores <= plan.most_cores {
@@ -117,6 +125,39 @@ fn save_and_restore(plan: &Plan<'_>, guest: &Guest) -> Result<()> {
     }
     rate(NAME, "ours", TURNS * TIMES, ours);
     rate(NAME, "limit", TURNS * TIMES, limit);
+    Ok(())
+}
+
+/// What gdb itself gets of either server. It sends conditions to one that takes them, and evaluates them itself with
+/// another.
+fn gdb(plan: &Plan<'_>, guest: &Guest) -> Result<()> {
+    const STEPS: &str = "gdb: stepi";
+    const CONDITION: &str = "gdb: condition false";
+    let Some(gdb) = plan.gdb else { return Ok(()) };
+    let measure = |who: &str, server: SocketAddr, steps: u32, hits: u32| -> Result<()> {
+        for (name, count, work) in
+            [(STEPS, steps, Work::steps(steps)), (CONDITION, hits, Work::condition(guest, hits))]
+        {
+            if plan.wants(name) {
+                rate(name, who, count, work.run(gdb, server).with_context(|| format!("{name}, {who}"))?);
+            }
+        }
+        Ok(())
+    };
+    if !plan.wants(STEPS) && !plan.wants(CONDITION) {
+        return Ok(());
+    }
+    let ours = Ours::start(&guest.elf, 1)?;
+    let peer = plan.peer.map(|command| Peer::start(command, &guest.elf, 1)).transpose()?;
+    for round in 0..plan.rounds {
+        eprintln!("gdb, round {} of {}", round + 1, plan.rounds);
+        measure("ours", ours.address, 200, 1024)?;
+        if let Some(peer) = &peer {
+            // Until it listens.
+            drop(Client::attach(peer.address)?);
+            measure("peer", peer.address, 20, 16)?;
+        }
+    }
     Ok(())
 }
 

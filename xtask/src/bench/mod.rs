@@ -17,7 +17,7 @@ use clap::{Args, ValueEnum};
 use self::{report::Report, samples::Samples};
 use crate::{
     host::{EMULATOR, Event, Host, HostOptions, Input, MappedFile, Output, Program},
-    setup::{HOST_TARGET, Requirement, Setup, peer},
+    setup::{GDB, HOST_TARGET, Inside, QEMU, Requirement, Setup},
     workspace,
 };
 
@@ -97,8 +97,9 @@ fn measure(options: &Options, samples: &mut Samples) -> Result<Option<ExitCode>>
         vec![Requirement::HOST_TARGET, Requirement::BARE_METAL_TARGET, Requirement::VALGRIND];
     requirements.extend(host.requirements());
     if options.peer.is_some() {
-        requirements.push(if native { Requirement::EMULATOR } else { Requirement::Peer });
+        requirements.push(if native { Requirement::EMULATOR } else { Requirement::Inside(QEMU) });
     }
+    requirements.push(if native { Requirement::GDB } else { Requirement::Inside(GDB) });
     Setup::new(options.no_install).ensure(&requirements)?;
 
     eprintln!("building …");
@@ -111,12 +112,17 @@ fn measure(options: &Options, samples: &mut Samples) -> Result<Option<ExitCode>>
     if let Some(only) = &options.only {
         command.extend(["--only".into(), only.into()]);
     }
-    if options.peer.is_some() {
-        let peer = if native { EMULATOR.to_owned() } else { peer::command() };
-        command.extend(["--peer".into(), peer.into()]);
+    let mut inside = |option: &str, program: Inside, native_command: &str| -> Result<()> {
+        let words = if native { native_command.to_owned() } else { program.command() };
+        command.extend([option.into(), words.into()]);
         if !native {
-            files.extend(peer::files()?);
+            files.extend(program.files()?);
         }
+        Ok(())
+    };
+    inside("--gdb", GDB, "gdb-multiarch")?;
+    if options.peer.is_some() {
+        inside("--peer", QEMU, EMULATOR)?;
     }
 
     eprintln!("starting the host …");

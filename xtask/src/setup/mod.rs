@@ -5,9 +5,9 @@ mod archive;
 mod beside;
 mod debian_rust;
 mod host_files;
+mod inside;
 mod miri;
 mod modules;
-pub(crate) mod peer;
 mod progress;
 mod rust;
 
@@ -18,6 +18,7 @@ use anyhow::{Context as _, Result, anyhow};
 use self::apt::Program;
 pub(crate) use self::{
     host_files::{HostFiles, KernelChoice},
+    inside::{GDB, Inside, QEMU},
     miri::Miri,
     rust::TargetBuild,
 };
@@ -50,8 +51,8 @@ pub(crate) enum Requirement {
     Miri,
     /// Kernel and tools of the emulated host, or of a guest.
     HostFiles(KernelChoice),
-    /// QEMU for arm64, to run inside the host.
-    Peer,
+    /// A program to run inside the host.
+    Inside(Inside),
 }
 
 impl Requirement {
@@ -83,7 +84,7 @@ impl Requirement {
             Self::RustComponent { program, .. } => rust::has_program(program),
             Self::Miri => Miri::is_there(),
             Self::HostFiles(kernel) => HostFiles::are_there(kernel),
-            Self::Peer => peer::is_there(),
+            Self::Inside(program) => program.is_there(),
         })
     }
 
@@ -94,7 +95,7 @@ impl Requirement {
             Self::RustComponent { component, .. } => format!("Rust component {component}"),
             Self::Miri => "Miri, with a nightly Rust toolchain".to_owned(),
             Self::HostFiles(kernel) => format!("files of the emulated arm64 host ({})", kernel.description()),
-            Self::Peer => "Debian's QEMU for arm64, to measure against".to_owned(),
+            Self::Inside(program) => program.name.to_owned(),
         }
     }
 
@@ -110,7 +111,7 @@ impl Requirement {
             Self::RustComponent { component, .. } => format!("rustup component add {component}"),
             Self::Miri => Miri::BY_HAND.to_owned(),
             Self::HostFiles(kernel) => HostFiles::by_hand(kernel),
-            Self::Peer => peer::by_hand(),
+            Self::Inside(program) => program.by_hand(),
         }
     }
 }
@@ -163,7 +164,7 @@ impl Setup {
                 Requirement::RustComponent { component, .. } => rust::add_component(component),
                 Requirement::Miri => Miri::add(),
                 Requirement::HostFiles(kernel) => HostFiles::fetch(kernel),
-                Requirement::Peer => peer::fetch(),
+                Requirement::Inside(program) => program.fetch(),
             }
             .map_err(|error| requirement.failed(&error))?;
         }
