@@ -36,7 +36,11 @@ impl Client {
         stream.set_read_timeout(Some(PATIENCE))?;
         let mut client =
             Self { stream, incoming: Vec::new(), acknowledges: true, address, packet_size: 0x400 };
-        let features = client.ask("qSupported:swbreak+;hwbreak+;vContSupported+;xmlRegisters=aarch64")?;
+        let mut features = client.ask("qSupported:swbreak+;hwbreak+;vContSupported+;xmlRegisters=aarch64")?;
+        // QEMU tells of the stop that connecting to a running guest is, without having been asked.
+        while features.starts_with('T') {
+            features = client.receive()?;
+        }
         let size = features.split(';').find_map(|feature| feature.strip_prefix("PacketSize="));
         if let Some(size) = size {
             client.packet_size = usize::from_str_radix(size, 16).context("PacketSize is no number")?;
