@@ -72,6 +72,8 @@ impl Notifier {
     pub fn finish(&self, end: End) {
         self.lock().get_or_insert(end);
         self.wake();
+        // Whoever waits for the end beside the one that looks out hears of it as well.
+        self.make_readable();
     }
 
     /// Why service ended, once.
