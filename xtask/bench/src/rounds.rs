@@ -151,7 +151,7 @@ fn gdb(plan: &Plan<'_>, guest: &Guest) -> Result<()> {
     let peer = plan.peer.map(|command| Peer::start(command, &guest.elf, 1)).transpose()?;
     for round in 0..plan.rounds {
         eprintln!("gdb, round {} of {}", round + 1, plan.rounds);
-        measure("ours", ours.address, 200, 1024)?;
+        measure("ours", ours.address, 200, 8192)?;
         if let Some(peer) = &peer {
             // Until it listens.
             drop(Client::attach(peer.address)?);
