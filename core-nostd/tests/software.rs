@@ -1,5 +1,8 @@
 //! Planted breakpoint instructions: what memory holds, and what its readers and writers see.
 
+mod planting;
+
+use planting::Machine;
 use proptest::prelude::*;
 use trapline_core::address::PhysicalAddress;
 use trapline_core::breakpoint::Instruction::{self, A32, A64, T32};
@@ -13,60 +16,16 @@ const STEP: usize = if cfg!(miri) { 7 } else { 1 };
 
 type Table = SoftwareBreakpoints<8>;
 
-/// Memory from physical address 0 on, with a table that is carried out as an engine does at resume.
-struct Machine {
-    memory: Vec<u8>,
-    table: Table,
+fn machine() -> Machine<8> {
+    Machine::new((0..64u8).map(|byte| byte ^ 0xa5).collect())
 }
 
-impl Machine {
-    fn new() -> Self {
-        let memory = (0..64u8).map(|byte| byte ^ 0xa5).collect();
-        Self { memory, table: Table::new(BreakInstruction::Brk) }
-    }
+fn insert(machine: &mut Machine<8>, address: u64, instruction: Instruction) -> Result<(), SoftwareError> {
+    machine.table.insert(PhysicalAddress(address), virtual_of(address), instruction, Owner::DEBUGGER)
+}
 
-    fn insert(&mut self, address: u64, instruction: Instruction) -> Result<(), SoftwareError> {
-        self.table.insert(PhysicalAddress(address), virtual_of(address), instruction, Owner::DEBUGGER)
-    }
-
-    fn remove(&mut self, address: u64) -> Result<(), SoftwareError> {
-        self.table.remove(virtual_of(address), None, Owner::DEBUGGER)
-    }
-
-    fn resume(&mut self) {
-        let mut after = None;
-        while let Some(site) = self.table.next_pending(after) {
-            after = Some(site.address);
-            let bytes = &mut self.memory[site.address.0 as usize..][..site.planted.len()];
-            match site.state {
-                SiteState::Requested => {
-                    let original = bytes.to_vec();
-                    bytes.copy_from_slice(site.planted.as_slice());
-                    self.table.planted(site.address, &original);
-                }
-                SiteState::Unwanted => {
-                    if let Restore::Write(original) = site.restore(bytes) {
-                        bytes.copy_from_slice(original.as_slice());
-                    }
-                    self.table.restored(site.address);
-                }
-                SiteState::Planted => assert_ne!(site.state, SiteState::Planted, "nothing to do there"),
-            }
-        }
-        assert_eq!(self.table.next_pending(None), None);
-    }
-
-    fn read(&self, address: usize, length: usize) -> Vec<u8> {
-        let mut bytes = self.memory[address..][..length].to_vec();
-        self.table.mask_read(PhysicalAddress(address as u64), &mut bytes);
-        bytes
-    }
-
-    fn write(&mut self, address: usize, bytes: &[u8]) {
-        let mut bytes = bytes.to_vec();
-        self.table.mask_write(PhysicalAddress(address as u64), &mut bytes);
-        self.memory[address..][..bytes.len()].copy_from_slice(&bytes);
-    }
+fn remove(machine: &mut Machine<8>, address: u64) -> Result<(), SoftwareError> {
+    machine.table.remove(virtual_of(address), None, Owner::DEBUGGER)
 }
 
 fn virtual_of(address: u64) -> u64 {
@@ -75,13 +34,13 @@ fn virtual_of(address: u64) -> u64 {
 
 #[test]
 fn memory_is_touched_at_resume_only() {
-    let mut machine = Machine::new();
+    let mut machine = machine();
     let untouched = machine.memory.clone();
-    machine.insert(8, A64).unwrap();
+    insert(&mut machine, 8, A64).unwrap();
     assert_eq!(machine.memory, untouched);
     machine.resume();
     assert_eq!(machine.memory[8..12], 0xd42a_8980u32.to_le_bytes());
-    machine.remove(8).unwrap();
+    remove(&mut machine, 8).unwrap();
     assert!(machine.table.is_empty());
     assert_ne!(machine.memory, untouched);
     machine.resume();
@@ -90,24 +49,24 @@ fn memory_is_touched_at_resume_only() {
 
 #[test]
 fn a_request_that_is_withdrawn_in_time_never_touches_memory() {
-    let mut machine = Machine::new();
-    machine.insert(8, A64).unwrap();
-    machine.remove(8).unwrap();
+    let mut machine = machine();
+    insert(&mut machine, 8, A64).unwrap();
+    remove(&mut machine, 8).unwrap();
     assert_eq!(machine.table.next_pending(None), None);
-    machine.insert(8, A64).unwrap();
+    insert(&mut machine, 8, A64).unwrap();
     machine.resume();
-    machine.remove(8).unwrap();
-    machine.insert(8, A64).unwrap();
+    remove(&mut machine, 8).unwrap();
+    insert(&mut machine, 8, A64).unwrap();
     assert_eq!(machine.table.next_pending(None), None);
     assert_eq!(machine.table.at(PhysicalAddress(8)).unwrap().state, SiteState::Planted);
 }
 
 #[test]
 fn readers_see_the_original_wherever_they_begin_and_end() {
-    let mut machine = Machine::new();
+    let mut machine = machine();
     let original = machine.memory.clone();
     for (address, instruction) in [(8, A64), (12, A32), (22, T32), (60, A64)] {
-        machine.insert(address, instruction).unwrap();
+        insert(&mut machine, address, instruction).unwrap();
     }
     machine.resume();
     for first in (0..64).step_by(STEP) {
@@ -121,10 +80,10 @@ fn readers_see_the_original_wherever_they_begin_and_end() {
 fn writers_change_the_original_and_leave_the_breakpoint() {
     for first in (0..24).step_by(STEP) {
         for length in (1..=24 - first).step_by(STEP) {
-            let mut machine = Machine::new();
+            let mut machine = machine();
             let mut expected = machine.memory.clone();
-            machine.insert(8, A64).unwrap();
-            machine.insert(14, T32).unwrap();
+            insert(&mut machine, 8, A64).unwrap();
+            insert(&mut machine, 14, T32).unwrap();
             machine.resume();
             let bytes: Vec<u8> = (0..length as u8).map(|byte| byte | 0x80).collect();
             machine.write(first, &bytes);
@@ -141,14 +100,15 @@ fn writers_change_the_original_and_leave_the_breakpoint() {
 
 #[test]
 fn what_the_target_wrote_over_a_breakpoint_stays() {
-    let mut machine = Machine::new();
-    machine.insert(8, A64).unwrap();
+    let mut machine = machine();
+    insert(&mut machine, 8, A64).unwrap();
     machine.resume();
     machine.memory[8..12].copy_from_slice(&[1, 2, 3, 4]);
+    assert_eq!(machine.read(7, 6)[1..5], [1, 2, 3, 4]);
     let site = machine.table.at(PhysicalAddress(8)).unwrap();
     let found = InstructionBytes::new(A64, &[1, 2, 3, 4]);
     assert_eq!(site.restore(&machine.memory[8..12]), Restore::Overwritten { found });
-    machine.remove(8).unwrap();
+    remove(&mut machine, 8).unwrap();
     machine.resume();
     assert_eq!(machine.memory[8..12], [1, 2, 3, 4]);
 }
@@ -230,11 +190,11 @@ fn a_full_table_refuses_and_stays_as_it_was() {
 
 #[test]
 fn a_reset_target_is_planted_anew() {
-    let mut machine = Machine::new();
-    machine.insert(8, A64).unwrap();
-    machine.insert(16, A64).unwrap();
+    let mut machine = machine();
+    insert(&mut machine, 8, A64).unwrap();
+    insert(&mut machine, 16, A64).unwrap();
     machine.resume();
-    machine.remove(16).unwrap();
+    remove(&mut machine, 16).unwrap();
     let fresh = vec![0xee; 64];
     machine.memory.clone_from(&fresh);
     machine.table.memory_replaced();
@@ -242,7 +202,7 @@ fn a_reset_target_is_planted_anew() {
     machine.resume();
     assert_eq!(machine.table.sites().count(), 1);
     assert_eq!(machine.read(0, 64), fresh);
-    machine.remove(8).unwrap();
+    remove(&mut machine, 8).unwrap();
     machine.resume();
     assert_eq!(machine.memory, fresh);
 }
@@ -254,6 +214,7 @@ fn the_last_bytes_of_memory_can_be_planted() {
     table.insert(address, 0, A64, Owner::DEBUGGER).unwrap();
     table.planted(address, &[1, 2, 3, 4]);
     let mut bytes = [0xcc; 8];
+    bytes[4..].copy_from_slice(table.at(address).unwrap().planted.as_slice());
     table.mask_read(PhysicalAddress(u64::MAX - 7), &mut bytes);
     assert_eq!(bytes, [0xcc, 0xcc, 0xcc, 0xcc, 1, 2, 3, 4]);
 }
@@ -284,25 +245,17 @@ proptest! {
     /// removed that is what memory holds.
     #[test]
     fn the_debugger_never_shows_and_leaves_no_trace(steps in steps()) {
-        let mut machine = Machine::new();
+        let mut machine = machine();
         let mut expected = machine.memory.clone();
         for step in steps {
             match step {
-                Step::Insert(address, instruction) => _ = machine.insert(address, instruction),
-                Step::Remove(address) => _ = machine.remove(address),
+                Step::Insert(address, instruction) => _ = insert(&mut machine, address, instruction),
+                Step::Remove(address) => _ = remove(&mut machine, address),
                 Step::Write(address, bytes) => {
                     machine.write(address, &bytes);
                     expected[address..][..bytes.len()].copy_from_slice(&bytes);
                 }
-                Step::Lift(address) => {
-                    if let Some(site) = machine.table.at(PhysicalAddress(address))
-                        && site.state == SiteState::Planted
-                    {
-                        let bytes = &mut machine.memory[address as usize..][..site.planted.len()];
-                        bytes.copy_from_slice(site.original.as_slice());
-                        machine.table.restored(site.address);
-                    }
-                }
+                Step::Lift(address) => machine.lift(address),
                 Step::Resume => {
                     machine.resume();
                     for site in machine.table.sites() {

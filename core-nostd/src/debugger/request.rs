@@ -255,8 +255,11 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize
         instruction: Instruction,
         owner: Owner,
     ) -> Result<(), InsertError<T::Error>> {
-        if self.software.at_virtual(address).any(|inserted| inserted.owner == owner) {
-            return Ok(());
+        if let Some(known) = self.software.at_virtual(address).find(|known| known.owner == owner) {
+            // Not for code of another instruction set, of which as much as is planted may be too little.
+            let existing = known.address;
+            let overlaps = SoftwareError::Overlaps { address: existing, existing };
+            return if known.instruction == instruction { Ok(()) } else { Err(overlaps.into()) };
         }
         let physical = self.translate(core, address)?.physical;
         // What cannot be read now cannot be planted later.

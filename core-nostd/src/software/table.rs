@@ -297,10 +297,13 @@ impl<const N: usize> SoftwareBreakpoints<N> {
     }
 
     /// Puts the original bytes into `bytes`, which were read from `address` on, wherever a breakpoint
-    /// instruction is planted.
+    /// instruction is planted. What the target's software has written over one stays.
     pub fn mask_read(&self, address: PhysicalAddress, bytes: &mut [u8]) {
         for place in self.planted_in(address, bytes.len()) {
-            overlay(place.address, place.original.as_slice(), address, bytes);
+            let planted = self.site(place).planted;
+            if shared(place.address, planted.as_slice(), address, bytes).all(|(is, planted)| is == planted) {
+                overlay(place.address, place.original.as_slice(), address, bytes);
+            }
         }
     }
 
@@ -372,13 +375,23 @@ fn take_out<T: Copy, const N: usize>(elements: &mut Vec<T, N>, index: usize) -> 
 /// Copies `source`, the bytes from `from` on, into `target`, the bytes from `to` on, where they share
 /// addresses.
 fn overlay(from: PhysicalAddress, source: &[u8], to: PhysicalAddress, target: &mut [u8]) {
+    for (to, from) in shared(from, source, to, target) {
+        *to = *from;
+    }
+}
+
+/// The bytes of `target`, those from `to` on, each with that of `source`, those from `from` on, at its address.
+fn shared<'a>(
+    from: PhysicalAddress,
+    source: &'a [u8],
+    to: PhysicalAddress,
+    target: &'a mut [u8],
+) -> impl Iterator<Item = (&'a mut u8, &'a u8)> {
     let offset =
         |ahead: u64, behind: u64| usize::try_from(ahead.saturating_sub(behind)).unwrap_or(usize::MAX);
     let source = source.get(offset(to.0, from.0)..).unwrap_or_default();
     let target = target.get_mut(offset(from.0, to.0)..).unwrap_or_default();
-    for (to, from) in target.iter_mut().zip(source) {
-        *to = *from;
-    }
+    target.iter_mut().zip(source)
 }
 
 impl Place {

@@ -264,6 +264,18 @@ fn what_cannot_be_honoured_is_refused() {
 }
 
 #[test]
+fn a_software_breakpoint_for_another_instruction_set_is_none_that_is_there_already() {
+    let mut buffer = [0; 2048];
+    let mut client = Client::new(1, &mut buffer);
+    assert_eq!(client.ask("Z0,40000010,2"), "OK");
+    assert_eq!(client.ask("Z0,40000010,2"), "OK");
+    let refused = client.ask("Z0,40000010,4");
+    assert!(refused.contains("overlaps"), "{refused}");
+    assert_eq!(client.ask("z0,40000010,2"), "OK");
+    assert_eq!(client.ask("Z0,40000010,4"), "OK");
+}
+
+#[test]
 fn a_step_of_one_thread_holds_the_others() {
     let mut buffer = [0; 2048];
     let mut client = Client::new(2, &mut buffer);

@@ -1,10 +1,12 @@
 //! A target of plain memory and registers that records, in order, everything the engine does to it.
 
+#![allow(dead_code, clippy::allow_attributes, reason = "the fuzz targets, which have it too, use less of it")]
+
 use std::collections::BTreeMap;
 use std::fmt;
 
 use trapline_core::address::{AddressRange, PhysicalAddress};
-use trapline_core::comparator::Capabilities;
+use trapline_core::comparator::{Bank, Capabilities, Pair};
 use trapline_core::scope::Scope;
 use trapline_core::target::{
     Arming, Backend, BreakInstruction, Comparators, Console, CoreId, CoreState, Event, Memory, Profile,
@@ -49,6 +51,7 @@ impl std::error::Error for Unplugged {}
 pub(crate) struct Recorder {
     registers: Vec<BTreeMap<String, u64>>,
     states: Vec<CoreState>,
+    banks: Vec<Bank>,
     memory: Vec<u8>,
     pub(crate) did: Vec<Did>,
     pub(crate) reads: usize,
@@ -74,6 +77,7 @@ impl Recorder {
         let mut target = Self {
             registers: vec![BTreeMap::new(); usize::from(cores)],
             states: vec![CoreState::Halted; usize::from(cores)],
+            banks: vec![Bank::default(); usize::from(cores)],
             memory: NOP.to_le_bytes().repeat(RAM_SIZE / 4),
             did: Vec::new(),
             reads: 0,
@@ -103,7 +107,22 @@ impl Recorder {
 
     pub(crate) fn word(&self, address: u64) -> u32 {
         let offset = (address - RAM) as usize;
-        u32::from_le_bytes(self.memory[offset..offset + 4].try_into().unwrap())
+        self.memory[offset..].first_chunk().map_or(0, |bytes| u32::from_le_bytes(*bytes))
+    }
+
+    /// All of RAM, with what is planted in it.
+    pub(crate) fn memory(&self) -> &[u8] {
+        &self.memory
+    }
+
+    /// What stands in a core's comparators.
+    pub(crate) fn bank(&self, core: u16) -> &Bank {
+        &self.banks[usize::from(core)]
+    }
+
+    /// Whether a core is halted.
+    pub(crate) fn is_halted(&self, core: u16) -> bool {
+        self.states[usize::from(core)] == CoreState::Halted
     }
 
     /// A core halts because of what `event` says; hand it to the engine next.
@@ -125,7 +144,8 @@ impl Recorder {
     }
 
     fn span(&mut self, address: PhysicalAddress, length: usize) -> Result<&mut [u8], Refusal> {
-        let range = AddressRange::new(address.0, length.max(1) as u64).unwrap();
+        let beyond = Refusal::Unsupported("that is behind the last address");
+        let range = AddressRange::new(address.0, length.max(1) as u64).map_err(|_| beyond)?;
         let offset = usize::try_from(address.0.wrapping_sub(RAM)).unwrap_or(usize::MAX);
         let end = offset.checked_add(length).ok_or(Refusal::NoMemory(range))?;
         self.memory.get_mut(offset..end).ok_or(Refusal::NoMemory(range))
@@ -246,10 +266,10 @@ impl Comparators for Recorder {
     }
 
     fn commit(&mut self, core: CoreId, arming: &Arming) -> TargetResult<(), Self> {
-        self.halted(core)?;
-        let enabled = |pairs: &[trapline_core::comparator::Pair]| {
-            pairs.iter().rev().fold(0, |set, pair| set << 1 | u16::from(pair.is_enabled()))
-        };
+        let index = self.halted(core)?;
+        self.banks[index] = arming.bank;
+        let enabled =
+            |pairs: &[Pair]| pairs.iter().rev().fold(0, |set, pair| set << 1 | u16::from(pair.is_enabled()));
         let (breakpoints, watchpoints) = (&arming.bank.breakpoints, &arming.bank.watchpoints);
         self.did.push(Did::Commit(core.0, enabled(breakpoints), enabled(watchpoints)));
         if arming.hides_own {
