@@ -2,6 +2,8 @@
 
 #[cfg(feature = "probe")]
 pub mod board;
+#[cfg(feature = "points")]
+pub mod expression;
 #[cfg(feature = "symbols")]
 pub mod linux;
 #[cfg(any(feature = "kvm", feature = "probe"))]

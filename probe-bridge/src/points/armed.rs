@@ -9,8 +9,8 @@ use trapline_core::debugger::{Debugger, InsertError, Options, Request, Then, Val
 use trapline_core::pool::Owner;
 use trapline_core::target::{CoreId, Profile, Target, TargetError};
 use trapline_core::watchpoint::{Access, Watchpoint};
+use trapline_probe::expression;
 
-use super::expression;
 use super::location::{Asked, BreakPoint, WatchPoint};
 use super::options::{OnStop, PointOptions};
 use super::symbols::Symbols;
@@ -100,7 +100,7 @@ impl Points {
             };
             let (request, kind) =
                 insert(debugger, point.place, &options).with_context(|| format!("'{}'", point.text))?;
-            eprintln!("{}: {kind}", point.text);
+            say!("{}: {kind}", point.text);
             point.request = Some(request);
         }
         Ok(())

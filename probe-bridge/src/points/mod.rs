@@ -6,13 +6,11 @@
 //! | `options` | the options |
 //! | `location` | places and points as they are written |
 //! | `symbols` | names, lines and addresses of an ELF file |
-//! | `expression` | C expressions as agent bytecode |
 //! | `armed` | from the options to requests |
 //! | `hit` | what there is to tell of a hit |
 //! | `report` | hits and summary, as text and as JSON |
 
 mod armed;
-mod expression;
 mod hit;
 mod location;
 mod options;

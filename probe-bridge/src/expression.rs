@@ -58,7 +58,7 @@ const DEPTH: u32 = 64;
 ///
 /// # Errors
 /// Where it is no expression, or one that the engine would not evaluate.
-pub(super) fn compile(text: &str, symbol: &dyn Fn(&str) -> Result<u64>) -> Result<Vec<u8>> {
+pub fn compile(text: &str, symbol: &dyn Fn(&str) -> Result<u64>) -> Result<Vec<u8>> {
     let mut compiler = Compiler { tokens: tokens(text)?, next: 0, code: Vec::new(), symbol, depth: 0 };
     compiler.binary(0)?;
     if let Some(token) = compiler.peek() {
