@@ -153,7 +153,7 @@ fn serve_clients<T: BoardTarget>(
     notifier: &Notifier,
     told: &mut Told<'_>,
 ) -> Result<()> {
-    eprintln!("gdb: target remote {listener}");
+    say!("gdb: target remote {listener}");
     while wait_for_client(listener, debugger, notifier, told)? {
         let client = listener.accept().context("no gdb client can be accepted")?;
         client.prepare().context("the gdb connection cannot be set up")?;
@@ -161,7 +161,7 @@ fn serve_clients<T: BoardTarget>(
         match serve(client, debugger, notifier, told)? {
             Ended::Closed(Closed::Killed) | Ended::Interrupted => break,
             Ended::Closed(_) => tracing::info!("the gdb client has detached"),
-            Ended::Lost(reason) => eprintln!("{reason}; the board runs on with nothing armed"),
+            Ended::Lost(reason) => say!("{reason}; the board runs on with nothing armed"),
         }
     }
     Ok(())
@@ -227,7 +227,7 @@ fn show_slots(target: &impl BoardTarget) {
             )
         }
     };
-    eprintln!(
+    say!(
         "{cores}; {breakpoints}; {} watchpoints; interrupts are {} while stepping",
         capabilities.watchpoints,
         if target.steps_with_interrupts_disabled() { "held off" } else { "masked" },
@@ -272,7 +272,7 @@ fn open_probe(arguments: &BoardArguments) -> Result<Probe> {
     if let Some(speed) = arguments.speed {
         let actual = probe.set_speed(speed)?;
         if actual != speed {
-            eprintln!("the probe runs at {actual} kHz");
+            say!("the probe runs at {actual} kHz");
         }
     }
     Ok(probe)

@@ -33,7 +33,7 @@ pub(crate) fn start(bus: Arc<Bus>, notifier: Arc<Notifier>, keys: bool) -> Resul
             };
             let typed = escape.take(typed);
             if typed.help {
-                eprintln!("\r\n{}\r", escape::HELP);
+                say!("\r\n{}\r", escape::HELP);
             }
             if typed.end {
                 return notifier.finish(End::Asked);

@@ -1,5 +1,6 @@
 //! `trapline decode`: what a register's value says, in words.
 
+use std::io::{self, Write as _};
 use std::process::ExitCode;
 
 use anyhow::Result;
@@ -20,12 +21,12 @@ type Field = (&'static str, u64);
 /// Decodes one value.
 ///
 /// # Errors
-/// Never; every value has an answer.
+/// Where nobody takes the answer; every value has one.
 pub(crate) fn run(arguments: &DecodeArguments) -> Result<ExitCode> {
     let decoded = Decoded::of(arguments.register, arguments.value, arguments.compared);
     match arguments.format {
-        Format::Text => print!("{}", decoded.text()),
-        Format::Json => println!("{}", decoded.json()),
+        Format::Text => write!(io::stdout(), "{}", decoded.text())?,
+        Format::Json => writeln!(io::stdout(), "{}", decoded.json())?,
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -10,6 +10,8 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use anyhow::{Context, Result, bail};
+use rustix::fs::Mode;
+use rustix::process::umask;
 use trapline_kvm::gdb_server::{Client, Clients};
 
 /// The argument of `--gdb`.
@@ -89,7 +91,11 @@ impl Listener {
     }
 
     fn bind_unix(path: &Path) -> Result<Self> {
-        let listener = UnixListener::bind(path).with_context(|| {
+        // Its owner's alone from the first moment on.
+        let before = umask(Mode::RWXG | Mode::RWXO);
+        let bound = UnixListener::bind(path);
+        umask(before);
+        let listener = bound.with_context(|| {
             format!("--gdb unix:{0} cannot be bound; if no other program uses it, remove {0}", path.display())
         })?;
         let owner_only = std::fs::Permissions::from_mode(0o600);

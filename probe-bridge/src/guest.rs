@@ -11,6 +11,7 @@ use signal_hook::iterator::Signals;
 use signal_hook::low_level::emulate_default_handler;
 use trapline_core::debugger::Debugger;
 use trapline_core::gdb::{Closed, Commands};
+use trapline_core::pool::Owner;
 use trapline_kvm::gdb_server::{Clients as _, End, Notifier, Served, Service, wait_readable};
 use trapline_kvm::machine::{Boot, Bus, Machine, MachineConfig, Pages};
 use trapline_kvm::{KvmTarget, Notice, SystemEvent};
@@ -76,12 +77,16 @@ pub(crate) fn run(arguments: &GuestArguments) -> Result<ExitCode> {
             false
         }
     };
+    let end = notifier.end();
+    if let Some(End::Signal(_) | End::Asked) = end {
+        leave(machine.handler())?;
+    }
     // The threads end before anybody is told: nothing runs any more then.
     machine.bus().hang_up();
     drop(machine);
     drop(terminal);
     points.summarise().context(NOBODY_READS)?;
-    match notifier.end() {
+    match end {
         Some(end) if !killed => exit_status(end),
         _ => Ok(ExitCode::SUCCESS),
     }
@@ -117,7 +122,7 @@ fn connect_console(
 ) -> Result<Option<Raw>> {
     let terminal = Raw::enter()?;
     if terminal.is_some() {
-        eprintln!("{}", escape::HELP);
+        say!("{}", escape::HELP);
     }
     console::start(bus.clone(), notifier.clone(), terminal.is_some() || arguments.keys)?;
     Ok(terminal)
@@ -131,7 +136,7 @@ fn serve_clients(
     linux: Option<&LazyKernel>,
 ) -> Result<bool> {
     let mut service = Service::new(debugger, notifier).refusing(listener);
-    eprintln!("gdb: target remote {listener}");
+    say!("gdb: target remote {listener}");
     while wait_readable(listener, notifier).context("no gdb client can be waited for")? {
         let client = listener.accept().context("no gdb client can be accepted")?;
         tracing::info!("a gdb client is here");
@@ -140,7 +145,7 @@ fn serve_clients(
         match service.serve(client, further)? {
             Served::Closed(Closed::Killed) => return Ok(true),
             Served::Closed(Closed::Detached) => tracing::info!("the gdb client has detached"),
-            Served::Lost(reason) => eprintln!("{reason}; the guest runs on with nothing armed"),
+            Served::Lost(reason) => say!("{reason}; the guest runs on with nothing armed"),
             Served::Closed(Closed::Exited) | Served::Ended => break,
         }
         if let Some(commands) = commands {
@@ -148,6 +153,21 @@ fn serve_clients(
         }
     }
     Ok(false)
+}
+
+/// Takes everything out of the guest that was armed or planted for somebody.
+fn leave(debugger: &Mutex<GuestDebugger>) -> Result<()> {
+    let mut debugger = lock(debugger)?;
+    debugger.remove_all(Owner::HOST);
+    match debugger.detach(Owner::DEBUGGER) {
+        Ok(()) => {
+            let left = debugger.software_breakpoints().sites().count();
+            tracing::info!("{left} break instructions are left in the guest, and nothing is armed");
+        }
+        // Then there is no guest any more to leave.
+        Err(error) => tracing::info!("the guest has ended meanwhile: {error}"),
+    }
+    Ok(())
 }
 
 /// Lets the signals that end a process end the service in order, and one that stops it give the terminal

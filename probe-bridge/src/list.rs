@@ -1,38 +1,44 @@
 //! `trapline list`: what there is to debug with.
 
+use std::io::{self, Write};
 use std::process::ExitCode;
 
 use anyhow::Result;
 
 /// Says which debug probes there are, and what KVM offers.
-#[expect(clippy::unnecessary_wraps, reason = "as the other commands")]
+///
+/// # Errors
+/// Where nobody takes the answer.
 pub(crate) fn run() -> Result<ExitCode> {
+    let mut out = io::stdout().lock();
     #[cfg(feature = "probe")]
-    probes();
+    probes(&mut out)?;
     #[cfg(feature = "kvm")]
-    kvm();
+    kvm(&mut out)?;
+    out.flush()?;
     Ok(ExitCode::SUCCESS)
 }
 
 #[cfg(feature = "probe")]
-fn probes() {
+fn probes(out: &mut impl Write) -> io::Result<()> {
     let probes = probe_rs::probe::list::Lister::new().list_all();
     if probes.is_empty() {
-        println!("no debug probe");
+        writeln!(out, "no debug probe")?;
     }
     for probe in probes {
-        println!("probe: {probe}");
+        writeln!(out, "probe: {probe}")?;
     }
+    Ok(())
 }
 
 #[cfg(feature = "kvm")]
-fn kvm() {
+fn kvm(out: &mut impl Write) -> io::Result<()> {
     use trapline_kvm::KvmCapabilities;
     let kvm = trapline_kvm::open(std::path::Path::new(crate::guest::KVM));
     match kvm.map(|kvm| KvmCapabilities::probe(&kvm)) {
         Ok(KvmCapabilities { breakpoints, watchpoints, .. }) => {
-            println!("KVM: {breakpoints} breakpoints, {watchpoints} watchpoints for a guest");
+            writeln!(out, "KVM: {breakpoints} breakpoints, {watchpoints} watchpoints for a guest")
         }
-        Err(error) => println!("no KVM for guests of arm64: {error}"),
+        Err(error) => writeln!(out, "no KVM for guests of arm64: {error}"),
     }
 }

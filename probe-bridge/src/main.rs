@@ -1,5 +1,17 @@
 //! `trapline`: one debugger for arm64 KVM guests and real boards.
 
+// These macros panic where nobody reads any more what they say.
+#![warn(clippy::print_stderr, clippy::print_stdout)]
+
+/// Says something on standard error, as a line. Who has closed it, or whose terminal is gone, misses it and nothing
+/// else.
+macro_rules! say {
+    ($($text:tt)*) => {{
+        use std::io::Write as _;
+        let _ = writeln!(std::io::stderr(), $($text)*);
+    }};
+}
+
 #[cfg(not(any(feature = "kvm", feature = "probe", feature = "symbols")))]
 compile_error!("trapline without a backend debugs nothing; enable the feature kvm");
 
@@ -47,8 +59,11 @@ fn main() -> ExitCode {
     // What probe-rs warns of is what it does not find, and what it did not do itself.
     let probe_rs = if cli.verbose == 0 { LevelFilter::ERROR } else { level };
     let said = Targets::new().with_default(level).with_target("probe_rs", probe_rs);
-    let lines =
-        tracing_subscriber::fmt::layer().with_writer(std::io::stderr).without_time().with_target(false);
+    let lines = tracing_subscriber::fmt::layer()
+        .with_writer(std::io::stderr)
+        .without_time()
+        .with_target(false)
+        .log_internal_errors(false);
     tracing_subscriber::registry().with(lines).with(said).init();
     let result = match &cli.command {
         #[cfg(feature = "kvm")]
@@ -61,7 +76,7 @@ fn main() -> ExitCode {
         Command::Decode(arguments) => decode::run(arguments),
     };
     result.unwrap_or_else(|error| {
-        eprintln!("trapline: {error:#}");
+        say!("trapline: {error:#}");
         ExitCode::FAILURE
     })
 }

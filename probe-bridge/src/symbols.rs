@@ -1,5 +1,6 @@
 //! `trapline symbols`: a file with a kernel's symbols and types for debuggers.
 
+use std::io::{self, Write as _};
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -46,10 +47,12 @@ pub(crate) fn run(arguments: &SymbolsArguments) -> Result<ExitCode> {
     let symbols = kernel.symbols().symbols().len();
     let version = kernel.banner().unwrap_or("a kernel that does not say its version");
     match kernel.types() {
-        Ok(types) => println!("{output}: {symbols} symbols, {} types, {version}", types.len()),
+        Ok(types) => {
+            writeln!(io::stdout(), "{output}: {symbols} symbols, {} types, {version}", types.len())?;
+        }
         Err(error) => {
-            println!("{output}: {symbols} symbols, no types, {version}");
-            eprintln!("trapline: {kernel_file}: {error}");
+            writeln!(io::stdout(), "{output}: {symbols} symbols, no types, {version}")?;
+            say!("trapline: {kernel_file}: {error}");
         }
     }
     Ok(ExitCode::SUCCESS)

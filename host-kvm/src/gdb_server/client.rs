@@ -4,12 +4,20 @@ use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
+use rustix::net::{SendFlags, send};
 use trapline_core::gdb::Connection;
 
-/// How long a client that takes nothing off its connection is waited for.
+use super::notifier::Notifier;
+
+/// How long a client may take to take a packet off its connection, once there is no more room in that.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// How often it is asked meanwhile whether service is to end.
+const LOOK: Timespec = Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
 
 /// The connection to a client.
 #[derive(Debug)]
@@ -82,13 +90,20 @@ impl AsFd for Client {
 pub struct Outgoing {
     client: Client,
     bytes: Vec<u8>,
+    service: Option<Arc<Notifier>>,
 }
 
 impl Outgoing {
     /// Nothing is on the way yet.
     #[must_use]
     pub const fn new(client: Client) -> Self {
-        Self { client, bytes: Vec::new() }
+        Self { client, bytes: Vec::new(), service: None }
+    }
+
+    /// A client that takes nothing is not waited for any longer than service lasts.
+    #[must_use]
+    pub fn until(self, end_of_service: Arc<Notifier>) -> Self {
+        Self { service: Some(end_of_service), ..self }
     }
 
     /// The client.
@@ -114,8 +129,30 @@ impl Connection for Outgoing {
         Ok(())
     }
 
+    /// Whoever takes a byte now and then takes time from everybody: the guest's stops, other clients, the end of
+    /// service. So all has to be gone by the deadline.
     fn flush(&mut self) -> io::Result<()> {
-        self.client.write_all(&self.bytes)?;
+        let deadline = Instant::now() + PATIENCE;
+        let mut rest = self.bytes.as_slice();
+        while !rest.is_empty() {
+            match send(&self.client, rest, SendFlags::DONTWAIT | SendFlags::NOSIGNAL) {
+                Ok(count) => rest = rest.get(count..).unwrap_or_default(),
+                Err(Errno::INTR) => {}
+                Err(Errno::AGAIN) => {
+                    if self.service.as_ref().is_some_and(|service| service.is_finished()) {
+                        return Err(io::Error::other("it takes no answer, and service ends"));
+                    }
+                    if Instant::now() >= deadline {
+                        return Err(io::Error::new(io::ErrorKind::TimedOut, "it does not take its answers"));
+                    }
+                    match poll(&mut [PollFd::new(&self.client, PollFlags::OUT)], Some(&LOOK)) {
+                        Ok(_) | Err(Errno::INTR) => {}
+                        Err(error) => return Err(error.into()),
+                    }
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
         self.bytes.clear();
         Ok(())
     }

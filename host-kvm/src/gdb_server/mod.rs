@@ -137,7 +137,7 @@ impl<'a, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize>
     ) -> Result<Served, ServerError<Error, io::Error>> {
         client.prepare().map_err(ServerError::Connection)?;
         let (mut packet_buffer, mut incoming) = (vec![0; PACKET_BUFFER], vec![0; INCOMING]);
-        let outgoing = Outgoing::new(client);
+        let outgoing = Outgoing::new(client).until(Arc::clone(self.notifier));
         let debugger = || lock(self.debugger).map_err(ServerError::Target);
         let mut server = Server::new(&mut *debugger()?, outgoing, &mut packet_buffer)?;
         // What was printed for a client that is gone.

@@ -1,6 +1,7 @@
 //! The serial port, a 16550 with its registers one byte apart.
 
 use std::io::{self, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use kvm_ioctls::VmFd;
@@ -23,6 +24,8 @@ type Port = Serial<Interrupt, Arc<Room>, Box<dyn Write + Send>>;
 pub(super) struct SerialPort {
     port: Mutex<Port>,
     room: Arc<Room>,
+    /// Whether it has been said that output is lost, of which there can be much.
+    told: AtomicBool,
 }
 
 impl SerialPort {
@@ -40,7 +43,7 @@ impl SerialPort {
     pub(super) fn with_line(line: EventFd, output: Box<dyn Write + Send>) -> Self {
         let room = Arc::new(Room::default());
         let port = Serial::with_events(Interrupt(line), room.clone(), output);
-        Self { port: Mutex::new(port), room }
+        Self { port: Mutex::new(port), room, told: AtomicBool::new(false) }
     }
 
     /// Types into the serial port; returns how many bytes it took, the rest is to be offered again.
@@ -73,8 +76,10 @@ impl SerialPort {
 
     /// Writes a register.
     pub(super) fn write(&self, register: u8, value: u8) {
-        if let Err(error) = self.port().write(register, value) {
-            tracing::warn!("output of the guest's serial port is lost: {error:?}");
+        if let Err(error) = self.port().write(register, value)
+            && !self.told.swap(true, Ordering::Relaxed)
+        {
+            tracing::warn!("output of the guest's serial port is lost, and the guest runs on: {error}");
         }
     }
 
