@@ -1,61 +1,22 @@
 //! Which accesses trap on real debug hardware, for every kind of watchpoint: exactly the expected ones.
-//!
-//! The oracle is the plain rule: an access traps where it touches a watched byte in a watched direction.
-//! QEMU's emulation (7.2, accel/tcg/cputlb.c) reads the aligned words around an unaligned load and checks an
-//! unaligned store from the start of its page on: there, unaligned accesses are only checked for the traps
-//! that must come, not for those that must not.
 
 #![cfg(all(target_arch = "aarch64", feature = "machine"))]
 // On any other host there is no arm64 KVM to test, and without the machine no guest.
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test's helpers fail as the test does")]
+#![expect(clippy::unwrap_used, reason = "a test's helpers fail as the test does")]
 
 mod common;
 
 use common::a64::{self, Program};
-use common::{CODE, DATA, id, machine, map_memory, pc};
+use common::accesses::{
+    BASE, EC_BREAKPOINT, EC_BRK, FORMS, MemoryAccess, capabilities, check, next_stop, ready, skip,
+};
+use common::{CODE, id, pc};
 use trapline_core::address::AddressRange;
 use trapline_core::breakpoint::{Breakpoint, Instruction};
-use trapline_core::comparator::Capabilities;
 use trapline_core::pool::{BreakpointPool, Owner, PoolError, Slots, WatchpointPool};
 use trapline_core::scope::Scope;
-use trapline_core::target::{Arming, Register, Resume};
+use trapline_core::target::{Arming, Register};
 use trapline_core::watchpoint::{Access, Watchpoint};
-use trapline_kvm::machine::Machine;
-use trapline_kvm::{Exit, KvmCapabilities, KvmVcpu, NoDevices};
-
-/// Watched ranges lie around here, an address of no small alignment's but its own 64.
-const BASE: u64 = DATA + 0x1040;
-/// Bytes that a `DC ZVA` of the largest block may write around [`BASE`].
-const LARGEST_BLOCK: u64 = 2048;
-
-const EC_BREAKPOINT: u64 = 0x30;
-const EC_WATCHPOINT: u64 = 0x34;
-const EC_BRK: u64 = 0x3c;
-
-/// One memory access of a program.
-#[derive(Clone, Copy, Debug)]
-struct MemoryAccess {
-    /// Where its instruction is.
-    pc: u64,
-    /// Its bytes.
-    bytes: AddressRange,
-    write: bool,
-    /// Whether its address is a multiple of its register's size.
-    aligned: bool,
-}
-
-/// Forms of access: size of a register and number of registers, and the instructions that load and store
-/// at `[X3]`.
-const FORMS: [(u64, u64, u32, u32); 8] = [
-    (1, 1, 0x3840_0000, 0x3800_0000),                      // LDURB, STURB
-    (2, 1, 0x7840_0000, 0x7800_0000),                      // LDURH, STURH
-    (4, 1, 0xb840_0000, 0xb800_0000),                      // LDUR W, STUR W
-    (8, 1, 0xf840_0000, 0xf800_0000),                      // LDUR X, STUR X
-    (16, 1, 0x3cc0_0000, 0x3c80_0000),                     // LDUR Q, STUR Q
-    (4, 2, 0x2940_0000 | 5 << 10, 0x2900_0000 | 5 << 10),  // LDP W, STP W
-    (8, 2, 0xa940_0000 | 5 << 10, 0xa900_0000 | 5 << 10),  // LDP X, STP X
-    (16, 2, 0xad40_0000 | 5 << 10, 0xad00_0000 | 5 << 10), // LDP Q, STP Q
-];
 
 /// Loads and stores of every form at every offset from -16 to 23 of [`BASE`].
 fn every_access() -> (Program, Vec<MemoryAccess>) {
@@ -75,88 +36,6 @@ fn every_access() -> (Program, Vec<MemoryAccess>) {
     }
     program.add(a64::brk(0));
     (program, accesses)
-}
-
-/// A machine with its MMU on, since without it memory is Device memory and unaligned accesses fault.
-fn ready(program: &Program) -> Machine {
-    let mut machine = machine(program);
-    map_memory(&mut machine);
-    machine
-}
-
-fn capabilities() -> Capabilities {
-    let kvm = KvmCapabilities::probe(&common::kvm());
-    Capabilities { breakpoints: kvm.breakpoints, watchpoints: kvm.watchpoints, ..Capabilities::default() }
-}
-
-fn armed(pool: &WatchpointPool) -> Arming {
-    let mut arming = Arming { software_breakpoints: true, ..Arming::default() };
-    pool.arm(&mut arming.bank.watchpoints, Slots::NONE);
-    arming
-}
-
-/// What stopped the vCPU: exception class, whether it is a write, FAR.
-fn next_stop(vcpu: &mut KvmVcpu) -> (u64, bool, u64) {
-    match vcpu.run(Resume::Run, &NoDevices).unwrap() {
-        Exit::Debug { syndrome, fault_address } => {
-            (syndrome >> 26 & 0x3f, syndrome & 1 << 6 != 0, fault_address)
-        }
-        other => panic!("{other:?}"),
-    }
-}
-
-fn skip(vcpu: &mut KvmVcpu) {
-    let next = pc(vcpu) + 4;
-    vcpu.write(id(Register::Pc), next).unwrap();
-}
-
-/// Whether the host is QEMU's virtual machine, by its device tree.
-fn is_emulated() -> bool {
-    std::fs::read("/sys/firmware/devicetree/base/compatible")
-        .is_ok_and(|names| names.split(|byte| *byte == 0).any(|name| name == b"linux,dummy-virt"))
-}
-
-/// Runs all accesses; exactly those that the oracle says must trap, with the right direction and an
-/// address that leads back to the watchpoint and to a byte that was accessed. Returns how many did.
-fn check(vcpu: &mut KvmVcpu, accesses: &[MemoryAccess], watched: &[Watchpoint]) -> usize {
-    let mut pool: WatchpointPool = WatchpointPool::new(&capabilities());
-    for watchpoint in watched {
-        pool.reserve(*watchpoint, Owner::DEBUGGER).unwrap();
-    }
-    vcpu.arm(&armed(&pool));
-    vcpu.write(id(Register::Pc), CODE).unwrap();
-    let must_trap = |access: &&MemoryAccess| {
-        watched.iter().any(|watchpoint| {
-            watchpoint.range().overlaps(access.bytes) && watchpoint.access().includes(Some(access.write))
-        })
-    };
-    let emulated = is_emulated();
-    let mut expected = accesses.iter().filter(must_trap).peekable();
-    let mut trapped = 0;
-    loop {
-        let (class, write, far) = next_stop(vcpu);
-        let pc = pc(vcpu);
-        if class == EC_BRK {
-            assert_eq!(expected.next().map(|access| access.pc), None, "not trapped with {watched:x?}");
-            return trapped;
-        }
-        assert_eq!(class, EC_WATCHPOINT, "at {pc:#x} with {watched:x?}");
-        let access = accesses.iter().find(|access| access.pc == pc).unwrap();
-        let context = format!("{access:x?} reported at {far:#x} with {watched:x?}");
-        assert_eq!(write, access.write, "{context}");
-        if expected.next_if(|expected| expected.pc == pc).is_some() {
-            trapped += 1;
-            let hit = pool.lookup(far, Some(write), LARGEST_BLOCK);
-            let hit = hit.unwrap_or_else(|| panic!("nobody's: {context}"));
-            assert!(!hit.spurious && hit.watchpoint.range().contains(hit.address), "{context}: {hit:x?}");
-            if access.aligned || !emulated {
-                assert!(access.bytes.contains(hit.address), "{context}: {hit:x?}");
-            }
-        } else {
-            assert!(emulated && !access.aligned, "must not trap: {context}");
-        }
-        skip(vcpu);
-    }
 }
 
 fn watch(offset: u64, length: u64, access: Access) -> Watchpoint {

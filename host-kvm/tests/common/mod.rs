@@ -3,6 +3,8 @@
 #![expect(dead_code, reason = "each test binary uses its own part")]
 
 pub(crate) mod a64;
+#[cfg(feature = "machine")]
+pub(crate) mod accesses;
 pub(crate) mod handlers;
 
 use std::io::{self, Write};
