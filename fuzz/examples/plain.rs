@@ -30,6 +30,9 @@ struct Options {
     /// A directory of inputs to begin with; there may be more than one
     #[arg(long)]
     corpus: Vec<PathBuf>,
+    /// Tries this one input, as one that was kept, and no other
+    #[arg(long, conflicts_with = "corpus")]
+    input: Option<PathBuf>,
     /// Where an input at which the target fails is kept
     #[arg(long, default_value = ".")]
     artifacts: PathBuf,
@@ -52,6 +55,11 @@ fn run(options: &Options) -> io::Result<bool> {
         let names: Vec<_> = TARGETS.iter().map(|target| target.name).collect();
         return Err(io::Error::other(format!("no target {name}; there are {}", names.join(", "))));
     };
+    if let Some(input) = &options.input {
+        (target.check)(&fs::read(input)?);
+        println!("1 executions");
+        return Ok(true);
+    }
     let mut seeds = Vec::new();
     for directory in &options.corpus {
         read_all(directory, &mut seeds)?;

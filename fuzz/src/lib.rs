@@ -8,13 +8,19 @@
 
 pub mod aarch32;
 pub mod breakpoint;
+pub mod condition;
 pub mod driver;
 pub mod expression;
+pub mod gdb_session;
+pub mod gdb_stream;
 pub mod injection;
+pub mod kernel_image;
+pub mod loader;
 pub mod lookup;
 pub mod m_profile;
 pub mod pools;
 pub mod register_id;
+pub mod simulator;
 pub mod software;
 pub mod stepping;
 pub mod syndrome;
@@ -25,6 +31,13 @@ pub mod watchpoint_plan;
 /// The model of the comparators that the core's own tests use, written apart from the code it checks.
 #[path = "../../core-nostd/tests/common/mod.rs"]
 mod hardware;
+/// Memory with break instructions in it, as the core's own tests have it.
+#[path = "../../core-nostd/tests/planting/mod.rs"]
+mod planting;
+/// The target that the core's own tests of engine and server have.
+#[path = "../../core-nostd/tests/debugger/recorder.rs"]
+mod recorder;
+mod wire;
 
 use arbitrary::{Arbitrary, Unstructured};
 
@@ -47,12 +60,18 @@ macro_rules! targets {
 targets! {
     aarch32
     breakpoint
+    condition
     expression
+    gdb_session
+    gdb_stream
     injection
+    kernel_image
+    loader
     lookup
     m_profile
     pools
     register_id
+    simulator
     software
     stepping
     syndrome
@@ -122,7 +141,8 @@ mod tests {
     }
 
     tests! {
-        aarch32 breakpoint expression injection lookup m_profile pools register_id software stepping syndrome
+        aarch32 breakpoint condition expression gdb_session gdb_stream injection kernel_image loader lookup m_profile
+        pools register_id simulator software stepping syndrome
         translation translation_aarch32 watchpoint_plan
     }
 }

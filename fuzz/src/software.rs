@@ -5,7 +5,9 @@ use arbitrary::{Arbitrary, Unstructured};
 use trapline_core::address::PhysicalAddress;
 use trapline_core::breakpoint::Instruction;
 use trapline_core::pool::Owner;
-use trapline_core::software::{BreakInstruction, Restore, SiteState, SoftwareBreakpoints};
+use trapline_core::software::SiteState;
+
+use crate::planting;
 
 const MEMORY: usize = 64;
 
@@ -36,47 +38,16 @@ enum Step {
     Reset([u8; 4]),
 }
 
-/// Memory, what is planted in it, and what it would hold without.
+/// Memory with what is planted in it, and what it would hold without.
 struct Machine {
-    memory: [u8; MEMORY],
-    plain: [u8; MEMORY],
-    table: SoftwareBreakpoints<6>,
+    planted: planting::Machine<6>,
+    plain: Vec<u8>,
 }
 
 impl Machine {
-    fn resume(&mut self) {
-        let mut after = None;
-        while let Some(site) = self.table.next_pending(after) {
-            assert!(after < Some(site.address), "{site:?} again");
-            after = Some(site.address);
-            let Some(bytes) = self
-                .memory
-                .get_mut(site.address.0 as usize..)
-                .and_then(|rest| rest.get_mut(..site.planted.len()))
-            else {
-                panic!("{site:?} is outside memory");
-            };
-            match site.state {
-                SiteState::Requested => {
-                    let original = bytes.to_vec();
-                    bytes.copy_from_slice(site.planted.as_slice());
-                    self.table.planted(site.address, &original);
-                }
-                SiteState::Unwanted => {
-                    if let Restore::Write(original) = site.restore(bytes) {
-                        bytes.copy_from_slice(original.as_slice());
-                    }
-                    self.table.restored(site.address);
-                }
-                SiteState::Planted => panic!("nothing is to be done at {site:?}"),
-            }
-        }
-        assert_eq!(self.table.next_pending(None), None);
-    }
-
     /// Whether an instruction is planted in any of these bytes.
     fn is_planted(&self, first: usize, length: usize) -> bool {
-        self.table.sites().any(|site| {
+        self.planted.table.sites().any(|site| {
             let at = site.address.0 as usize;
             site.state != SiteState::Requested && at < first + length && first < at + site.planted.len()
         })
@@ -91,41 +62,33 @@ impl Machine {
                     [Instruction::A64, Instruction::A32, Instruction::T32][usize::from(instruction % 3)];
                 let fits = address(place).0 as usize + if set == Instruction::T32 { 2 } else { 4 } <= MEMORY;
                 if fits {
-                    let _ = self.table.insert(address(place), virtual_of(place), set, Owner(owner % 2));
+                    let _ =
+                        self.planted.table.insert(address(place), virtual_of(place), set, Owner(owner % 2));
                 }
             }
             Step::Remove { place, owner } => {
-                let _ = self.table.remove(virtual_of(place), None, Owner(owner % 2));
+                let _ = self.planted.table.remove(virtual_of(place), None, Owner(owner % 2));
             }
-            Step::RemoveOwner(owner) => self.table.remove_owner(Owner(owner % 2)),
+            Step::RemoveOwner(owner) => self.planted.table.remove_owner(Owner(owner % 2)),
             Step::Write { place, bytes, length } => {
                 let place = usize::from(place) % (MEMORY - 6);
-                let mut bytes = bytes[..usize::from(length % 7)].to_vec();
-                self.plain[place..][..bytes.len()].copy_from_slice(&bytes);
-                self.table.mask_write(PhysicalAddress(place as u64), &mut bytes);
-                self.memory[place..][..bytes.len()].copy_from_slice(&bytes);
+                let bytes = &bytes[..usize::from(length % 7)];
+                self.plain[place..][..bytes.len()].copy_from_slice(bytes);
+                self.planted.write(place, bytes);
             }
             Step::Overwrite { place, byte } => {
                 let place = usize::from(place) % MEMORY;
                 if !self.is_planted(place, 1) {
-                    self.memory[place] = byte;
+                    self.planted.memory[place] = byte;
                     self.plain[place] = byte;
                 }
             }
-            Step::Lift(place) => {
-                if let Some(site) =
-                    self.table.at(address(place)).filter(|site| site.state == SiteState::Planted)
-                {
-                    let at = site.address.0 as usize;
-                    self.memory[at..][..site.original.len()].copy_from_slice(site.original.as_slice());
-                    self.table.restored(site.address);
-                }
-            }
-            Step::Resume => self.resume(),
+            Step::Lift(place) => self.planted.lift(address(place).0),
+            Step::Resume => self.planted.resume(),
             Step::Reset(bytes) => {
-                self.memory = core::array::from_fn(|n| bytes[n % 4]);
-                self.plain = self.memory;
-                self.table.memory_replaced();
+                self.plain = bytes.repeat(MEMORY / 4);
+                self.planted.memory.clone_from(&self.plain);
+                self.planted.table.memory_replaced();
             }
         }
     }
@@ -136,23 +99,20 @@ impl Machine {
 /// # Panics
 /// Where a planted instruction shows, or is left.
 pub fn check(data: &[u8]) {
-    let memory = core::array::from_fn(|n| n as u8 ^ 0xa5);
-    let mut machine =
-        Machine { memory, plain: memory, table: SoftwareBreakpoints::new(BreakInstruction::Brk) };
+    let plain: Vec<u8> = (0..MEMORY as u8).map(|byte| byte ^ 0xa5).collect();
+    let mut machine = Machine { planted: planting::Machine::new(plain.clone()), plain };
     let mut source = Unstructured::new(data);
     while let Ok(step) = source.arbitrary::<Step>() {
         machine.carry_out(&step);
-        let mut seen = machine.memory;
-        machine.table.mask_read(PhysicalAddress(0), &mut seen);
-        assert_eq!(seen, machine.plain, "{step:?} shows");
+        assert_eq!(machine.planted.read(0, MEMORY), machine.plain, "{step:?} shows");
         if source.is_empty() {
             break;
         }
     }
     for owner in 0..2 {
-        machine.table.remove_owner(Owner(owner));
+        machine.planted.table.remove_owner(Owner(owner));
     }
-    machine.resume();
-    assert_eq!(machine.memory, machine.plain);
-    assert_eq!(machine.table.sites().count(), 0);
+    machine.planted.resume();
+    assert_eq!(machine.planted.memory, machine.plain);
+    assert_eq!(machine.planted.table.sites().count(), 0);
 }

@@ -1,5 +1,6 @@
 //! `cargo xtask fuzz`: every fuzz target on more and more inputs.
 
+mod kvm;
 mod libfuzzer;
 mod plain;
 
@@ -32,6 +33,13 @@ pub(crate) struct Options {
     /// Do without libFuzzer
     #[arg(long)]
     plain: bool,
+    /// Random watchpoints, breakpoints and accesses on a real KVM instead, against the plain rule; so many programs
+    #[arg(long, value_name = "PROGRAMS", num_args = 0..=1, default_missing_value = "20000",
+        conflicts_with_all = ["plain", "minimize", "target", "executions"])]
+    kvm: Option<u64>,
+    /// With --kvm: the first program's seed, as a failure names it [default: the time]
+    #[arg(long, requires = "kvm")]
+    seed: Option<u64>,
     /// Replace fuzz/corpus by the smallest inputs that reach all that the kept ones do
     #[arg(long, conflicts_with = "plain")]
     minimize: bool,
@@ -70,6 +78,9 @@ trait Fuzzer {
 
 /// Carries the command out.
 pub(crate) fn run(options: &Options) -> Result<ExitCode> {
+    if let Some(programs) = options.kvm {
+        return kvm::run(programs, options.seed, options.no_install);
+    }
     let targets = targets(options)?;
     let compiler = (!options.plain).then(|| Setup::new(options.no_install).ensure(&[Requirement::CXX]));
     let fuzzer: Box<dyn Fuzzer> = match compiler {

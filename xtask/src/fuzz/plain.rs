@@ -20,9 +20,9 @@ pub(super) struct Plain {
 impl Plain {
     pub(super) fn build() -> Result<Self> {
         let mut command = workspace::cargo();
-        command.args(["build", "--release", "--quiet", "--package=trapline-fuzz", "--example=plain"]);
+        command.args(["build", "--profile=checked", "--quiet", "--package=trapline-fuzz", "--example=plain"]);
         ensure!(command.status().context("cannot run cargo")?.success(), "the fuzz targets do not build");
-        Ok(Self { program: workspace::target().join("release/examples/plain") })
+        Ok(Self { program: workspace::target().join("checked/examples/plain") })
     }
 }
 
