@@ -2,6 +2,7 @@
 
 mod bench;
 mod check_board;
+mod check_faults;
 mod check_linux;
 mod check_points;
 mod check_simulator;
@@ -13,6 +14,8 @@ mod environment;
 mod fuzz;
 mod host;
 mod in_host;
+#[cfg(test)]
+mod inventory;
 mod run_board;
 mod run_guest;
 mod run_hypervisor;
@@ -45,6 +48,7 @@ enum Command {
     Test(test::Options),
     CheckPoints(check_points::Options),
     CheckBoard(check_board::Options),
+    CheckFaults(check_faults::Options),
     CheckLinux(check_linux::Options),
     CheckSimulator(check_simulator::Options),
     CoreImage(core_image::Options),
@@ -62,6 +66,7 @@ fn main() -> ExitCode {
         Command::RunBoard(options) => (run_board::run(&options), FAILED),
         Command::RunHypervisor(options) => (run_hypervisor::run(&options), FAILED),
         Command::Bench(options) => (bench::run(options), FAILED),
+        Command::CheckFaults(options) => (check_faults::run(options), FAILED),
         Command::CheckLinux(options) => (check_linux::run(options), FAILED),
         Command::CheckSimulator(options) => (check_simulator::run(&options), FAILED),
         Command::CheckBoard(options) => (check_board::run(&options), FAILED),

@@ -2,6 +2,7 @@
 //! alone and under gdb.
 
 mod console;
+mod long;
 mod session;
 mod twins;
 
@@ -44,6 +45,13 @@ pub(crate) struct Options {
     /// Of these, only the guests with this kernel
     #[arg(long, value_name = "VERSION", value_parser = KERNELS)]
     guest: Option<String>,
+    /// Instead, a guest on 2 vCPUs under random debugger actions for so many seconds; then it must be alive, its
+    /// code as it was, and its console without complaints
+    #[arg(long, value_name = "SECONDS", num_args = 0..=1, default_missing_value = "1800", conflicts_with_all = ["all", "twins", "guest"])]
+    long: Option<u64>,
+    /// What the random actions are made from, to have them again [default: the time]
+    #[arg(long, requires = "long")]
+    seed: Option<u64>,
     /// Fetch nothing: where something is missing, say what, and how to get it by hand
     #[arg(long)]
     no_install: bool,
@@ -89,6 +97,12 @@ pub(crate) fn run(options: Options) -> Result<ExitCode> {
     };
     runs.retain(|run| options.guest.as_ref().is_none_or(|guest| guest == run.kernel));
     let host = Host::choose(options.host)?;
+    if let Some(seconds) = options.long {
+        let mut requirements = vec![Requirement::HOST_TARGET, Requirement::HostFiles(long::KERNEL)];
+        requirements.extend(host.requirements());
+        Setup::new(options.no_install).ensure(&requirements)?;
+        return long::run(&host, seconds, options.seed);
+    }
     let mut requirements = vec![Requirement::HOST_TARGET, Requirement::GDB];
     requirements.extend(host.requirements());
     requirements.extend(runs.iter().map(Run::kernel));

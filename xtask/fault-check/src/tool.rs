@@ -1,0 +1,195 @@
+//! `trapline guest` as a child, and what it says.
+
+use std::fs;
+use std::io::{BufRead as _, BufReader, PipeReader};
+use std::os::unix::process::ExitStatusExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, bail, ensure};
+use rustix::process::{Pid, Signal, kill_process};
+use tempfile::TempDir;
+
+use crate::programs::Guest;
+use crate::wire::Wire;
+
+/// How long anything may take, on an emulated machine that others use.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+/// What a planted `BRK` looks like in memory: `BRK #0x544c`.
+pub(crate) const PLANTED: &str = "80892ad4";
+
+/// Where tools come from.
+pub(crate) struct Tools {
+    program: PathBuf,
+    this: PathBuf,
+    directory: TempDir,
+}
+
+/// A tool at work. It ends with this.
+pub(crate) struct Tool {
+    child: Child,
+    said: Receiver<String>,
+    /// All that was said so far.
+    pub(crate) lines: Vec<String>,
+    /// Where gdb is served.
+    pub(crate) address: String,
+}
+
+/// How a tool is started.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Start<'a> {
+    /// Beside a kernel and where gdb is served.
+    pub(crate) arguments: &'a [&'a str],
+    /// Where the serial port goes; nowhere if it is empty.
+    pub(crate) serial: &'a str,
+    /// The ioctl that fails, by name.
+    pub(crate) fails: Option<&'a str>,
+}
+
+impl Tools {
+    pub(crate) fn new(program: PathBuf) -> Result<Self> {
+        let this = std::env::current_exe().context("this program's own file")?;
+        Ok(Self { program, this, directory: tempfile::tempdir()? })
+    }
+
+    /// Where files can be put.
+    pub(crate) fn directory(&self) -> &Path {
+        self.directory.path()
+    }
+
+    /// The command for a guest.
+    pub(crate) fn command(&self, guest: &Guest, start: Start<'_>) -> Result<Command> {
+        let kernel = self.directory.path().join("guest");
+        fs::write(&kernel, &guest.bytes)?;
+        let mut command = match start.fails {
+            Some(ioctl) => {
+                let mut command = Command::new(&self.this);
+                command.args(["fail", ioctl]).arg(&self.program);
+                command
+            }
+            None => Command::new(&self.program),
+        };
+        command.arg("guest").arg("-v").arg("--kernel").arg(kernel);
+        command.args(["--flat=0x40000000", "--memory=8", "--gdb=127.0.0.1:0", "--serial"]);
+        command.arg(if start.serial.is_empty() { "/dev/null" } else { start.serial }).args(start.arguments);
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+        Ok(command)
+    }
+
+    /// Starts a guest and waits until gdb is served for it.
+    pub(crate) fn start(&self, guest: &Guest) -> Result<Tool> {
+        self.start_with(guest, Start::default())
+    }
+
+    /// As [`Self::start`].
+    pub(crate) fn start_with(&self, guest: &Guest, start: Start<'_>) -> Result<Tool> {
+        Tool::of(self.command(guest, start)?)
+    }
+}
+
+impl Tool {
+    /// Waits until a command serves gdb.
+    pub(crate) fn of(mut command: Command) -> Result<Self> {
+        let mut child = command.spawn().with_context(|| format!("cannot start {command:?}"))?;
+        let stderr = child.stderr.take().context("no standard error")?;
+        let (send, said) = channel();
+        thread::spawn(move || {
+            for line in BufReader::new(stderr).lines().map_while(Result::ok) {
+                if send.send(line).is_err() {
+                    break;
+                }
+            }
+        });
+        let mut tool = Self { child, said, lines: Vec::new(), address: String::new() };
+        let line = tool.wait_for("target remote")?;
+        tool.address = line.rsplit(' ').next().unwrap_or_default().to_owned();
+        Ok(tool)
+    }
+
+    /// Takes the address out of what a command says on a pipe, and closes that.
+    pub(crate) fn without_reader(mut command: Command, said: PipeReader) -> Result<Self> {
+        let child = command.spawn().with_context(|| format!("cannot start {command:?}"))?;
+        // The command has the other end as well.
+        drop(command);
+        let lines = BufReader::new(said).lines().map_while(Result::ok);
+        let line = lines.into_iter().find(|line| line.contains("target remote")).context("it ended")?;
+        let address = line.rsplit(' ').next().unwrap_or_default().to_owned();
+        Ok(Self { child, said: channel().1, lines: Vec::new(), address })
+    }
+
+    /// A client.
+    pub(crate) fn client(&self) -> Result<Wire> {
+        Wire::connect(&self.address, PATIENCE).with_context(|| format!("{:#?}", self.lines))
+    }
+
+    /// The first line with this text that has not been waited for.
+    pub(crate) fn wait_for(&mut self, text: &str) -> Result<String> {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            match self.said.recv_timeout(left) {
+                Ok(line) => {
+                    self.lines.push(line.clone());
+                    if line.contains(text) {
+                        return Ok(line);
+                    }
+                }
+                Err(RecvTimeoutError::Timeout) => bail!("it does not say {text:?}, but {:#?}", self.lines),
+                Err(RecvTimeoutError::Disconnected) => {
+                    let status = self.child.wait()?;
+                    bail!("it ended with {status} and did not say {text:?}, but {:#?}", self.lines)
+                }
+            }
+        }
+    }
+
+    /// Sends a signal.
+    pub(crate) fn signal(&self, signal: Signal) -> Result<()> {
+        let pid = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw).context("no process")?;
+        Ok(kill_process(pid, signal)?)
+    }
+
+    /// Waits until it has ended, and for the last it says.
+    pub(crate) fn wait(&mut self) -> Result<ExitStatus> {
+        let deadline = Instant::now() + PATIENCE;
+        let status = loop {
+            if let Some(status) = self.child.try_wait()? {
+                break status;
+            }
+            ensure!(Instant::now() < deadline, "it does not end");
+            thread::sleep(Duration::from_millis(20));
+        };
+        self.lines.extend(self.said.iter());
+        Ok(status)
+    }
+
+    /// Waits for this exit status. A panic is none.
+    pub(crate) fn ends_with(&mut self, status: i32) -> Result<()> {
+        let ended = self.wait()?;
+        ensure!(
+            ended.code() == Some(status) && ended.signal().is_none(),
+            "it ended with {ended}, not {status}: {:#?}",
+            self.lines
+        );
+        let panics = self.lines.iter().any(|line| line.contains("panicked"));
+        ensure!(!panics, "a panic: {:#?}", self.lines);
+        Ok(())
+    }
+
+    /// Ends it as a service manager does.
+    pub(crate) fn end(mut self) -> Result<()> {
+        self.signal(Signal::TERM)?;
+        self.ends_with(143)
+    }
+}
+
+impl Drop for Tool {
+    fn drop(&mut self) {
+        // It may have ended, and has been waited for then.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
