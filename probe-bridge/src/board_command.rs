@@ -298,7 +298,7 @@ fn give_up_after(limit: Duration, busy: Busy) -> Result<()> {
             while busy.elapsed().is_none_or(|elapsed| elapsed < limit) {
                 thread::sleep(limit.min(Duration::from_secs(1)) / 4);
             }
-            eprintln!(
+            say!(
                 "trapline: the probe has not answered for {} s and is given up; is it still connected? What was armed \
                  is cleared at the next attach",
                 limit.as_secs()
