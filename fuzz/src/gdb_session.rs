@@ -142,6 +142,13 @@ impl Session<'_> {
         }
     }
 
+    /// Notes a resumption, which a core that runs already does not take.
+    fn resumes(&mut self, steps: Option<u16>) {
+        if self.server.status() == Status::Halted {
+            (self.steps, self.compared) = (steps, None);
+        }
+    }
+
     fn happens(&mut self, core: u16, event: u8, place: u8, write: bool) {
         if self.debugger.target().is_halted(core) {
             return;
@@ -174,11 +181,11 @@ impl Session<'_> {
             Act::Insert(ref point) => self.point(true, point),
             Act::Remove(ref point) => self.point(false, point),
             Act::Continue => {
-                (self.steps, self.compared) = (None, None);
+                self.resumes(None);
                 self.ask("vCont;c");
             }
             Act::Step { thread, others, range } => {
-                self.steps = Some(u16::from(thread) % CORES);
+                self.resumes(Some(u16::from(thread) % CORES));
                 let thread = thread % 2 + 1;
                 let others = if others { ";c" } else { "" };
                 let step = match range % 4 {
