@@ -67,7 +67,7 @@ impl Cause {
                 DebugStateEntry::LockedUp => Self::LockedUp,
                 DebugStateEntry::Other(_) => Self::Other,
             },
-            Event::TrappedWrite(_) => Self::Other,
+            Event::TrappedWrite(_) | Event::CalledBack => Self::Other,
         }
     }
 

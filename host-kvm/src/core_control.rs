@@ -24,6 +24,8 @@ enum Wanted {
     Halt,
     /// Run the vCPU.
     Run(Resume),
+    /// Hand in [`Event::CalledBack`], without running it.
+    CallBack,
     /// Return, for good.
     Leave,
 }
@@ -109,6 +111,18 @@ impl CoreControl {
         true
     }
 
+    /// Has the thread of a halted vCPU hand in [`Event::CalledBack`]; false where it is not halted.
+    pub(crate) fn call_back(&self) -> bool {
+        let mut state = self.state();
+        if !state.is_halted() {
+            return false;
+        }
+        state.wanted = Wanted::CallBack;
+        self.called.store(true, Ordering::Relaxed);
+        self.wake(state);
+        true
+    }
+
     /// Gets the vCPU's thread on its way outside, and does not wait for it; [`Self::halt`] does.
     pub(crate) fn begin_halt(&self) {
         begin_halt(&mut self.state());
@@ -162,7 +176,7 @@ impl CoreControl {
 
 /// From now on the vCPU is not to run.
 fn begin_halt(state: &mut State) {
-    if matches!(state.wanted, Wanted::Run(_)) {
+    if matches!(state.wanted, Wanted::Run(_) | Wanted::CallBack) {
         state.wanted = Wanted::Halt;
         kick_inside(state);
     }
@@ -177,6 +191,15 @@ fn kick_inside(state: &State) {
     }
 }
 
+/// Why a vCPU's thread has stopped waiting.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Entered {
+    /// It is inside, to run the vCPU.
+    Run(Resume),
+    /// It is outside, with an event to hand in.
+    CalledBack,
+}
+
 /// What only the vCPU's own thread may do.
 #[derive(Debug)]
 pub(crate) struct Attached<'a> {
@@ -185,8 +208,9 @@ pub(crate) struct Attached<'a> {
 }
 
 impl Attached<'_> {
-    /// Waits until the vCPU is to run, and goes inside; `None` when the thread is to return.
-    pub(crate) fn enter(&self) -> Option<Resume> {
+    /// Waits until the vCPU is to run, and goes inside, or until it is to be told of; `None` when the thread is to
+    /// return.
+    pub(crate) fn enter(&self) -> Option<Entered> {
         let control = self.control;
         loop {
             let mut state = control.state();
@@ -196,7 +220,13 @@ impl Attached<'_> {
                     // A kick from here on is for this stay.
                     kick::forget();
                     state.inside = true;
-                    return Some(how);
+                    return Some(Entered::Run(how));
+                }
+                Wanted::CallBack => {
+                    state.wanted = Wanted::Halt;
+                    state.pending = Some(Event::CalledBack);
+                    state.halted_at = host_instructions::counter();
+                    return Some(Entered::CalledBack);
                 }
                 Wanted::Halt => {
                     control.called.store(false, Ordering::Relaxed);
@@ -265,7 +295,7 @@ mod tests {
     /// A thread that stays inside until it is kicked, and tells what it does.
     fn pretend_to_run(control: &CoreControl, said: &mpsc::Sender<Resume>) {
         let attached = control.attach().unwrap();
-        while let Some(how) = attached.enter() {
+        while let Some(Entered::Run(how)) = attached.enter() {
             said.send(how).unwrap();
             let mut run = kvm_bindings::kvm_run::default();
             loop {
@@ -320,7 +350,7 @@ mod tests {
         let control = CoreControl::new();
         let attached = control.attach().unwrap();
         control.resume(Resume::Run);
-        assert_eq!(attached.enter(), Some(Resume::Run));
+        assert_eq!(attached.enter(), Some(Entered::Run(Resume::Run)));
         attached.come_out_with(EVENT);
         assert!(!control.is_halted() && !control.resume(Resume::Run));
         control.halt();
@@ -331,6 +361,26 @@ mod tests {
         attached.enter();
         attached.come_out_with(EVENT);
         assert_eq!(attached.take_event(), Some(EVENT));
+        assert_eq!(attached.take_event(), None);
+        assert!(control.is_halted() && control.resume(Resume::Run));
+    }
+
+    #[test]
+    fn a_vcpu_that_is_called_back_does_not_run() {
+        let control = CoreControl::new();
+        let attached = control.attach().unwrap();
+        assert!(control.call_back() && !control.is_halted() && !control.resume(Resume::Run));
+        assert_eq!(attached.enter(), Some(Entered::CalledBack));
+        assert!(!control.is_halted());
+        assert_eq!(attached.take_event(), Some(Event::CalledBack));
+        assert!(control.is_halted());
+        // A halt calls it off, whether the thread has noticed or not.
+        control.call_back();
+        control.halt();
+        assert!(control.is_halted());
+        control.call_back();
+        assert_eq!(attached.enter(), Some(Entered::CalledBack));
+        control.halt();
         assert_eq!(attached.take_event(), None);
         assert!(control.is_halted() && control.resume(Resume::Run));
     }

@@ -8,7 +8,7 @@ use trapline_core::debugger::{Debugger, Outcome};
 use trapline_core::stop::Stop;
 use trapline_core::target::{CoreId, Event, TargetError};
 
-use crate::core_control::Attached;
+use crate::core_control::{Attached, Entered};
 use crate::error::Error;
 use crate::exit::{Exit, SystemEvent};
 use crate::target::{Core, KvmTarget, VcpuHandles};
@@ -186,7 +186,13 @@ fn run_vcpu<H: EventHandler>(
         Ok(attached) => attached,
         Err(error) => return observer(Notice::Failed { core: id, error }),
     };
-    while let Some(how) = attached.enter() {
+    while let Some(entered) = attached.enter() {
+        let Entered::Run(how) = entered else {
+            if let Some(notice) = tell_handler(id, &attached, handler) {
+                observer(notice);
+            }
+            continue;
+        };
         let result = match core.vcpu.lock() {
             Ok(mut vcpu) => vcpu.run(how, devices),
             Err(_) => Err(Error::Poisoned { what: "a vCPU" }),

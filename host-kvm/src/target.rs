@@ -191,6 +191,18 @@ impl KvmTarget {
         self.cores.get(usize::from(core.0)).ok_or(Refusal::NoSuchCore(core).into())
     }
 
+    /// Lets the guest's time go on, if no core runs: the halted `core` is the first.
+    fn run_on(&mut self, core: CoreId) -> TargetResult<(), Self> {
+        if self.cores.iter().all(|core| core.control.is_halted()) {
+            let halted_at = self.cores.iter().map(|core| core.control.halted_at()).max();
+            let entry = Arc::clone(self.core(core)?);
+            let mut vcpu =
+                entry.vcpu.lock().map_err(|_| TargetError::Lost(Error::Poisoned { what: "a vCPU" }))?;
+            self.time.run_on(&mut vcpu, halted_at.unwrap_or_default()).map_err(TargetError::Lost)?;
+        }
+        Ok(())
+    }
+
     /// The vCPU of a halted core. Its thread is outside and cannot go in before somebody who has this
     /// target resumes it.
     fn halted(&self, core: CoreId) -> TargetResult<MutexGuard<'_, KvmVcpu>, Self> {
@@ -402,13 +414,17 @@ impl RunControl for KvmTarget {
     }
 
     fn resume(&mut self, core: CoreId, how: Resume) -> TargetResult<(), Self> {
-        if self.cores.iter().all(|core| core.control.is_halted()) {
-            let halted_at = self.cores.iter().map(|core| core.control.halted_at()).max();
-            let mut vcpu = self.halted(core)?;
-            self.time.run_on(&mut vcpu, halted_at.unwrap_or_default()).map_err(TargetError::Lost)?;
-        }
+        self.run_on(core)?;
         match self.core(core)?.control.resume(how) {
             true => Ok(()),
+            false => Err(Refusal::Running(core).into()),
+        }
+    }
+
+    fn call_back(&mut self, core: CoreId) -> TargetResult<bool, Self> {
+        self.run_on(core)?;
+        match self.core(core)?.control.call_back() {
+            true => Ok(true),
             false => Err(Refusal::Running(core).into()),
         }
     }

@@ -160,6 +160,20 @@ fn number(text: &str) -> Result<u64, String> {
     parsed.map_err(|error| format!("{error}; write 0x and hexadecimal digits, or a decimal number"))
 }
 
+/// What vCPUs can be made with.
+#[cfg(feature = "kvm")]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+pub(crate) enum GuestFeature {
+    /// The Scalable Vector Extension
+    Sve,
+    /// Pointer authentication
+    Pauth,
+    /// A performance monitor
+    Pmu,
+    /// All of these that KVM has here
+    All,
+}
+
 /// Options of `trapline guest`.
 #[cfg(feature = "kvm")]
 #[derive(Debug, Args)]
@@ -189,6 +203,10 @@ pub(crate) struct GuestArguments {
     /// Guest memory in MiB, from 0x4000_0000 on. The host gives it as the guest uses it
     #[arg(long, value_name = "MIB", default_value_t = 512, value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) memory: u64,
+
+    /// What vCPUs have beside what every Armv8-A core has: sve, pauth, pmu, or all of them that KVM has here
+    #[arg(long, value_name = "FEATURE", value_enum, value_delimiter = ',')]
+    pub(crate) features: Vec<GuestFeature>,
 
     /// Take guest memory from the huge pages that the host has set aside
     #[arg(long)]

@@ -14,10 +14,10 @@ use trapline_core::gdb::{Closed, Commands};
 use trapline_core::pool::Owner;
 use trapline_kvm::gdb_server::{Clients as _, End, Notifier, Served, Service, wait_readable};
 use trapline_kvm::machine::{Boot, Bus, Machine, MachineConfig, Pages};
-use trapline_kvm::{KvmTarget, Notice, SystemEvent};
+use trapline_kvm::{KvmCapabilities, KvmTarget, Notice, SystemEvent, VcpuFeatures};
 use trapline_probe::linux::monitor::{LazyKernel, LinuxCommands};
 
-use crate::cli::GuestArguments;
+use crate::cli::{GuestArguments, GuestFeature};
 use crate::gdb_address::Listener;
 use crate::guest_points::{GuestPoints, symbols_of};
 use crate::points::Points;
@@ -54,6 +54,8 @@ pub(crate) fn run(arguments: &GuestArguments) -> Result<ExitCode> {
     let output = arguments.serial.open()?;
 
     let kvm = trapline_kvm::open(Path::new(KVM))?;
+    let features = vcpu_features(&arguments.features, &KvmCapabilities::probe(&kvm));
+    let config = MachineConfig { features, ..config };
     let mut machine = Machine::new(&kvm, &config, output)?;
     let kernel = arguments.kernel.display();
     let booted = machine.boot(boot).with_context(|| format!("{kernel} cannot be started"))?;
@@ -112,6 +114,17 @@ fn config(arguments: &GuestArguments) -> Result<MachineConfig> {
         .with_context(|| format!("--memory {}: so many MiB do not exist", arguments.memory))?;
     let pages = if arguments.hugepages { Pages::Huge } else { Pages::Usual };
     Ok(MachineConfig { memory, pages, cpus: arguments.cpus, ..MachineConfig::default() })
+}
+
+/// With what vCPUs are made. What is asked for by name and is not there is refused when the machine is made.
+fn vcpu_features(asked: &[GuestFeature], capabilities: &KvmCapabilities) -> VcpuFeatures {
+    let has = |feature, present| asked.contains(&feature) || asked.contains(&GuestFeature::All) && present;
+    VcpuFeatures {
+        sve: has(GuestFeature::Sve, capabilities.sve),
+        ptrauth: has(GuestFeature::Pauth, capabilities.ptrauth),
+        pmu_v3: has(GuestFeature::Pmu, capabilities.pmu_v3),
+        ..VcpuFeatures::default()
+    }
 }
 
 /// Lets what is typed go to the guest. The terminal, if it is one, is the guest's while the answer lives.

@@ -188,7 +188,11 @@ fn steps(kinds: &[Kind], setup: Setup) -> Result<Vec<Step>> {
     steps.push(own("Cortex-M under gdb, and boards without a client", &["check-board"])?);
     steps.push(own("points without a client", &["check-points"])?);
     steps.push(own("scripted gdb session", &["run-guest", "--demo"])?);
-    steps.push(own("watchpoints on the wire, hostile packets, and lldb", &["run-guest", "--clients"])?);
+    // With SVE and pointer authentication, where the host has them.
+    steps.push(own(
+        "watchpoints on the wire, hostile packets, gdb and lldb",
+        &["run-guest", "--clients", "--features", "all"],
+    )?);
     steps.push(own("Linux guests, alone and under gdb", &["check-linux"])?);
     steps.push(own("scripted gdb session at EL2, beside another guest", &["run-hypervisor", "--demo"])?);
     Ok(steps)

@@ -176,6 +176,14 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize
         }
     }
 
+    /// Looks at an access that was made while another core stopped the target, and lets the core go on.
+    pub(super) fn called_back(&mut self, core: CoreId, goal: Goal) -> TargetResult<Outcome, T> {
+        match self.after_access(core, goal)? {
+            Some(outcome) => Ok(outcome),
+            None => self.start_all(),
+        }
+    }
+
     /// Looks at an access that has been made: `None` where the core is to go on, because nobody asked for
     /// this one or because an exception came instead of it.
     pub(super) fn after_access(&mut self, core: CoreId, goal: Goal) -> TargetResult<Option<Outcome>, T> {

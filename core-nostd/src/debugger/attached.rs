@@ -211,3 +211,129 @@ impl<const N: usize, const BYTES: usize> Attached<N, BYTES> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::breakpoint::Instruction;
+    use proptest::prelude::*;
+    use std::vec::Vec as List;
+
+    const ENTRIES: usize = 4;
+    const BYTES: usize = 96;
+
+    type Store = Attached<ENTRIES, BYTES>;
+    type Expressions = List<List<u8>>;
+
+    #[derive(Clone, Debug)]
+    enum Action {
+        Set { request: u8, host: bool, conditions: Expressions, commands: Expressions, ignore: u32 },
+        Remove { request: u8, host: bool },
+        RemoveOwner { host: bool },
+    }
+
+    /// What the store is to hold.
+    #[derive(Clone, PartialEq, Debug)]
+    struct Kept {
+        request: u8,
+        host: bool,
+        conditions: Expressions,
+        commands: Expressions,
+        ignore: u32,
+        hits: u64,
+    }
+
+    fn request(number: u8) -> Request {
+        Request::Software { address: 4 * u64::from(number), instruction: Instruction::A64 }
+    }
+
+    const fn owner(host: bool) -> Owner {
+        if host { Owner::HOST } else { Owner::DEBUGGER }
+    }
+
+    /// Constants, of which nothing is a register's number.
+    fn expressions() -> impl Strategy<Value = Expressions> {
+        let code = prop::collection::vec(any::<u8>(), 0..6)
+            .prop_map(|bytes| bytes.into_iter().flat_map(|byte| [0x22, byte]).chain([0x27]).collect());
+        prop::collection::vec(code, 0..4)
+    }
+
+    fn action() -> impl Strategy<Value = Action> {
+        let set = (0..6_u8, any::<bool>(), expressions(), expressions(), 0..3_u32);
+        prop_oneof![
+            4 => set.prop_map(|(request, host, conditions, commands, ignore)| {
+                Action::Set { request, host, conditions, commands, ignore }
+            }),
+            2 => (0..6_u8, any::<bool>()).prop_map(|(request, host)| Action::Remove { request, host }),
+            1 => any::<bool>().prop_map(|host| Action::RemoveOwner { host }),
+        ]
+    }
+
+    fn slices(expressions: &Expressions) -> List<&[u8]> {
+        expressions.iter().map(List::as_slice).collect()
+    }
+
+    fn size(kept: &Kept) -> usize {
+        kept.conditions.iter().chain(&kept.commands).map(|code| HEADER + code.len()).sum()
+    }
+
+    fn check(store: &Store, model: &[Kept]) {
+        assert_eq!(store.used(), model.iter().map(size).sum::<usize>());
+        assert_eq!(store.entries.len(), model.len());
+        for kept in model {
+            let entry = store.get(&request(kept.request), owner(kept.host)).unwrap();
+            assert_eq!((entry.ignore, entry.hits), (kept.ignore, kept.hits));
+            let (request, owner) = (request(kept.request), owner(kept.host));
+            for (kind, expected) in [(Kind::Condition, &kept.conditions), (Kind::Command, &kept.commands)] {
+                let kept = (0..).map_while(|index| store.expression(&request, owner, kind, index));
+                assert!(kept.eq(slices(expected)));
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn the_store_holds_what_a_plain_list_would(actions in prop::collection::vec(action(), 0..60)) {
+            let (mut store, mut model) = (Store::new(), List::<Kept>::new());
+            for action in actions {
+                match action {
+                    Action::Set { request: number, host, conditions, commands, ignore } => {
+                        let (first, second) = (slices(&conditions), slices(&commands));
+                        let options =
+                            Options { conditions: &first, commands: &second, ignore, ..Options::default() };
+                        let (request, owner) = (request(number), owner(host));
+                        let place = model.iter().position(|kept| (kept.request, kept.host) == (number, host));
+                        let hits = place.map_or(0, |place| model[place].hits);
+                        let kept = Kept { request: number, host, conditions: conditions.clone(), commands: commands.clone(), ignore, hits };
+                        let others: usize = model.iter().map(size).sum::<usize>() - place.map_or(0, |place| size(&model[place]));
+                        let fits = options.is_plain()
+                            || (place.is_some() || model.len() < ENTRIES) && others + size(&kept) <= BYTES;
+                        prop_assert_eq!(store.fits(&request, owner, &options).is_ok(), fits);
+                        if fits {
+                            store.set(request, owner, &options);
+                            model.retain(|kept| (kept.request, kept.host) != (number, host));
+                            if !options.is_plain() {
+                                model.push(kept);
+                            }
+                        }
+                        // A hit is of this entry alone.
+                        if let Some(entry) = store.get_mut(&request, owner) {
+                            entry.hits += 1;
+                            let kept = model.iter_mut().find(|kept| (kept.request, kept.host) == (number, host));
+                            kept.unwrap().hits += 1;
+                        }
+                    }
+                    Action::Remove { request: number, host } => {
+                        store.remove(&request(number), owner(host));
+                        model.retain(|kept| (kept.request, kept.host) != (number, host));
+                    }
+                    Action::RemoveOwner { host } => {
+                        store.remove_owner(owner(host));
+                        model.retain(|kept| kept.host != host);
+                    }
+                }
+                check(&store, &model);
+            }
+        }
+    }
+}

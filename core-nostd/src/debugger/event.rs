@@ -43,16 +43,23 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize
         if let Event::TrappedWrite(write) = event
             && self.has_page_watches()
         {
+            if let Run::Stepping(step) = &run {
+                // What the step was to pass is still to be passed.
+                self.core(core)?.seen = step.passes;
+            }
             return self.trapped(core, write, goal);
         }
+        if matches!(event, Event::CalledBack) {
+            return self.called_back(core, goal);
+        }
         match Cause::of(&event) {
-            Cause::Step if matches!(run, Run::Stepping(_)) => self.after_step(core, goal),
+            Cause::Step if matches!(run, Run::Stepping(_)) => self.step_ended(core, goal, &run),
             Cause::Breakpoint => {
                 let pc = self.target.read_register(core, Register::Pc)?;
                 if let Run::Stepping(Step { passage: Some(passage), .. }) = &run
                     && passage.ends_at(pc)
                 {
-                    return self.after_step(core, goal);
+                    return self.step_ended(core, goal, &run);
                 }
                 let candidates = self.breakpoints_at(pc);
                 if candidates.is_empty() {
@@ -107,6 +114,7 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize
         Ok(match run {
             Run::Halted => None,
             Run::Free => Some(Goal::Continue),
+            Run::Called(goal) => Some(*goal),
             Run::Stepping(step) => {
                 self.end_quiet(core, step)?;
                 Some(step.goal)

@@ -22,6 +22,7 @@
 //! | `quiet` | steps that interrupts do not disturb |
 //! | `passage` | running through code as one step: an exclusive sequence, or |
 //! | `stretch` | a stretch of a range that need not be stepped (feature `quick-steps`) |
+//! | `exclusive` | store exclusives that a watchpoint has trapped |
 //! | `event` | from an event to a verdict |
 //! | `options`, `attached` | conditions, counts and commands of requests, and where they are kept |
 //! | `hit` | whether what was hit is to stop the target |
@@ -36,6 +37,7 @@ mod activity;
 mod arming;
 mod attached;
 mod event;
+mod exclusive;
 mod hit;
 mod injection;
 mod memory;

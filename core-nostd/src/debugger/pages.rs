@@ -11,7 +11,7 @@ use heapless::Vec;
 
 use crate::address::{AddressRange, PhysicalAddress, untag};
 use crate::breakpoint::Instruction;
-use crate::pool::{Owner, Slots};
+use crate::pool::{Owner, ReservedWatchpoint, Slots};
 use crate::registers::Pstate;
 use crate::stop::{Stop, StopReason};
 use crate::target::{CoreId, Register, Target, TargetError, TargetResult, TrappedWrite};
@@ -82,7 +82,10 @@ impl fmt::Display for PagesError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NotOnlyWrites(access) => {
-                write!(f, "no comparator is left, and pages cannot watch for {access}, only for write")
+                write!(
+                    f,
+                    "the comparators do not suffice, and pages cannot watch for {access}, only for write"
+                )
             }
             Self::TooLong { length, limit } => {
                 write!(f, "{length:#x} bytes are too many to watch by pages; {limit:#x} are the most")
@@ -167,6 +170,12 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize
         self.paged.requests()
     }
 
+    /// Whether pages serve this watchpoint of the owner's.
+    #[must_use]
+    pub fn is_paged(&self, watchpoint: &Watchpoint, owner: Owner) -> bool {
+        self.paged.contains(watchpoint, owner)
+    }
+
     /// Whether the backend can make pages trap writes.
     pub fn has_page_watches(&mut self) -> bool {
         self.target.write_traps().is_some()
@@ -179,7 +188,6 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize
         watchpoint: Watchpoint,
         owner: Owner,
     ) -> Result<(), InsertError<T::Error>> {
-        const STEP: u64 = 4096;
         let range = watchpoint.range();
         if watchpoint.access() != Access::Write {
             return Err(PagesError::NotOnlyWrites(watchpoint.access()).into());
@@ -190,13 +198,13 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize
         let before = self.paged.pieces.len();
         let mut address = range.first();
         loop {
-            let last = (address | (STEP - 1)).min(range.last());
-            let part = AddressRange::new(address, last - address + 1).unwrap_or(AddressRange::byte(address));
-            let added = self.add_piece(core, part, watchpoint, owner);
-            if let Err(error) = added {
-                self.paged.pieces.truncate(before);
-                return Err(error);
-            }
+            let last = match self.add_piece(core, address, watchpoint, owner) {
+                Ok(last) => last,
+                Err(error) => {
+                    self.paged.pieces.truncate(before);
+                    return Err(error);
+                }
+            };
             if last == range.last() {
                 break;
             }
@@ -206,17 +214,25 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize
         Ok(())
     }
 
-    /// Adds the part of a range that lies in one page.
+    /// Adds the part of a watched range that lies in the page or block around `address`; the last address of it.
     fn add_piece(
         &mut self,
         core: CoreId,
-        part: AddressRange,
+        address: u64,
         watchpoint: Watchpoint,
         owner: Owner,
-    ) -> Result<(), InsertError<T::Error>> {
-        let physical = self.translate(core, part.first())?.physical;
+    ) -> Result<u64, InsertError<T::Error>> {
+        const PAGE: u64 = 4096;
+        let translation = self.translate(core, address)?;
+        let physical = translation.physical;
+        let length = translation.remaining(address).min(watchpoint.range().last() - address + 1);
+        let part = AddressRange::new(address, length).unwrap_or(AddressRange::byte(address));
         // What cannot be read is no memory that could be protected.
-        self.target.read_memory(physical, &mut [0])?;
+        let mut offset = 0_u64;
+        while offset < part.len() {
+            self.target.read_memory(PhysicalAddress(physical.0.wrapping_add(offset)), &mut [0])?;
+            offset += PAGE - (physical.0.wrapping_add(offset) & (PAGE - 1));
+        }
         if let Some(piece) = self.paged.pieces.last_mut()
             && piece.watchpoint == watchpoint
             && piece.owner == owner
@@ -225,11 +241,12 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize
         {
             piece.range =
                 AddressRange::new(piece.range.first(), piece.range.len() + part.len()).unwrap_or(piece.range);
-            return Ok(());
+            return Ok(part.last());
         }
         let piece = Piece { physical, range: part, watchpoint, owner };
         let full = PagesError::Full { capacity: SOFTWARE };
-        Ok(self.paged.pieces.push(piece).map_err(|_| full)?)
+        self.paged.pieces.push(piece).map_err(|_| full)?;
+        Ok(part.last())
     }
 
     /// Brings the pages that trap writes to what is watched. All cores must be halted. While cores are only
@@ -252,6 +269,10 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize
             Some(PhysicalAddress(page))
         });
         traps.protect(&mut pages)?;
+        for core in &mut self.cores {
+            // What was trapped may not be trapped again.
+            core.trapped = None;
+        }
         self.paged.armed = !self.paged.pieces.is_empty();
         self.paged.changed = false;
         Ok(())
@@ -267,6 +288,11 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize
         Ok(())
     }
 
+    /// Whether a page is writable for the core that runs alone.
+    pub(super) fn is_lifted(&self) -> bool {
+        !self.paged.lifted.is_empty()
+    }
+
     /// Deals with a write that a page has trapped: it has not been made.
     pub(super) fn trapped(
         &mut self,
@@ -275,14 +301,9 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize
         goal: Goal,
     ) -> TargetResult<Outcome, T> {
         let pc = self.target.read_register(core, Register::Pc)?;
-        let reported = self.core(core)?.trapped.take_if(|reported| *reported == pc).is_some();
-        let touched = match reported {
-            true => None,
-            false => {
-                let written = self.written(core, pc, &write);
-                self.paged.touched(written)
-            }
-        };
+        let written = self.written(core, pc, &write);
+        let reported = self.core(core)?.trapped == Some(pc);
+        let touched = if reported { None } else { self.paged.touched(written) };
         if let Some((candidates, watchpoint, address)) = touched {
             let verdict = self.judge(core, &candidates, &|_, _| None)?;
             self.keep(core, address, &candidates)?;
@@ -304,8 +325,9 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize
             }
         }
         match write.data {
-            Some(_) => self.carry_out(core, pc, &write, goal),
-            None => self.let_write(core, write.address, goal),
+            // What a comparator may watch, only the core itself can tell from what it does not.
+            Some(_) if !self.comparators_may_watch(written) => self.carry_out(core, pc, &write, goal),
+            _ => self.let_write(core, write.address, goal),
         }
     }
 
@@ -326,6 +348,20 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize
             None => self.fetch(core, pc, Instruction::A64).map_or(1, stores::width),
         };
         AddressRange::new(first, length).unwrap_or(AddressRange::byte(first))
+    }
+
+    /// Whether a comparator may watch these physical bytes: virtual and physical addresses have the offset in the
+    /// smallest page in common.
+    fn comparators_may_watch(&self, written: AddressRange) -> bool {
+        const OFFSET: u64 = 0xfff;
+        self.watchpoints.iter().any(|ReservedWatchpoint { watchpoint, .. }| {
+            let (range, first) = (watchpoint.range(), written.first() & OFFSET);
+            let begins_at = range.first() & OFFSET;
+            let touches = first.wrapping_sub(begins_at) & OFFSET < range.len()
+                || begins_at.wrapping_sub(first) & OFFSET < written.len();
+            watchpoint.access() != Access::Read
+                && (touches || range.len() > OFFSET || watchpoint.is_outside())
+        })
     }
 
     /// Carries out a write that is known, and moves the core behind its instruction.

@@ -63,8 +63,7 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize
         if self.breakpoints.iter().any(|reserved| reserved.breakpoint.is_mismatch()) {
             return Ok(None);
         }
-        if let Some(sequence) = ExclusiveSequence::find_in(set, pc, |address| self.fetch(core, address, set))
-        {
+        if let Some(sequence) = self.sequence_at(core, pc, set) {
             return self.through_sequence(core, &sequence, pstate, set, except.breakpoints);
         }
         match (goal, pstate) {
@@ -76,6 +75,16 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize
             }
             _ => Ok(None),
         }
+    }
+
+    /// The exclusive sequence that begins at an address.
+    pub(super) fn sequence_at(
+        &mut self,
+        core: CoreId,
+        address: u64,
+        set: Instruction,
+    ) -> Option<ExclusiveSequence> {
+        ExclusiveSequence::find_in(set, address, |address| self.fetch(core, address, set))
     }
 
     /// `None` where there are too few free pairs for the exits when those in `except` are off; then it can only be

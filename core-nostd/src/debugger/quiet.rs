@@ -8,6 +8,7 @@ use crate::stepping::{AfterStep, ExceptionRegisters, ExceptionSources, QuietStep
 use crate::target::{CoreId, Profile, Refusal, Register, Resume, SystemRegister, Target, TargetResult};
 
 use super::arming::Except;
+use super::exclusive::Retry;
 use super::resume::{Goal, Run, Step};
 use super::{Debugger, Seen};
 
@@ -27,8 +28,24 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize
             Some(Seen { pc: seen, watchpoints, own }) if seen == pc => (watchpoints, own),
             _ => (Slots::NONE, false),
         };
-        let except = Except { breakpoints: self.breakpoints.slots_at(pc), watchpoints, own };
+        let passes = seen.filter(|seen| seen.pc == pc);
+        // A store exclusive whose monitor has been cleared may fail without being trapped again.
+        let was_hit = !watchpoints.is_empty() || self.is_lifted() || self.core(core)?.trapped == Some(pc);
+        let retry = if was_hit { self.retry_of(core, pc, watchpoints, own)? } else { None };
+        self.step_with(core, pc, goal, passes, retry)
+    }
 
+    /// As [`Self::begin_step`], at `pc`, past what `passes` says, as a part of `retry` if there is one.
+    pub(super) fn step_with(
+        &mut self,
+        core: CoreId,
+        pc: u64,
+        goal: Goal,
+        passes: Option<Seen>,
+        retry: Option<Retry>,
+    ) -> TargetResult<(), T> {
+        let (watchpoints, own) = passes.map_or((Slots::NONE, false), |seen| (seen.watchpoints, seen.own));
+        let except = Except { breakpoints: self.breakpoints.slots_at(pc), watchpoints, own };
         let pstate = self.pstate(core)?;
         if pstate.is_some_and(Pstate::is_aarch32) && !aarch32::BUILT_IN {
             return Err(NO_AARCH32.into());
@@ -36,7 +53,15 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize
         let set = pstate.map_or(Instruction::T32, instruction_set);
         let instruction = self.fetch(core, pc, set);
         let passage = match instruction {
-            Some(_) => self.passage(core, pc, pstate, set, except, goal)?,
+            // A store exclusive is not run to through anything else.
+            Some(_) => self.passage(
+                core,
+                pc,
+                pstate,
+                set,
+                except,
+                if retry.is_some() { Goal::Report } else { goal },
+            )?,
             None => None,
         };
 
@@ -69,8 +94,7 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize
         if passage.is_some() || !instruction.is_some_and(keeps) {
             self.regimes.forget_of(core);
         }
-        self.core(core)?.run =
-            Run::Stepping(Step { pc, quiet, passage, goal, passes: seen.filter(|seen| seen.pc == pc) });
+        self.core(core)?.run = Run::Stepping(Step { pc, quiet, passage, retry, goal, passes });
         self.target.resume(core, resume)
     }
 

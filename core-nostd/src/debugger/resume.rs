@@ -6,6 +6,7 @@ use crate::stepping::QuietStep;
 use crate::target::{CoreId, Refusal, Register, Resume, Target, TargetError, TargetResult};
 
 use super::arming::Except;
+use super::exclusive::Retry;
 use super::passage::Passage;
 use super::{Debugger, Outcome, Seen};
 use crate::stop::StopReason;
@@ -41,6 +42,9 @@ pub(super) enum Run {
     Free,
     /// It executes one instruction.
     Stepping(Step),
+    /// Nothing: its backend is to hand in [`crate::target::Event::CalledBack`], and then it goes on as it is to go on
+    /// after a step.
+    Called(Goal),
 }
 
 /// A single step under way, or a run through code in place of it.
@@ -52,6 +56,8 @@ pub(super) struct Step {
     pub(super) quiet: Option<QuietStep>,
     /// What is run through as one.
     pub(super) passage: Option<Passage>,
+    /// It makes a store exclusive that a watchpoint has kept from being made.
+    pub(super) retry: Option<Retry>,
     /// What comes after it.
     pub(super) goal: Goal,
     /// The reported stop that it passes, if it does.
@@ -109,15 +115,42 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize
         for core in &mut self.cores {
             core.hits.clear();
             core.waiting = None;
-            core.owed = None;
+            // An access that has been made while another core stopped is still to be told of.
+            core.owed.take_if(|_| core.access.is_none());
         }
+        let told_late = self.cores.iter().any(|core| core.owed.is_some());
         // The client may have written any register by means that the engine does not see.
         self.regimes.forget();
         self.note_values()?;
         self.plant(None)?;
         self.lower_pages()?;
         self.protect_pages()?;
+        if told_late {
+            self.call_back_owed()?;
+        }
         self.start_all().map(|_| ())
+    }
+
+    /// Has the backend call for every core that is to be looked at before it goes on as the client wants it to. What
+    /// becomes of that is for whoever the backend hands its events to.
+    fn call_back_owed(&mut self) -> TargetResult<(), T> {
+        for core in self.core_ids() {
+            let state = self.core(core)?;
+            if state.owed.is_none() {
+                continue;
+            }
+            let goal = match state.action.unwrap_or_default() {
+                Action::Hold => continue,
+                Action::Continue => Goal::Continue,
+                Action::Step => Goal::Report,
+                Action::StepRange { start, end } => Goal::Range { start, end },
+            };
+            state.owed = None;
+            if self.target.call_back(core)? {
+                self.core(core)?.run = Run::Called(goal);
+            }
+        }
+        Ok(())
     }
 
     /// Removes all that `owner` has inserted, from comparators and memory as well, and lets all cores run.
@@ -142,7 +175,12 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize
         }
         let mut outcome = Outcome::Resumed;
         for core in self.core_ids() {
-            match self.core(core)?.owed.take() {
+            let state = self.core(core)?;
+            if state.access.is_some() && state.action == Some(Action::Hold) {
+                // What it owes is told when it moves.
+                continue;
+            }
+            match state.owed.take() {
                 Some(goal) => match self.after_step(core, goal)? {
                     Outcome::Resumed => {}
                     Outcome::Stopped => return Ok(Outcome::Stopped),
@@ -232,6 +270,7 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize
 
     /// Goes on after a completed step.
     pub(super) fn after_step(&mut self, core: CoreId, goal: Goal) -> TargetResult<Outcome, T> {
+        self.core(core)?.trapped = None;
         if let Some(outcome) = self.after_access(core, goal)? {
             return Ok(outcome);
         }
@@ -291,13 +330,25 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize
         if let Run::Stepping(step) = run {
             self.end_quiet(core, &step)?;
             let executed = self.target.read_register(core, Register::Pc)? != step.pc;
+            let made = match &step.retry {
+                Some(retry) => self.is_made(core, retry)?,
+                None => executed,
+            };
             let state = self.core(core)?;
             if !executed {
                 // What it was to pass is still to be passed.
                 state.seen = step.passes;
-            } else if state.access.is_some() || !matches!(step.goal, Goal::Continue) {
+                return Ok(());
+            }
+            if !made {
+                // The next attempt at the store is a hit like this one.
+                state.access = None;
+            }
+            if state.access.is_some() || !matches!(step.goal, Goal::Continue) {
                 state.owed = Some(step.goal);
             }
+        } else if let Run::Called(goal) = run {
+            self.core(core)?.owed = Some(goal);
         }
         Ok(())
     }

@@ -6,8 +6,9 @@
 //! | `packet` | from a payload to what it says |
 //! | `server`, `session` | what a session remembers, and the answer to each packet |
 //! | `failure` | why a packet is not honoured, and how the client is told |
-//! | `layout`, `registers`, `memory`, `threads` | which registers there are; reading and writing |
+//! | `layout`, `registers`, `memory`, `search`, `threads` | which registers there are; reading and writing |
 //! | `points`, `run` | breakpoints and watchpoints; running on, and stops |
+//! | `paged` | what the client is told of watchpoints that pages serve |
 //! | `query`, `lldb`, `description` | what the server can do and what the target is |
 //! | `monitor` | commands that the protocol has no packet for |
 //!
@@ -26,10 +27,12 @@ mod lldb;
 mod memory;
 mod monitor;
 mod packet;
+mod paged;
 mod points;
 mod query;
 mod registers;
 mod run;
+mod search;
 mod server;
 mod session;
 mod threads;

@@ -86,6 +86,11 @@ const SYSREG: Command = Command {
 };
 const WHY: Command =
     Command { name: "why", arguments: "", help: "why the last breakpoint or watchpoint was refused" };
+const SET: Command = Command {
+    name: "set",
+    arguments: " pages on|off",
+    help: "whether pages that trap writes serve watchpoints for which the comparators do not suffice",
+};
 const COUNTERS: Command =
     Command { name: "counters", arguments: "", help: "what the way to the target has cost so far" };
 
@@ -237,12 +242,19 @@ fn number(text: &str) -> Option<u64> {
     }
 }
 
+/// Whether the first word of what was typed is a command's name.
+fn names(typed: &str, command: &Command) -> bool {
+    typed.split_ascii_whitespace().next() == Some(command.name)
+}
+
 fn no_number(text: &str, out: &mut dyn Write) -> fmt::Result {
     writeln!(out, "'{text}' is no number; write 0x and hexadecimal digits")
 }
 
 fn help(out: &mut dyn Write) -> fmt::Result {
-    for Command { name, arguments, help } in [HELP, SLOTS, TRANSLATE, CORES_COMMAND, SYSREG, COUNTERS, WHY] {
+    for Command { name, arguments, help } in
+        [HELP, SLOTS, TRANSLATE, CORES_COMMAND, SYSREG, COUNTERS, WHY, SET]
+    {
         writeln!(out, "monitor {name}{arguments}: {help}")?;
     }
     Ok(())
@@ -287,7 +299,7 @@ impl<'l, 'b, C: Connection> Console<'l, 'b, C> {
     pub(super) fn run<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize>(
         &mut self,
         debugger: &mut Debugger<T, CORES, SOFTWARE, BYTECODE>,
-        session: &Session,
+        session: &mut Session,
         commands: &mut dyn Commands<T, CORES, SOFTWARE, BYTECODE>,
         text: Hex<'_>,
     ) {
@@ -299,10 +311,33 @@ impl<'l, 'b, C: Connection> Console<'l, 'b, C> {
                 "" => self.write_str("none was refused\n"),
                 refusal => writeln!(self, "{refusal}"),
             },
-            Ok(command) if fits => debugger.monitor(session.selected, command, commands, self),
+            Ok(command) if fits && debugger.has_page_watches() && names(command, &SET) => {
+                self.set(session, command)
+            }
+            Ok(command) if fits => {
+                let answered = debugger.monitor(session.selected, command, commands, self);
+                match debugger.has_page_watches() && command.trim_ascii() == SLOTS.name {
+                    true => answered.and_then(|()| session.paged.list(self)),
+                    false => answered,
+                }
+            }
             Ok(_) => writeln!(self, "a command has at most {MAX_COMMAND} bytes"),
             Err(_) => self.write_str("commands are plain text; try 'monitor help'\n"),
         };
+    }
+
+    /// Runs `monitor set`, which is about the session; without a value it shows what is set.
+    fn set(&mut self, session: &mut Session, command: &str) -> fmt::Result {
+        let mut words = command.split_ascii_whitespace().skip(1);
+        let allowed = &mut session.paged.allowed;
+        match (words.next(), words.next(), words.next()) {
+            (None, ..) | (Some("pages"), None, _) => {}
+            (Some("pages"), Some("on"), None) => *allowed = true,
+            (Some("pages"), Some("off"), None) => *allowed = false,
+            _ => return self.write_str("write 'monitor set pages on' or 'monitor set pages off'\n"),
+        }
+        let setting = if *allowed { "on" } else { "off" };
+        writeln!(self, "watchpoints by pages, where the comparators do not suffice: {setting}")
     }
 
     /// Sends what is left.

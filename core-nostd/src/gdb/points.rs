@@ -29,6 +29,7 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize
         let request = self.request(point)?;
         if insert {
             self.insert(request, point)?;
+            self.note_paged(&request);
         } else {
             match self.debugger.remove(request, Owner::DEBUGGER) {
                 Ok(())
@@ -38,9 +39,20 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize
                 ) => {}
                 Err(error) => return Err(error.into()),
             }
+            self.note_paged(&request);
         }
         self.ok();
         Ok(())
+    }
+
+    /// Takes note of a watchpoint that is served by pages now, or is no more.
+    fn note_paged(&mut self, request: &Request) {
+        if let Request::Watchpoint(watchpoint) = request
+            && self.debugger.has_page_watches()
+        {
+            let paged = self.debugger.is_paged(watchpoint, Owner::DEBUGGER);
+            self.session.paged.note(watchpoint.range(), paged);
+        }
     }
 
     /// Tells the client why, in the one way that a gdb without `error-message` shows, if only for `Z1`; and keeps
@@ -74,6 +86,7 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize
             numbering: self.session.layout.numbering(),
             // A client that gives commands does not want to hear of the hit.
             then: if commands.is_empty() { Then::Stop } else { Then::Run },
+            pages: self.session.paged.allowed,
             ..Options::default()
         };
         self.debugger.insert_with(self.session.selected, request, Owner::DEBUGGER, &options)?;

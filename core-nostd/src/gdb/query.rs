@@ -7,6 +7,7 @@ use crate::target::Target;
 use super::description;
 use super::failure::{ErrorStyle, Failure, Handled};
 use super::packet::{Query, Transfer};
+use super::search;
 use super::session::Exchange;
 
 impl<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize>
@@ -39,13 +40,19 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize
                 self.reply.text("qEcho:");
                 self.reply.bytes(text);
             }
+            Query::Checksum { address, length } if search::BUILT_IN => self.checksum(address, length)?,
+            Query::Search { address, length, pattern } if search::BUILT_IN => {
+                self.search(address, length, pattern)?;
+            }
             Query::Host => self.write_host(),
             Query::Process => self.write_process(),
             Query::Watchpoints => self.write_watchpoints(),
             Query::Version => self.write_version(),
             Query::MemoryRegion(address) => self.write_memory_region(address)?,
             Query::ThreadStop(thread) => self.write_thread_stop(thread)?,
-            Query::Command(_) | Query::Malformed => return Err(Failure::Malformed),
+            Query::Checksum { .. } | Query::Search { .. } | Query::Command(_) | Query::Malformed => {
+                return Err(Failure::Malformed);
+            }
         }
         Ok(())
     }

@@ -195,7 +195,7 @@ impl<'b, T: Target, C: Connection, const CORES: usize, const SOFTWARE: usize, co
             && self.session.state == State::Halted
         {
             let mut console = Console::answering(&mut self.link);
-            console.run(debugger, &self.session, commands, text);
+            console.run(debugger, &mut self.session, commands, text);
             return console.end().map_err(ServerError::Connection);
         }
         let mut reply = self.link.reply();
@@ -216,7 +216,7 @@ impl<'b, T: Target, C: Connection, const CORES: usize, const SOFTWARE: usize, co
         };
         let length = reply.len();
         let sent = match next {
-            Next::Nothing => self.link.acknowledge(true),
+            Next::Nothing => self.link.acknowledge(true).and_then(|()| self.tell_paged(debugger)),
             Next::Answer => self.link.send(length, true),
             Next::EndAcknowledgements => {
                 let sent = self.link.send(length, true);
@@ -225,6 +225,21 @@ impl<'b, T: Target, C: Connection, const CORES: usize, const SOFTWARE: usize, co
             }
         };
         sent.map_err(ServerError::Connection)
+    }
+
+    /// Tells a client that waits for the target of watchpoints that pages serve.
+    fn tell_paged(&mut self, debugger: &mut Debugger<T, CORES, SOFTWARE, BYTECODE>) -> Result<(), C::Error> {
+        // Where no page can trap writes, the program has no code for it.
+        if !debugger.has_page_watches()
+            || self.session.state != State::Running
+            || !self.session.paged.is_untold()
+        {
+            return Ok(());
+        }
+        let mut console = Console::new(&mut self.link);
+        // What goes wrong is told at the end.
+        let _ = self.session.paged.tell(&mut console);
+        console.flush()
     }
 
     /// Halts the target for the client's Ctrl-C. With the target halted already there is nothing to interrupt.

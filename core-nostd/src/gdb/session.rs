@@ -7,6 +7,7 @@ use super::Closed;
 use super::failure::{ErrorStyle, Failure, Handled};
 use super::layout::Layout;
 use super::packet::{Packet, Query, Setting, Thread};
+use super::paged::PagedNotes;
 use super::wire::Reply;
 
 /// Where a session stands.
@@ -46,6 +47,8 @@ pub(super) struct Session {
     pub(super) threads_in_stop: bool,
     /// Why the last breakpoint or watchpoint was refused, for clients that do not show it.
     pub(super) refusal: Refusal,
+    /// Watchpoints that pages serve.
+    pub(super) paged: PagedNotes,
 }
 
 /// The text of a refusal, as far as it fits.
@@ -76,6 +79,7 @@ impl Session {
             binary_upload: false,
             threads_in_stop: false,
             refusal: Refusal::new(),
+            paged: PagedNotes::new(),
         }
     }
 }

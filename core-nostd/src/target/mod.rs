@@ -368,6 +368,14 @@ pub trait RunControl: Backend {
         Ok(())
     }
 
+    /// Has the backend hand in [`Event::CalledBack`] for a halted core soon, from where its events come, without
+    /// running it; [`Self::halt`] calls that off. Whether it does: without it, a change that a core made to what is
+    /// watched in the very moment in which another one stopped the target may go untold.
+    fn call_back(&mut self, core: CoreId) -> TargetResult<bool, Self> {
+        let _ = core;
+        Ok(false)
+    }
+
     /// Whether [`Resume::Step`] holds interrupts off by itself, so that the engine must not mask them
     /// in `PSTATE` (`EDSCR.INTdis` on a board).
     fn steps_with_interrupts_disabled(&self) -> bool {
@@ -398,6 +406,8 @@ pub enum Event {
     /// The core was about to write to a page that traps writes ([`WriteTraps`]). The instruction has not been
     /// executed.
     TrappedWrite(TrappedWrite),
+    /// Nothing has happened: the engine asked for it ([`RunControl::call_back`]).
+    CalledBack,
 }
 
 /// A write that has not been made.

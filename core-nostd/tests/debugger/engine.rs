@@ -3,12 +3,12 @@
 use crate::recorder::{Did, NOP, RAM, Recorder, breakpoint, brk, step, watchpoint};
 use trapline_core::address::AddressRange;
 use trapline_core::breakpoint::{Breakpoint, Instruction};
-use trapline_core::debugger::{Action, Debugger, Outcome, Request};
+use trapline_core::debugger::{Action, Debugger, Options, Outcome, Request, ValueCondition};
 use trapline_core::pool::Owner;
 use trapline_core::scope::Scope;
 use trapline_core::software::COMMENT;
 use trapline_core::stop::StopReason;
-use trapline_core::target::{CoreId, Refusal, Register, SystemRegister, TargetError};
+use trapline_core::target::{CoreId, Event, Refusal, Register, SystemRegister, TargetError};
 use trapline_core::watchpoint::{Access, Watchpoint};
 
 const QUIET: u64 = 0b0101 | 0b0111 << 6;
@@ -39,7 +39,7 @@ fn watch(address: u64, length: u64, access: Access) -> Request {
 }
 
 /// A core halts at `pc` with `event`; what the engine makes of it.
-fn event(engine: &mut Engine, core: u16, pc: u64, event: trapline_core::target::Event) -> Outcome {
+fn event(engine: &mut Engine, core: u16, pc: u64, event: Event) -> Outcome {
     engine.target_mut().halts(core, pc);
     engine.on_event(CoreId(core), event).unwrap()
 }
@@ -334,6 +334,126 @@ fn an_exclusive_sequence_is_stepped_as_one() {
     engine.target_mut().take();
     engine.resume().unwrap();
     assert_eq!(engine.target_mut().take(), [Did::Commit(0, 0, 0), Did::Run(0)]);
+}
+
+/// `ldxr w0, [x1]`, `add w0, w0, #1`, `stxr w2, w0, [x1]`, `cbnz w2, .-12`.
+const INCREMENT: [u32; 4] = [0x885f_7c20, 0x1100_0400, 0x8802_7c20, 0x35ff_ffa2];
+
+#[test]
+fn a_store_exclusive_that_is_watched_is_tried_again_until_it_is_made() {
+    let mut engine = engine(1);
+    for (index, word) in INCREMENT.into_iter().enumerate() {
+        engine.target_mut().set_word(RAM + 4 * index as u64, word);
+    }
+    let store = RAM + 8;
+    let request = watch(RAM + 0x1000, 4, Access::Write);
+    insert(&mut engine, request);
+    engine.resume().unwrap();
+    assert_eq!(event(&mut engine, 0, store, watchpoint(RAM + 0x1000, true)), Outcome::Stopped);
+    assert_eq!(engine.stop().unwrap().pc, store);
+
+    // gdb steps over a hit with its watchpoints removed.
+    engine.remove(request, Owner::DEBUGGER).unwrap();
+    engine.set_action(CoreId(0), Action::Step).unwrap();
+    engine.target_mut().take();
+    engine.resume().unwrap();
+    // The exception has cleared the monitor: the store fails, and the program goes back.
+    engine.target_mut().set(0, Register::X(2), 1);
+    assert_eq!(event(&mut engine, 0, store + 4, step()), Outcome::Resumed);
+    assert_eq!(engine.target_mut().take().last(), Some(&Did::Step(0)));
+    assert_eq!(event(&mut engine, 0, RAM, step()), Outcome::Resumed);
+    // From the load on it runs, with comparators on the exits.
+    let did = engine.target_mut().take();
+    assert!(did.ends_with(&[Did::Commit(0, 0b11, 0), Did::Run(0)]), "{did:?}");
+    engine.target_mut().set(0, Register::X(2), 0);
+    assert_eq!(event(&mut engine, 0, store + 4, breakpoint()), Outcome::Stopped);
+    let stop = engine.stop().unwrap();
+    assert_eq!((stop.reason, stop.pc), (StopReason::Step, store + 4));
+    assert_eq!(engine.target_mut().get(0, Register::Pstate), OPEN);
+
+    // Without a client the core runs on behind the store. On the way back the watchpoint is armed.
+    insert(&mut engine, request);
+    engine.clear_actions();
+    engine.resume().unwrap();
+    assert_eq!(event(&mut engine, 0, store, watchpoint(RAM + 0x1000, true)), Outcome::Stopped);
+    engine.resume().unwrap();
+    engine.target_mut().take();
+    engine.target_mut().set(0, Register::X(2), 1);
+    assert_eq!(event(&mut engine, 0, store + 4, step()), Outcome::Resumed);
+    let did = engine.target_mut().take();
+    assert!(did.contains(&Did::Commit(0, 0, 1)) && did.ends_with(&[Did::Step(0)]), "{did:?}");
+    assert_eq!(event(&mut engine, 0, RAM, step()), Outcome::Resumed);
+    let did = engine.target_mut().take();
+    assert!(did.ends_with(&[Did::Commit(0, 0b11, 0), Did::Run(0)]), "{did:?}");
+    engine.target_mut().set(0, Register::X(2), 0);
+    assert_eq!(event(&mut engine, 0, store + 4, breakpoint()), Outcome::Resumed);
+    assert!(engine.target_mut().take().ends_with(&[Did::Commit(0, 0, 1), Did::Run(0)]));
+}
+
+#[test]
+fn a_program_that_gives_its_store_exclusive_up_is_followed_no_further() {
+    let mut engine = engine(1);
+    for (index, word) in INCREMENT.into_iter().enumerate() {
+        engine.target_mut().set_word(RAM + 4 * index as u64, word);
+    }
+    insert(&mut engine, watch(RAM + 0x1000, 4, Access::Write));
+    engine.resume().unwrap();
+    event(&mut engine, 0, RAM + 8, watchpoint(RAM + 0x1000, true));
+    engine.set_action(CoreId(0), Action::Step).unwrap();
+    engine.resume().unwrap();
+    engine.target_mut().set(0, Register::X(2), 1);
+    assert_eq!(event(&mut engine, 0, RAM + 12, step()), Outcome::Resumed);
+    assert_eq!(event(&mut engine, 0, RAM + 0x400, step()), Outcome::Stopped);
+    assert_eq!(engine.stop().unwrap().reason, StopReason::Step);
+
+    // One that spins for ever ends as well.
+    event(&mut engine, 0, RAM + 8, watchpoint(RAM + 0x1000, true));
+    engine.target_mut().set(0, Register::Pc, RAM + 8);
+    let mut steps = 0;
+    engine.resume().unwrap();
+    while event(&mut engine, 0, RAM + 12, step()) == Outcome::Resumed {
+        steps += 1;
+        assert!(steps < 100);
+    }
+}
+
+#[test]
+fn a_change_that_is_made_while_another_core_stops_is_told_at_the_next_resume() {
+    let mut engine = engine(2);
+    let options = Options { value: ValueCondition::Changed, ..Options::default() };
+    let watched = watch(RAM + 0x1000, 4, Access::Write);
+    engine.insert_with(CoreId(0), watched, Owner::HOST, &options).unwrap();
+    insert(&mut engine, hardware(RAM + 0x40));
+    let old = engine.target_mut().word(RAM + 0x1000);
+    engine.resume().unwrap();
+    assert_eq!(event(&mut engine, 0, RAM + 0x10, watchpoint(RAM + 0x1000, true)), Outcome::Resumed);
+    // The store has been made when core 1 stops all; the event of core 0's step is dropped.
+    engine.target_mut().set_word(RAM + 0x1000, 7);
+    engine.target_mut().set(0, Register::Pc, RAM + 0x14);
+    assert_eq!(event(&mut engine, 1, RAM + 0x40, breakpoint()), Outcome::Stopped);
+    assert_eq!(engine.stop().unwrap().core, CoreId(1));
+
+    // A core that the client holds owes it on.
+    engine.set_action(CoreId(0), Action::Hold).unwrap();
+    engine.set_action(CoreId(1), Action::Step).unwrap();
+    engine.target_mut().take();
+    engine.resume().unwrap();
+    assert!(!engine.target_mut().take().contains(&Did::CallBack(0)));
+    assert_eq!(event(&mut engine, 1, RAM + 0x44, step()), Outcome::Stopped);
+
+    engine.clear_actions();
+    engine.resume().unwrap();
+    let did = engine.target_mut().take();
+    assert!(did.contains(&Did::CallBack(0)) && !did.contains(&Did::Run(0)), "{did:?}");
+    assert_eq!(event(&mut engine, 0, RAM + 0x14, Event::CalledBack), Outcome::Stopped);
+    let stop = engine.stop().unwrap();
+    let StopReason::Watchpoint { change: Some(change), .. } = stop.reason else { panic!("{stop}") };
+    assert_eq!((stop.core, change.old, change.new), (CoreId(0), old.into(), 7));
+
+    // It is told once.
+    engine.resume().unwrap();
+    let did = engine.target_mut().take();
+    assert!(did.contains(&Did::Run(0)) && !did.contains(&Did::CallBack(0)), "{did:?}");
 }
 
 #[test]

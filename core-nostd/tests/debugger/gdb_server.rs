@@ -5,10 +5,12 @@ use std::convert::Infallible;
 use std::rc::Rc;
 
 use crate::recorder::{Did, NOP, RAM, Recorder, breakpoint, step, watchpoint};
+use trapline_core::address::PhysicalAddress;
 use trapline_core::debugger::Debugger;
 use trapline_core::gdb::{Closed, Connection, Server, Status};
 use trapline_core::target::{
-    CoreId, Event, MProfile, MVersion, Profile, Register, SpecialRegister, SystemRegister,
+    CoreId, Event, MProfile, MVersion, Profile, Register, SpecialRegister, SystemRegister, TrappedWrite,
+    WriteData,
 };
 
 #[derive(Clone, Default)]
@@ -47,8 +49,7 @@ impl<'b> Client<'b> {
 
     /// Sends one packet and returns the payload of the answer, without acknowledgements.
     fn ask(&mut self, payload: &str) -> String {
-        let sum = payload.bytes().fold(0u8, u8::wrapping_add);
-        self.server.receive(&mut self.debugger, format!("${payload}#{sum:02x}").as_bytes()).unwrap();
+        self.send(payload);
         self.answer()
     }
 
@@ -60,6 +61,29 @@ impl<'b> Client<'b> {
         let answer = std::mem::take(&mut *self.sent.0.borrow_mut());
         let begin = answer.iter().position(|byte| *byte == b'$').unwrap() + 1;
         answer[begin..answer.len() - 3].to_vec()
+    }
+
+    /// Sends one packet.
+    fn send(&mut self, payload: &str) {
+        let sum = payload.bytes().fold(0u8, u8::wrapping_add);
+        self.server.receive(&mut self.debugger, format!("${payload}#{sum:02x}").as_bytes()).unwrap();
+    }
+
+    /// The text of the `O` packets that have come; any others are dropped.
+    fn console(&mut self) -> String {
+        let packets = String::from_utf8(std::mem::take(&mut *self.sent.0.borrow_mut())).unwrap();
+        let texts = packets.split('$').filter_map(|packet| packet.strip_prefix('O'));
+        let digits = texts.filter_map(|text| text.split('#').next().map(expand)).filter(|hex| hex != "K");
+        let digits: Vec<char> = digits.flat_map(|hex| hex.chars().collect::<Vec<_>>()).collect();
+        let byte = |pair: &[char]| u8::from_str_radix(&String::from_iter(pair), 16).unwrap() as char;
+        digits.chunks(2).map(byte).collect()
+    }
+
+    /// What a `monitor` command says.
+    fn monitor(&mut self, command: &str) -> String {
+        let hex: String = command.bytes().map(|byte| format!("{byte:02x}")).collect();
+        self.send(&format!("qRcmd,{hex}"));
+        self.console()
     }
 
     fn answer(&mut self) -> String {
@@ -251,6 +275,7 @@ fn what_cannot_be_honoured_is_refused() {
         let answer = client.ask(refused);
         assert!(answer.starts_with("E.refused."), "{refused}: {answer}");
     }
+    client.monitor("set pages off");
     for watch in 0..4 {
         assert_eq!(client.ask(&format!("Z2,4000{watch}000,8")), "OK");
     }
@@ -259,6 +284,7 @@ fn what_cannot_be_honoured_is_refused() {
     assert_eq!(client.ask("z2,40001000,4"), "OK");
     let free = "E.refused.this takes 1 pairs and 0 are free; remove others first";
     assert_eq!(client.ask("Z2,40004000,8"), free);
+    assert_eq!(client.monitor("why"), "this takes 1 pairs and 0 are free; remove others first\n");
     assert_eq!(client.ask("z2,40001000,8"), "OK");
     assert_eq!(client.ask("Z2,40004000,8"), "OK");
 }
@@ -276,6 +302,42 @@ fn a_software_breakpoint_for_another_instruction_set_is_none_that_is_there_alrea
 }
 
 #[test]
+fn pages_serve_the_watchpoints_that_comparators_cannot_and_the_client_is_told() {
+    let mut buffer = [0; 2048];
+    let mut client = Client::new(1, &mut buffer);
+    for watch in 0..4 {
+        assert_eq!(client.ask(&format!("Z2,4000{watch}000,8")), "OK");
+    }
+    // Any number for writes; no page traps what is read.
+    assert_eq!(client.ask("Z2,40004003,5"), "OK");
+    assert_eq!(client.ask("Z2,40005000,1000"), "OK");
+    let only_writes =
+        "the comparators do not suffice, and pages cannot watch for read or write, only for write";
+    assert_eq!(client.ask("Z4,40006000,8"), format!("E.refused.{only_writes}"));
+    assert!(client.monitor("slots").contains("  by pages: "), "the list has them");
+
+    // The text comes as soon as the client waits.
+    client.send("vCont;c");
+    let said = client.console();
+    assert_eq!(said.lines().count(), 2, "{said}");
+    assert!(said.starts_with("0x40004003..=0x40004007 is watched by pages"), "{said}");
+    assert!(client.debugger.target_mut().take().contains(&Did::Protect(2)));
+
+    let data = Some(WriteData { value: 7, length: 4 });
+    let write = TrappedWrite { address: PhysicalAddress(RAM + 0x4000), data };
+    let stop = client.halts(0, RAM + 0x10, Event::TrappedWrite(write));
+    assert!(stop.contains(";watch:40004003;"), "{stop}");
+
+    // gdb removes all at every stop and inserts them again: the client is told of nothing twice.
+    for request in ["z2,40004003,5", "z2,40005000,1000", "Z2,40004003,5", "Z2,40005000,1000"] {
+        assert_eq!(client.ask(request), "OK");
+    }
+    client.send("vCont;c");
+    assert_eq!(client.console(), "");
+    assert_eq!(client.server.status(), Status::Running);
+}
+
+#[test]
 fn a_step_of_one_thread_holds_the_others() {
     let mut buffer = [0; 2048];
     let mut client = Client::new(2, &mut buffer);
@@ -284,6 +346,42 @@ fn a_step_of_one_thread_holds_the_others() {
     assert!(did.contains(&Did::Step(1)) && !did.iter().any(|did| matches!(did, Did::Run(_))), "{did:?}");
     let stop = client.halts(1, RAM + 4, step());
     assert!(stop.starts_with("T05thread:"), "{stop}");
+}
+
+#[test]
+fn memory_is_searched_and_compared_without_sending_it() {
+    let mut buffer = [0; 2048];
+    let mut client = Client::new(1, &mut buffer);
+    // RAM is full of NOPs: 1f 20 03 d5.
+    client.debugger.target_mut().set_word(RAM + 0x7ffc, 0x1122_3344);
+    let at = RAM + 0x7ffc;
+    assert_eq!(client.ask("qSearch:memory:40000000;10000;\x44\x33"), format!("1,{at:x}"));
+    // Across what is read at once, whatever that is, and at the very end.
+    assert_eq!(client.ask("qSearch:memory:40000000;10000;\x11\x1f"), format!("1,{:x}", at + 3));
+    for word in (RAM + 0x100..RAM + 0x1000).step_by(4) {
+        client.debugger.target_mut().set_word(word, 0x5453_5251);
+        assert_eq!(client.ask("qSearch:memory:40000002;fffe;QRST"), format!("1,{word:x}"));
+        client.debugger.target_mut().set_word(word, NOP);
+    }
+    assert_eq!(client.ask("qSearch:memory:4000fff8;8; \x03"), "1,4000fff9");
+    assert_eq!(client.ask("qSearch:memory:40000000;10000;QQ"), "0");
+    assert_eq!(client.ask("qSearch:memory:40000000;1;QQ"), "0");
+    assert!(client.ask("qSearch:memory:4000fff0;20;QQ").starts_with('E'), "it ends in the middle");
+    assert!(client.ask("qSearch:memory:40000000;10000;").starts_with('E'));
+    assert_eq!(client.ask("qSearch:registers:0;1;Q"), "");
+
+    // By the definition of it, over 0x2000 bytes and over none.
+    let mut crc = u32::MAX;
+    for byte in NOP.to_le_bytes().repeat(0x800) {
+        crc ^= u32::from(byte) << 24;
+        for _ in 0..8 {
+            crc = crc << 1 ^ if crc >> 31 != 0 { 0x04c1_1db7 } else { 0 };
+        }
+    }
+    assert_eq!(client.ask("qCRC:40000000,2000"), format!("C{crc:x}"));
+    assert_eq!(client.ask("qCRC:40000000,0"), "Cffffffff");
+    assert!(client.ask("qCRC:4000f000,2000").starts_with('E'));
+    assert!(client.ask("qCRC:40000000,ffffffffffffffff").starts_with('E'));
 }
 
 #[test]
@@ -304,23 +402,7 @@ fn monitor_lists_what_is_reserved() {
     let mut buffer = [0; 2048];
     let mut client = Client::new(1, &mut buffer);
     client.ask("Z2,40001006,4");
-    let hex: String = "slots".bytes().map(|byte| format!("{byte:02x}")).collect();
-    let sum = format!("qRcmd,{hex}").bytes().fold(0u8, u8::wrapping_add);
-    client.server.receive(&mut client.debugger, format!("$qRcmd,{hex}#{sum:02x}").as_bytes()).unwrap();
-    let text: String = String::from_utf8(std::mem::take(&mut *client.sent.0.borrow_mut()))
-        .unwrap()
-        .split('$')
-        .filter_map(|packet| packet.strip_prefix('O'))
-        .filter_map(|packet| packet.split('#').next().map(expand))
-        .filter(|hex| hex != "K")
-        .flat_map(|hex| {
-            let digits: Vec<char> = hex.chars().collect();
-            digits
-                .chunks(2)
-                .map(|pair| u8::from_str_radix(&String::from_iter(pair), 16).unwrap() as char)
-                .collect::<Vec<_>>()
-        })
-        .collect();
+    let text = client.monitor("slots");
     assert!(text.contains("watchpoint comparators: 2 used of 4\n"), "{text}");
 }
 

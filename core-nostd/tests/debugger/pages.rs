@@ -1,6 +1,6 @@
 //! Watching by pages where the comparators do not suffice.
 
-use crate::recorder::{Did, RAM, Recorder, step};
+use crate::recorder::{Did, RAM, Recorder, step, watchpoint};
 use trapline_core::address::{AddressRange, PhysicalAddress};
 use trapline_core::debugger::{
     Action, Debugger, InsertError, MAX_PAGED, Options, Outcome, PagesError, Request, Then, ValueCondition,
@@ -165,6 +165,58 @@ fn a_store_of_which_the_data_is_not_known_is_made_in_one_step_with_all_others_ha
     // One byte further it reaches them.
     assert_eq!(trap(&mut engine, WATCHED - 15, None), Outcome::Stopped);
     assert!(matches!(engine.stop().unwrap().reason, StopReason::Watchpoint { address: WATCHED, .. }));
+}
+
+#[test]
+fn what_a_comparator_watches_on_such_a_page_is_hit_as_well() {
+    let mut engine = engine(1);
+    // In the same page as the comparators' ranges.
+    engine.insert_with(CORE, watch(RAM + 0x8800, 4, Access::Write), Owner::DEBUGGER, &pages()).unwrap();
+    engine.resume().unwrap();
+    did(&mut engine);
+    let store = (RAM + 0x8040, Some((7, 8)));
+    // The page traps first. The core itself makes the access, so that the comparator sees it.
+    assert_eq!(trap(&mut engine, store.0, store.1), Outcome::Resumed);
+    let done = did(&mut engine);
+    assert_eq!((done[0], done.last()), (Did::Lift(RAM + 0x8000, true), Some(&Did::Step(0))));
+    engine.target_mut().halts(0, HERE);
+    assert_eq!(engine.on_event(CORE, watchpoint(store.0, true)), Ok(Outcome::Stopped));
+    assert!(
+        matches!(engine.stop().unwrap().reason, StopReason::Watchpoint { address, .. } if address == store.0)
+    );
+    did(&mut engine);
+    // Both are passed then.
+    engine.resume().unwrap();
+    let done = did(&mut engine);
+    assert!(done.contains(&Did::Commit(0, 0, 0b1100)), "{done:?}");
+    assert_eq!(trap(&mut engine, store.0, store.1), Outcome::Resumed);
+    let done = did(&mut engine);
+    assert!(done.contains(&Did::Lift(RAM + 0x8000, true)) && done.ends_with(&[Did::Step(0)]), "{done:?}");
+    assert!(!done.contains(&Did::Commit(0, 0, 0b1111)), "{done:?}");
+    engine.target_mut().halts(0, HERE + 4);
+    assert_eq!(engine.on_event(CORE, step()), Ok(Outcome::Resumed));
+    // A store to other bytes of the page is carried out.
+    assert_eq!(trap(&mut engine, RAM + 0x8048, Some((7, 8))), Outcome::Resumed);
+    assert_eq!(engine.target_mut().word(RAM + 0x8048), 7);
+}
+
+#[test]
+fn an_access_that_pages_and_a_comparator_watch_is_hit_by_both_and_then_passed() {
+    let mut engine = engine(1);
+    engine.insert_with(CORE, watch(RAM + 0x8038, 12, Access::Write), Owner::DEBUGGER, &pages()).unwrap();
+    engine.resume().unwrap();
+    let at = RAM + 0x8040;
+    assert_eq!(trap(&mut engine, at, Some((7, 8))), Outcome::Stopped);
+    engine.resume().unwrap();
+    assert_eq!(trap(&mut engine, at, Some((7, 8))), Outcome::Resumed);
+    engine.target_mut().halts(0, HERE);
+    assert_eq!(engine.on_event(CORE, watchpoint(at, true)), Ok(Outcome::Stopped));
+    engine.resume().unwrap();
+    assert_eq!(trap(&mut engine, at, Some((7, 8))), Outcome::Resumed);
+    engine.target_mut().halts(0, HERE + 4);
+    assert_eq!(engine.on_event(CORE, step()), Ok(Outcome::Resumed));
+    // The next time it is hit anew.
+    assert_eq!(trap(&mut engine, at, Some((7, 8))), Outcome::Stopped);
 }
 
 #[test]

@@ -27,6 +27,7 @@ pub(crate) enum Did {
     Run(u16),
     Step(u16),
     Halt(u16),
+    CallBack(u16),
     /// A word written to memory.
     Write(u64, u32),
     /// PSTATE written.
@@ -292,6 +293,13 @@ impl RunControl for Recorder {
             Resume::Step => Did::Step(core.0),
         });
         Ok(())
+    }
+
+    fn call_back(&mut self, core: CoreId) -> TargetResult<bool, Self> {
+        let index = self.halted(core)?;
+        self.did.push(Did::CallBack(core.0));
+        self.states[index] = CoreState::Running;
+        Ok(true)
     }
 
     fn halt(&mut self, core: CoreId) -> TargetResult<(), Self> {

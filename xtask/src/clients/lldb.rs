@@ -1,13 +1,14 @@
 //! lldb as it comes from the distribution, with commands as a user types them.
 
+use std::fs;
 use std::path::Path;
-use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
-use std::{fs, thread};
+use std::process::Command;
+use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 
 use super::Seen;
+use super::script::{self, Step, step};
 use super::watches::Symbols;
 
 /// How long the whole session may take.
@@ -15,16 +16,6 @@ const PATIENCE: Duration = Duration::from_secs(180);
 
 /// The static that is watched; `WATCHED` in a command stands for its address.
 const WATCHED: &str = "WATCHED_U64";
-
-/// A command, and what must come in its answer, in this order.
-struct Step {
-    command: &'static str,
-    says: &'static [&'static str],
-}
-
-const fn step(command: &'static str, says: &'static [&'static str]) -> Step {
-    Step { command, says }
-}
 
 /// What is typed behind `gdb-remote`, and what must come.
 const STEPS: [Step; 19] = [
@@ -64,53 +55,14 @@ pub(super) fn check(address: &str, elf: &Path, symbols: &Symbols) -> Result<Seen
         commands.push('\n');
     }
     fs::write(&script, commands)?;
-    let said = play(elf, &script, &log)?;
-    let mut seen = Seen::new();
+    let mut lldb = Command::new("lldb");
+    lldb.args(["--no-lldbinit", "--no-use-colors", "--batch", "--source"]).arg(&script).arg(elf);
+    let said = script::play(lldb, &log, PATIENCE)?;
     // lldb writes each command behind its prompt.
     let mut answers = said.split("(lldb) ").skip_while(|answer| !answer.starts_with("gdb-remote"));
     let connected = answers.next().unwrap_or_default();
     if !connected.contains("stopped") {
         bail!("gdb-remote was answered with:\n{said}");
     }
-    for Step { command, says } in &STEPS {
-        let answer = answers.next().unwrap_or_default();
-        let mut rest = answer
-            .strip_prefix(&*typed(command))
-            .with_context(|| format!("`{command}` was not run:\n{said}"))?;
-        for text in *says {
-            let Some((_, behind)) = rest.split_once(text) else {
-                bail!("`{command}` was answered without {text:?}:\n{answer}");
-            };
-            rest = behind;
-        }
-        seen.push(((*command).to_owned(), says.first().copied().unwrap_or_default().to_owned()));
-    }
-    Ok(seen)
-}
-
-/// Runs lldb on a script; what it said.
-fn play(elf: &Path, script: &Path, log: &Path) -> Result<String> {
-    let said = fs::File::create(log)?;
-    let mut lldb = Command::new("lldb")
-        .args(["--no-lldbinit", "--no-use-colors", "--batch", "--source"])
-        .arg(script)
-        .arg(elf)
-        // A Python of somebody else's would be asked for lldb's own modules.
-        .env_remove("PYTHONPATH")
-        .env_remove("PYTHONHOME")
-        .stdin(Stdio::null())
-        .stdout(said.try_clone()?)
-        .stderr(said)
-        .spawn()
-        .context("cannot start lldb (Debian: lldb)")?;
-    let deadline = Instant::now() + PATIENCE;
-    while lldb.try_wait()?.is_none() {
-        if Instant::now() > deadline {
-            lldb.kill()?;
-            lldb.wait()?;
-            bail!("lldb was waited for {} s:\n{}", PATIENCE.as_secs(), fs::read_to_string(log)?);
-        }
-        thread::sleep(Duration::from_millis(50));
-    }
-    fs::read_to_string(log).context("cannot read what lldb said")
+    script::check(&STEPS, answers, typed, &said)
 }

@@ -1,9 +1,12 @@
-//! Clients other than gdb, against a server that runs the demonstration firmware: one that speaks the protocol by
-//! itself and sees what gdb does not show, one that sends what no client should send, and lldb as it comes from the
-//! distribution.
+//! Clients beside the demonstration's gdb, against a server that runs its firmware: one that speaks the protocol by
+//! itself and sees what gdb does not show, one that sends what no client should send, and gdb and lldb as they come from
+//! the distribution.
 
+mod editor;
+mod gdb;
 mod hostile;
 mod lldb;
+mod script;
 mod watches;
 mod wire;
 
@@ -30,11 +33,31 @@ pub(crate) fn check(address: &str, elf: &Path) -> Result<()> {
     for (name, seen) in hostile::check(&mut wire, address).context("what no client should send")? {
         println!("{name:<58} {seen}");
     }
+    let description = description(&mut wire)?;
     wire.detach()?;
+    for (name, seen) in gdb::check(address, elf, &description).context("gdb")? {
+        println!("gdb: {name:<53} {seen}");
+    }
+    for (name, seen) in editor::check(address, elf).context("an editor's commands")? {
+        println!("editor: {name:<50} {seen}");
+    }
     for (name, seen) in lldb::check(address, elf, &symbols).context("lldb")? {
         println!("lldb: {name:<52} {seen}");
     }
     Ok(())
+}
+
+/// The whole target description.
+fn description(wire: &mut Wire) -> Result<String> {
+    let mut whole = String::new();
+    loop {
+        let part = wire.ask(&format!("qXfer:features:read:target.xml:{:x},1000", whole.len()))?;
+        let (more, text) = part.split_at_checked(1).context("an empty part of the description")?;
+        whole.push_str(text);
+        if more != "m" {
+            return Ok(whole);
+        }
+    }
 }
 
 /// What was checked, and what was seen.

@@ -66,7 +66,18 @@ pub(super) fn check(wire: &mut Wire, symbols: &Symbols) -> Result<Seen> {
         let hit = hits(wire, update, (record & !(length - 1), length), &store).context(name)?;
         seen.push((name.to_owned(), hit));
     }
-    seen.push(("watch once too often".to_owned(), fifth(wire, record)?));
+    let taken = take_comparators(wire, record)?;
+    seen.push(("a read watchpoint beyond the comparators".to_owned(), taken.refusal.clone()));
+    for Shape { name, from, length } in SHAPES {
+        let address = record.wrapping_add_signed(from);
+        let hit = hits(wire, update, (address, length), &store).context(name)?;
+        seen.push((format!("by pages: {name}"), hit));
+    }
+    let odd = (record - 0x11, 0x10_0003);
+    seen.push(("by pages: watch 1 MiB and 3 bytes".to_owned(), hits(wire, update, odd, &store)?));
+    for address in &taken.addresses {
+        wire.expect(&format!("z3,{address:x},8"), "OK")?;
+    }
     Ok(seen)
 }
 
@@ -100,23 +111,28 @@ fn after(others: usize) -> String {
     if others == 0 { String::new() } else { format!(" after {others} elsewhere in it") }
 }
 
-/// Takes all comparators and asks for one more.
-fn fifth(wire: &mut Wire, record: u64) -> Result<String> {
+/// What has been taken.
+struct Taken {
+    addresses: Vec<u64>,
+    /// Why there is no more.
+    refusal: String,
+}
+
+/// Takes all comparators for reads, and asks for one more.
+fn take_comparators(wire: &mut Wire, record: u64) -> Result<Taken> {
     // As many as there are, which differs from processor to processor.
-    let mut taken = Vec::new();
-    let refusal = loop {
-        let address = record + 0x10_0000 + 16 * taken.len() as u64;
+    let mut addresses = Vec::new();
+    loop {
+        let address = record + 0x40_0000 + 16 * addresses.len() as u64;
         let answer = wire.ask(&format!("Z3,{address:x},8"))?;
         if answer != "OK" {
-            break answer;
+            let text = answer
+                .strip_prefix("E.refused.")
+                .with_context(|| format!("a refusal without a text: {answer}"))?;
+            let refusal = format!("number {} refused: {text}", addresses.len() + 1);
+            return Ok(Taken { addresses, refusal });
         }
-        taken.push(address);
-        ensure!(taken.len() <= 16, "more watchpoints than comparators");
-    };
-    for address in &taken {
-        wire.expect(&format!("z3,{address:x},8"), "OK")?;
+        addresses.push(address);
+        ensure!(addresses.len() <= 16, "more watchpoints than comparators");
     }
-    let text =
-        refusal.strip_prefix("E.refused.").with_context(|| format!("a refusal without a text: {refusal}"))?;
-    Ok(format!("number {} refused: {text}", taken.len() + 1))
 }

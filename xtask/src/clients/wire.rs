@@ -68,7 +68,11 @@ impl Wire {
 
     /// Lets the target run until it stops.
     pub(super) fn go_on(&mut self) -> Result<Stop> {
-        let reply = self.ask("vCont;c")?;
+        let mut reply = self.ask("vCont;c")?;
+        // Text comes before the stop.
+        while reply.starts_with('O') {
+            reply = self.receive()?;
+        }
         Stop::parse(&reply).with_context(|| format!("{reply:?} is no stop"))
     }
 

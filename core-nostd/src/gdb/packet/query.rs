@@ -1,5 +1,6 @@
 //! `q` and `Q`: questions and settings.
 
+use super::super::search;
 use super::super::wire::{Hex, Scanner};
 use super::Thread;
 
@@ -36,6 +37,10 @@ pub(in super::super) enum Query<'p> {
     MemoryRegion(u64),
     /// `qThreadStopInfo`.
     ThreadStop(Thread),
+    /// `qCRC`.
+    Checksum { address: u64, length: u64 },
+    /// `qSearch:memory`.
+    Search { address: u64, length: u64, pattern: &'p [u8] },
     /// `qEcho`.
     Echo(&'p [u8]),
     /// A question that is known, with contents that mean nothing.
@@ -86,6 +91,7 @@ impl<'p> Query<'p> {
         scanner.text(name)?;
         let Some(known) = find(&NAMES, name) else { return numbered(name) };
         let query = match known {
+            Name::Checksum | Name::Search if !search::BUILT_IN => return None,
             Name::Supported => Some(Self::Supported(Features::parse(scanner))),
             Name::Transfer => return transfer(scanner),
             Name::FirstThreads => scanner.end(Self::FirstThreads),
@@ -102,6 +108,15 @@ impl<'p> Query<'p> {
             Name::MemoryRegion => {
                 let address = scanner.byte().and_then(|_| scanner.number());
                 address.and_then(|address| scanner.end(Self::MemoryRegion(address)))
+            }
+            Name::Checksum => scanner.byte().and_then(|_| {
+                let (address, length) = pair(&mut scanner, b",")?;
+                scanner.end(Self::Checksum { address, length })
+            }),
+            Name::Search => {
+                // There is nothing else to search.
+                scanner.text(b":memory:")?;
+                search(scanner)
             }
             Name::Echo => scanner.byte().map(|_| Self::Echo(scanner.rest())),
         };
@@ -126,10 +141,12 @@ enum Name {
     Watchpoints,
     Version,
     MemoryRegion,
+    Checksum,
+    Search,
     Echo,
 }
 
-const NAMES: [(&str, Name); 15] = [
+const NAMES: [(&str, Name); 17] = [
     ("Supported", Name::Supported),
     ("Xfer", Name::Transfer),
     ("fThreadInfo", Name::FirstThreads),
@@ -144,6 +161,8 @@ const NAMES: [(&str, Name); 15] = [
     ("WatchpointSupportInfo", Name::Watchpoints),
     ("GDBServerVersion", Name::Version),
     ("MemoryRegionInfo", Name::MemoryRegion),
+    ("CRC", Name::Checksum),
+    ("Search", Name::Search),
     ("Echo", Name::Echo),
 ];
 
@@ -170,16 +189,25 @@ fn transfer(mut scanner: Scanner<'_>) -> Option<Query<'_>> {
     // What can be read cannot always be written.
     scanner.text(b"read:")?;
     let annex = scanner.until(b':');
-    let mut range = || {
-        let offset = scanner.number()?;
-        scanner.text(b",")?;
-        let length = scanner.number()?;
-        scanner.end((offset, length))
-    };
-    Some(match range() {
+    let range = pair(&mut scanner, b",").and_then(|range| scanner.end(range));
+    Some(match range {
         Some((offset, length)) => Query::Transfer { object, annex, offset, length },
         None => Query::Malformed,
     })
+}
+
+/// Two numbers.
+fn pair(scanner: &mut Scanner<'_>, separator: &[u8]) -> Option<(u64, u64)> {
+    let first = scanner.number()?;
+    scanner.text(separator)?;
+    Some((first, scanner.number()?))
+}
+
+/// `address;length;pattern`.
+fn search(mut scanner: Scanner<'_>) -> Option<Query<'_>> {
+    let (address, length) = pair(&mut scanner, b";")?;
+    scanner.text(b";")?;
+    Some(Query::Search { address, length, pattern: scanner.rest() })
 }
 
 impl Features {
@@ -226,7 +254,10 @@ mod tests {
             ("Supported", Some(Query::Supported(Features::default()))),
             ("Supported:swbreak+;error-message+;x", Some(Query::Supported(features))),
             ("C", Some(Query::CurrentThread)),
-            ("CRC:0,1", None),
+            ("CRC:10,1f", Some(Query::Checksum { address: 0x10, length: 0x1f })),
+            ("CRC:10", Some(Query::Malformed)),
+            ("Search:memory:10;1f;a;b", Some(Query::Search { address: 0x10, length: 0x1f, pattern: b"a;b" })),
+            ("Search:memory:10;1f", Some(Query::Malformed)),
             ("Rcmd,68", Some(Query::Command(Hex::new(b"68").unwrap()))),
             ("Rcmd,6", Some(Query::Malformed)),
             ("Rcmd", Some(Query::Malformed)),

@@ -103,16 +103,18 @@ impl<'b> Receiver<'b> {
                 self.begin();
                 return None;
             }
-            // Only `X` carries bytes that are not text; there it is data.
-            INTERRUPT if self.length > 0 && self.buffer.first() != Some(&b'X') => {
-                return Some(Incoming::Interrupt);
-            }
-            INTERRUPT if self.length == 0 => return Some(Incoming::Interrupt),
+            INTERRUPT if !self.is_data() => return Some(Incoming::Interrupt),
             ESCAPE => self.state = State::Escaped,
             _ => self.keep(byte),
         }
         self.sum = self.sum.wrapping_add(byte);
         None
+    }
+
+    /// Whether the packet is one of those that carry bytes which are not text.
+    fn is_data(&self) -> bool {
+        let begun = self.buffer.get(..self.length).unwrap_or(self.buffer);
+        begun.starts_with(b"X") || begun.starts_with(b"qSearch:")
     }
 
     fn begin(&mut self) {

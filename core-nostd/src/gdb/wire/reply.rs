@@ -103,22 +103,12 @@ impl<'a> Reply<'a> {
 
     /// Appends what `fill` puts into a buffer of `length` bytes, as far as there is room for their hexadecimal
     /// digits, and as many as it says.
-    ///
-    /// The bytes are put where the last of the digits will be, so that they need no buffer of their own: digit
-    /// 2i + 1 never comes behind byte i before that has been read.
     pub(crate) fn hex_of<E>(
         &mut self,
         length: usize,
         fill: impl FnOnce(&mut [u8]) -> Result<usize, E>,
     ) -> Result<(), E> {
-        let length = length.min(self.room() / 2);
-        let from = self.length + length;
-        let count = fill(self.buffer.get_mut(from..from + length).unwrap_or_default())?;
-        for index in from..from + count.min(length) {
-            let byte = self.buffer.get(index).copied().unwrap_or_default();
-            self.bytes(&[digit_of(byte >> 4), digit_of(byte)]);
-        }
-        Ok(())
+        self.filled(length, fill, |reply, byte| reply.bytes(&[digit_of(byte >> 4), digit_of(byte)]))
     }
 
     /// As [`Self::hex_of`], with the bytes as they are, escaped where they must be.
@@ -127,12 +117,25 @@ impl<'a> Reply<'a> {
         length: usize,
         fill: impl FnOnce(&mut [u8]) -> Result<usize, E>,
     ) -> Result<(), E> {
+        self.filled(length, fill, Self::escaped)
+    }
+
+    /// Appends what `fill` puts into a buffer of `length` bytes, each by `append` as at most two.
+    ///
+    /// The bytes are put where the last of the appended will be, so that they need no buffer of their own: what byte i
+    /// becomes never comes behind byte i before that has been read.
+    fn filled<E>(
+        &mut self,
+        length: usize,
+        fill: impl FnOnce(&mut [u8]) -> Result<usize, E>,
+        append: impl Fn(&mut Self, u8),
+    ) -> Result<(), E> {
         let length = length.min(self.room() / 2);
         let from = self.length + length;
         let count = fill(self.buffer.get_mut(from..from + length).unwrap_or_default())?;
         for index in from..from + count.min(length) {
             let byte = self.buffer.get(index).copied().unwrap_or_default();
-            self.escaped(byte);
+            append(self, byte);
         }
         Ok(())
     }
