@@ -6,6 +6,7 @@ mod check_faults;
 mod check_linux;
 mod check_points;
 mod check_simulator;
+mod check_symbols;
 mod clients;
 mod core_image;
 mod demo;
@@ -51,6 +52,7 @@ enum Command {
     CheckFaults(check_faults::Options),
     CheckLinux(check_linux::Options),
     CheckSimulator(check_simulator::Options),
+    CheckSymbols(check_symbols::Options),
     CoreImage(core_image::Options),
     Demo(demo::Options),
     Dependencies(dependencies::Options),
@@ -70,6 +72,7 @@ fn main() -> ExitCode {
         Command::CheckLinux(options) => (check_linux::run(options), FAILED),
         Command::CheckSimulator(options) => (check_simulator::run(&options), FAILED),
         Command::CheckBoard(options) => (check_board::run(&options), FAILED),
+        Command::CheckSymbols(options) => (check_symbols::run(&options), FAILED),
         Command::CheckPoints(options) => (check_points::run(options), FAILED),
         Command::CoreImage(options) => (core_image::run(&options), FAILED),
         Command::Demo(options) => (demo::command(options), FAILED),

@@ -15,7 +15,7 @@ use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::{
-    check_linux,
+    check_linux, check_symbols,
     host::{Host, HostOptions, tether},
     setup::{
         BARE_METAL_TARGET, CORTEX_M_TARGET, HOST_TARGET, Miri, Requirement, SOFT_FLOAT_TARGET, Setup,
@@ -112,6 +112,7 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
         requirements.extend(Host::choose(options)?.requirements());
     }
     requirements.extend(check_linux::requirements());
+    requirements.extend(check_symbols::requirements());
     Setup::new(options.no_install).ensure(&requirements)?;
     let setup = Setup::new(options.no_install);
     setup.ensure(&requirements)?;
@@ -193,6 +194,7 @@ fn steps(kinds: &[Kind], setup: Setup) -> Result<Vec<Step>> {
         "watchpoints on the wire, hostile packets, gdb and lldb",
         &["run-guest", "--clients", "--features", "all"],
     )?);
+    steps.push(own("a kernel's own symbols, in gdb, lldb and addr2line", &["check-symbols"])?);
     steps.push(own("Linux guests, alone and under gdb", &["check-linux"])?);
     steps.push(own("scripted gdb session at EL2, beside another guest", &["run-hypervisor", "--demo"])?);
     Ok(steps)

@@ -74,6 +74,25 @@ fn arguments_are_said_to_be_where_they_are_and_no_longer() {
 }
 
 #[test]
+fn whether_a_kernel_keeps_the_pid_in_the_context_is_read_from_its_code() {
+    for (function, word, keeps) in [
+        ("__switch_to", 0xd518_d020_u32, true), // msr contextidr_el1, x0
+        ("contextidr_thread_switch", 0xd518_d033, true), // msr contextidr_el1, x19
+        ("__switch_to", 0xd518_d080, false),    // msr tpidr_el1, x0
+        ("__switch_to", 0xd538_d020, false),    // mrs x0, contextidr_el1
+        ("cpu_do_switch_mm", 0xd518_d020, false), // of something else
+    ] {
+        let names = ["_stext", function, "schedule", "_etext"];
+        let symbols: Vec<_> =
+            (0..).map(|number| BASE + 0x100 * number).zip(names.map(str::to_owned)).collect();
+        let mut bytes = image(&symbols, Layout::Behind, true);
+        bytes[0x1f0..0x1f4].copy_from_slice(&word.to_le_bytes());
+        let kernel = Kernel::read(&bytes).unwrap();
+        assert_eq!(kernel.keeps_pid_in_context(), keeps, "{function} with {word:#x}");
+    }
+}
+
+#[test]
 fn a_kernel_without_types_has_symbols_still() {
     let bytes = &kernel();
     let at = bytes.windows(4).position(|window| window == [0x9f, 0xeb, 1, 0]).unwrap();

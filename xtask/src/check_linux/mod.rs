@@ -28,6 +28,9 @@ use crate::{
 const INIT: &str = include_str!("init.sh");
 /// The guest's memory in MiB.
 const MEMORY: u64 = 512;
+/// How long a guest is halted, in a usual run and where all guests are checked: a soft lockup takes 20 s, a stall of
+/// RCU 21 s.
+const PAUSES: [Duration; 2] = [Duration::from_secs(30), Duration::from_secs(60)];
 /// How long a guest may take from its start to its end, on a machine that is busy with other things.
 const PATIENCE: Duration = Duration::from_secs(10 * 60);
 
@@ -113,10 +116,12 @@ pub(crate) fn run(options: Options) -> Result<ExitCode> {
     let check = workspace::build(HOST_TARGET, &["--release", "--package=trapline-guest-check"])?;
     let checks = linux::initramfs("guest-check.cpio", INIT, &[("guest-check", &check)])?;
     let twins = linux::initramfs("guest-twins.cpio", twins::INIT, &[])?;
+    let [usual, long] = PAUSES;
+    let pause = if options.all { long } else { usual };
     for run in runs {
         let begun = Instant::now();
         let initrd = if run.session == Session::Twins { &twins } else { &checks };
-        run.carry_out(&host, &tool, initrd).with_context(|| run.name())?;
+        run.carry_out(&host, &tool, initrd, pause).with_context(|| run.name())?;
         println!("ok {:6.1} s  {}", begun.elapsed().as_secs_f64(), run.name());
     }
     Ok(ExitCode::SUCCESS)
@@ -165,12 +170,13 @@ impl Run {
         }
     }
 
-    fn carry_out(&self, host: &Host, tool: &Path, initrd: &Path) -> Result<()> {
+    fn carry_out(&self, host: &Host, tool: &Path, initrd: &Path, pause: Duration) -> Result<()> {
         let serial = workspace::log("check-linux-serial.log")?;
-        self.play(host, tool, initrd, &serial).inspect_err(|_| show_end(&serial))
+        self.play(host, [tool, initrd], &serial, pause).inspect_err(|_| show_end(&serial))
     }
 
-    fn play(&self, host: &Host, tool: &Path, initrd: &Path, serial: &Path) -> Result<()> {
+    fn play(&self, host: &Host, files: [&Path; 2], serial: &Path, pause: Duration) -> Result<()> {
+        let [tool, initrd] = files;
         let kernel = HostFiles::find(&self.choice())?.kernel;
         let port = if self.session == Session::Alone { None } else { Some(PortForward::same(0)?) };
         let mut running = host.start(self.program(host, [tool, &kernel, initrd], serial, port))?;
@@ -183,6 +189,7 @@ impl Run {
                 serial: serial.to_owned(),
                 cpus: self.cpus,
                 variables: self.kernel != "6.1",
+                pause,
             };
             match self.session {
                 Session::Twins => twins::play(&guest)?,

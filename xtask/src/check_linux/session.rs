@@ -18,8 +18,6 @@ const INTERRUPTS: usize = 200;
 const BETWEEN: Duration = Duration::from_millis(5);
 /// How long it runs between the interrupts that come after these, until its program has checked itself.
 const LATER: Duration = Duration::from_millis(200);
-/// How long the guest is halted, longer than its kernel waits before it complains of a stall (21 s).
-const PAUSE: Duration = Duration::from_secs(30);
 /// How often the program of the guest asks for its parent, in two threads.
 const QUESTIONS: usize = 1000;
 /// How many children it has, in two threads.
@@ -42,6 +40,8 @@ pub(super) struct Guest {
     pub(super) cpus: u16,
     /// Whether the kernel's variables are among its symbols (KALLSYMS_ALL).
     pub(super) variables: bool,
+    /// How long it is halted, longer than its kernel waits before it complains of a stall (21 s).
+    pub(super) pause: Duration,
 }
 
 impl Guest {
@@ -81,7 +81,7 @@ pub(super) fn play(guest: &Guest) -> Result<()> {
     let mut gdb = Dialogue::begin(guest)?;
     ensure!(gdb.code()? == code, "a gdb that has detached has left a breakpoint behind");
     gdb.run_to_gate()?;
-    thread::sleep(PAUSE);
+    thread::sleep(guest.pause);
     gdb.open_gate()?;
     gdb.execute("delete", Effect::None)?;
     gdb.restart(guest)

@@ -32,6 +32,11 @@ pub(crate) fn is_kernel(file: &Path) -> bool {
 
 /// Writes the symbols and types that a kernel carries in itself to a file for gdb; none where it has none.
 pub(crate) fn symbols(kernel: &Path) -> Result<Option<PathBuf>> {
+    symbols_as("guest-symbols.elf", kernel)
+}
+
+/// The same, with a name for the file.
+pub(crate) fn symbols_as(name: &str, kernel: &Path) -> Result<Option<PathBuf>> {
     let tool = build::tool_here()?;
     let directory = workspace::directory("run")?;
     let file = tempfile::NamedTempFile::new_in(&directory).context("cannot write a file for symbols")?;
@@ -42,7 +47,7 @@ pub(crate) fn symbols(kernel: &Path) -> Result<Option<PathBuf>> {
         return Ok(None);
     }
     // Another command may have the one before it open.
-    let path = directory.join("guest-symbols.elf");
+    let path = directory.join(name);
     file.persist(&path).with_context(|| format!("cannot write {}", path.display()))?;
     Ok(Some(path))
 }

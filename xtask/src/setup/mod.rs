@@ -64,6 +64,9 @@ impl Requirement {
     pub(crate) const LLDB: Self = Self::Program(Program { name: "lldb", package: "lldb" });
     /// The debugger that the simulated boards are tried with.
     pub(crate) const OPENOCD: Self = Self::Program(Program { name: "openocd", package: "openocd" });
+    /// The tools for object files of arm64.
+    pub(crate) const BINUTILS: Self =
+        Self::Program(Program { name: "aarch64-linux-gnu-addr2line", package: "binutils-aarch64-linux-gnu" });
     /// A C++ compiler, for libFuzzer.
     pub(crate) const CXX: Self = Self::Program(Program { name: "c++", package: "g++" });
     /// The program that counts instructions.
