@@ -1,6 +1,8 @@
 //! A Linux guest without looking for one: Debian's kernels for arm64, and a shell for any kernel.
 
 use std::{
+    fs::File,
+    io::Read as _,
     path::{Path, PathBuf},
     process::{Command, Stdio},
 };
@@ -25,9 +27,14 @@ pub(crate) fn kernel_of(name: &str) -> Option<Result<KernelChoice>> {
     }
 }
 
-/// Whether a file is a Linux kernel for arm64.
+/// Whether a file is a Linux kernel for arm64, or packed as only kernels are.
 pub(crate) fn is_kernel(file: &Path) -> bool {
-    check_kernel(file).is_ok()
+    /// zstd, xz, lzma and lz4, which the guest's loader unpacks as well.
+    const PACKED: [&[u8]; 5] =
+        [b"\x28\xb5\x2f\xfd", b"\xfd7zXZ\0", b"\x5d\0\0", b"\x02\x21\x4c\x18", b"\x04\x22\x4d\x18"];
+    let mut begin = [0; 6];
+    let read = File::open(file).and_then(|mut file| file.read_exact(&mut begin));
+    check_kernel(file).is_ok() || (read.is_ok() && PACKED.iter().any(|magic| begin.starts_with(magic)))
 }
 
 /// Writes the symbols and types that a kernel carries in itself to a file for gdb; none where it has none.
