@@ -78,3 +78,19 @@ pub(super) fn registers_are_saved(code: &[u32]) -> Range<usize> {
     let drop = rest.iter().position(|word| word & 0xffc0_03ff == DROP);
     begin..drop.map_or(code.len(), |distance| begin + distance + 1)
 }
+
+/// The instructions among these before which SP is that of another stack, and X19 is what SP was: until Linux 5.14 the
+/// code of an interrupt changes stacks by itself.
+pub(super) fn on_other_stack(code: &[u32], saved: &Range<usize>) -> Range<usize> {
+    /// `MOV X19, SP` and `MOV SP, X19`.
+    const LEAVE: u32 = 0x9100_03f3;
+    const RETURN: u32 = 0x9100_027f;
+    let from = |begin: usize, wanted: u32| {
+        let rest = code.get(begin..saved.end).unwrap_or_default();
+        rest.iter().position(|&word| word == wanted).map(|distance| begin + distance + 1)
+    };
+    match from(saved.start, LEAVE) {
+        Some(begin) => begin..from(begin, RETURN).unwrap_or(saved.end),
+        None => saved.end..saved.end,
+    }
+}

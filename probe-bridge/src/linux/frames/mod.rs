@@ -90,10 +90,13 @@ impl Function<'_> {
             Kind::OtherStack => self.usual(code, true),
             Kind::First => self.part(0..code.len(), first()),
             Kind::Exception => {
-                let whole = entry::registers_are_saved(code);
-                self.part(0..whole.start, first());
-                self.part(whole.end..code.len(), first());
-                self.part(whole, exception());
+                let saved = entry::registers_are_saved(code);
+                let other = entry::on_other_stack(code, &saved);
+                self.part(0..saved.start, first());
+                self.part(saved.start..other.start, exception(AArch64::SP));
+                self.part(other.clone(), exception(AArch64::X19));
+                self.part(other.end..saved.end, exception(AArch64::SP));
+                self.part(saved.end..code.len(), first());
             }
         }
         Ok(())
@@ -183,13 +186,13 @@ fn first() -> CommonInformationEntry {
     cie
 }
 
-/// All registers of what was interrupted are at SP.
-fn exception() -> CommonInformationEntry {
+/// All registers of what was interrupted are where a register points.
+fn exception(at: Register) -> CommonInformationEntry {
     let mut cie = CommonInformationEntry::new(ENCODING, CODE_FACTOR, DATA_FACTOR, AArch64::PC);
     cie.signal_trampoline = true;
-    cie.add_instruction(Rule::Cfa(AArch64::SP, entry::SIZE));
-    for (register, at) in entry::places() {
-        cie.add_instruction(Rule::Offset(register, at - entry::SIZE));
+    cie.add_instruction(Rule::Cfa(at, entry::SIZE));
+    for (register, place) in entry::places() {
+        cie.add_instruction(Rule::Offset(register, place - entry::SIZE));
     }
     cie
 }

@@ -1,5 +1,5 @@
 use super::code::{Access, Effect, Flow, effect, flow as goes};
-use super::entry::{Kind, kind, registers_are_saved};
+use super::entry::{Kind, kind, on_other_stack, registers_are_saved};
 use super::flow::frames;
 use super::frame::End;
 use super::*;
@@ -145,4 +145,10 @@ fn the_code_of_exceptions_is_known_by_name() {
     assert_eq!(registers_are_saved(&[NOP, store, NOP, NOP]), 2..4);
     assert_eq!(registers_are_saved(&[NOP, NOP, drop, NOP]), 0..3);
     assert_eq!(registers_are_saved(&[]), 0..0);
+
+    let (leave, back) = (0x9100_03f3, 0x9100_027f); // mov x19, sp; mov sp, x19
+    assert_eq!(on_other_stack(&[store, leave, NOP, back, NOP], &(1..5)), 2..4);
+    assert_eq!(on_other_stack(&[store, leave, NOP], &(1..3)), 2..3);
+    assert_eq!(on_other_stack(&[store, NOP, NOP], &(1..3)), 3..3);
+    assert_eq!(on_other_stack(&[leave, NOP], &(1..2)), 2..2);
 }
