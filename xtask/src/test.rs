@@ -195,6 +195,7 @@ fn steps(kinds: &[Kind], setup: Setup) -> Result<Vec<Step>> {
         &["run-guest", "--clients", "--features", "all"],
     )?);
     steps.push(own("a kernel's own symbols, in gdb, lldb and addr2line", &["check-symbols"])?);
+    steps.push(own("clients, guests and a host that break down", &["check-faults"])?);
     steps.push(own("Linux guests, alone and under gdb", &["check-linux"])?);
     steps.push(own("scripted gdb session at EL2, beside another guest", &["run-hypervisor", "--demo"])?);
     Ok(steps)

@@ -133,7 +133,12 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     }
     session.interrupt()?;
     let counts = session.detach()?;
-    wait_for_life(serial, 5).context("after the last action")?;
+    if let Err(error) = wait_for_life(serial, 5) {
+        let state = state(&tool).unwrap_or_else(|error| format!("{error:#}"));
+        let said = fs::read_to_string(serial)?;
+        let end: Vec<&str> = said.lines().rev().take(12).collect();
+        bail!("after the last action {error}\n{:?}\n{state}\nits last lines, backwards: {end:#?}", counts.0);
+    }
 
     let mut last = Session::new(&tool, counts)?;
     let after = last.code(&functions)?;
@@ -168,10 +173,26 @@ fn places(symbols: &Path) -> Result<(Vec<u64>, Vec<u64>)> {
     Ok((functions, variables))
 }
 
+/// What the cores of a guest are doing.
+fn state(tool: &Tool) -> Result<String> {
+    let mut wire = tool.client()?;
+    let mut state = wire.ask("qXfer:threads:read::0,400")?;
+    for core in 1..=2 {
+        wire.ask(&format!("Hg{core}"))?;
+        // PC, PSTATE, CNTV_CTL_EL0 and CNTV_CVAL_EL0, CNTVCT_EL0 by their encodings.
+        for register in ["20", "21", "df19", "df1a", "df02"] {
+            let value = wire.ask(&format!("p{register}"))?;
+            state.push_str(&format!("\ncore {core}, register {register}: {value}"));
+        }
+    }
+    wire.detach()?;
+    Ok(state)
+}
+
 /// Waits until the guest has shown some more signs of life.
 fn wait_for_life(serial: &Path, signs: usize) -> Result<()> {
     let count = || -> Result<usize> { Ok(fs::read_to_string(serial)?.matches(ALIVE).count()) };
-    let (before, deadline) = (count()?, Instant::now() + 5 * PATIENCE);
+    let (before, deadline) = (count()?, Instant::now() + 2 * PATIENCE);
     while count()? < before + signs {
         ensure!(Instant::now() < deadline, "the guest shows no sign of life");
         thread::sleep(Duration::from_millis(200));

@@ -92,7 +92,15 @@ impl Tools {
 
 impl Tool {
     /// Waits until a command serves gdb.
-    pub(crate) fn of(mut command: Command) -> Result<Self> {
+    pub(crate) fn of(command: Command) -> Result<Self> {
+        let mut tool = Self::spawn(command)?;
+        let line = tool.wait_for("target remote")?;
+        tool.address = line.rsplit(' ').next().unwrap_or_default().to_owned();
+        Ok(tool)
+    }
+
+    /// Starts a command that may not come so far.
+    pub(crate) fn spawn(mut command: Command) -> Result<Self> {
         let mut child = command.spawn().with_context(|| format!("cannot start {command:?}"))?;
         let stderr = child.stderr.take().context("no standard error")?;
         let (send, said) = channel();
@@ -103,10 +111,7 @@ impl Tool {
                 }
             }
         });
-        let mut tool = Self { child, said, lines: Vec::new(), address: String::new() };
-        let line = tool.wait_for("target remote")?;
-        tool.address = line.rsplit(' ').next().unwrap_or_default().to_owned();
-        Ok(tool)
+        Ok(Self { child, said, lines: Vec::new(), address: String::new() })
     }
 
     /// Takes the address out of what a command says on a pipe, and closes that.
