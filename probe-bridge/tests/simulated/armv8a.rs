@@ -121,6 +121,28 @@ fn watchpoints_know_reads_from_writes_and_bytes_from_their_neighbours() {
 }
 
 #[test]
+fn a_page_is_watched_by_one_masked_comparator_and_its_neighbour_is_not() {
+    let (board, mut debugger) = debugger(&COUNT);
+    debugger.interrupt().unwrap();
+    debugger.set_action(CORE1, Action::Hold).unwrap();
+    let page = COUNTER & !0xfff;
+    watch(&mut debugger, page, 0x1000, Access::Write);
+    let (core, pc, reason) = run(&mut debugger);
+    assert_eq!((core, pc), (CORE0, STORE));
+    assert!(matches!(reason, StopReason::Watchpoint { address: COUNTER, .. }), "{reason:?}");
+    let written = board.port().take_writes();
+    let wanted = [(0x800, page as u32), (0x808, 0x0c00_3ff7)];
+    for (offset, value) in wanted {
+        assert!(written.iter().any(|write| (write.address, write.value) == (BASES[0] + offset, value)));
+    }
+    debugger.remove_all(Owner::DEBUGGER);
+    watch(&mut debugger, page + 0x1000, 0x1000, Access::ReadWrite);
+    let breakpoint = Breakpoint::at(LOAD, Instruction::A64, Scope::ALL).unwrap();
+    debugger.insert(CORE0, Request::Breakpoint(breakpoint), Owner::DEBUGGER).unwrap();
+    assert_eq!(run(&mut debugger), (CORE0, LOAD, StopReason::Breakpoint), "past the store");
+}
+
+#[test]
 fn a_step_is_one_instruction_and_no_interrupt_comes_in() {
     let (_board, mut debugger) = debugger(&COUNT);
     debugger.interrupt().unwrap();

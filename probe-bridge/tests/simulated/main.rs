@@ -4,6 +4,7 @@
 
 mod armv8a;
 mod cortex_m;
+mod cortex_m_faults;
 mod faults;
 mod probe;
 mod session;

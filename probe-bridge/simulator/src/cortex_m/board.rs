@@ -49,6 +49,7 @@ enum Request {
     Run(u32),
     IsRunning,
     SetReset(bool),
+    Suffer(Fault),
 }
 
 #[derive(Debug)]
@@ -144,6 +145,14 @@ impl Worker {
                 Answer::Done
             }
             Request::IsRunning => Answer::Running(self.core.is_running()),
+            Request::Suffer(Fault::CorePower { on, .. }) => {
+                self.core.set_power(on);
+                Answer::Done
+            }
+            Request::Suffer(Fault::Locked(locked)) => {
+                self.core.locked = locked;
+                Answer::Done
+            }
             Request::SetReset(true) => {
                 self.core.hold_in_reset();
                 Answer::Done
@@ -156,6 +165,9 @@ impl Worker {
     }
 
     fn read(&mut self, address: u32, size: Size) -> Option<u32> {
+        if self.core.off {
+            return None;
+        }
         if let Some(value) = self.core.read(address & !0b11) {
             return Some(value >> (8 * (address & 0b11)));
         }
@@ -178,6 +190,9 @@ impl Worker {
     }
 
     fn write(&mut self, address: u32, size: Size, value: u32) -> Option<()> {
+        if self.core.off {
+            return None;
+        }
         if self.core.write(address, value) {
             return Some(());
         }
@@ -259,7 +274,9 @@ impl System for CortexMBoard {
         self.ask(Request::SetReset(asserted));
     }
 
-    fn suffer(&mut self, _: Fault) {}
+    fn suffer(&mut self, fault: Fault) {
+        self.ask(Request::Suffer(fault));
+    }
 
     fn take_serial(&mut self) -> Vec<u8> {
         Vec::new()

@@ -62,6 +62,10 @@ pub(super) struct Core {
     fault: u32,
     monitor: u32,
     data: u32,
+    /// Debugging is not allowed: C_DEBUGEN stays 0.
+    pub(super) locked: bool,
+    /// It has no power, and answers no access.
+    pub(super) off: bool,
     /// `BASEPRI`, which masks nothing here.
     base_priority: u8,
     /// `S0` to `S31` and `FPSCR` of the Armv8-M core; no instruction here uses them.
@@ -108,6 +112,8 @@ impl Core {
             fault: 0,
             monitor: 0,
             data: 0,
+            locked: false,
+            off: false,
             base_priority: 0,
             floating_point: ([0; 32], 0),
             timer,
@@ -143,6 +149,17 @@ impl Core {
         }
     }
 
+    /// Loses its power, and all that its debug registers held, or has it again and begins anew.
+    pub(super) fn set_power(&mut self, on: bool) {
+        self.off = !on;
+        if on {
+            (self.control, self.monitor, self.fault) = (0, 0, 0);
+            self.fpb = Fpb::new(self.architecture);
+            self.dwt = Dwt::new(self.architecture);
+            self.reset();
+        }
+    }
+
     /// Is held in reset.
     pub(super) const fn hold_in_reset(&mut self) {
         self.in_reset = true;
@@ -154,7 +171,7 @@ impl Core {
     }
 
     pub(super) const fn is_running(&self) -> bool {
-        !self.halted && !self.locked_up && !self.in_reset
+        !self.halted && !self.locked_up && !self.in_reset && !self.off
     }
 
     const fn halt(&mut self, reason: u32) {
@@ -276,6 +293,9 @@ impl Core {
     }
 
     fn control(&mut self, control: u32) {
+        if self.locked {
+            return;
+        }
         self.control = control;
         match (self.debugs(), control & dhcsr::HALT != 0) {
             (false, _) => self.halted = false,

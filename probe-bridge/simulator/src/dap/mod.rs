@@ -75,13 +75,13 @@ pub trait System: Send {
 /// What can be wrong with a board.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Fault {
-    /// A core has no power (`EDPRSR.PU` is 0), or has it again.
+    /// A core has no power (`EDPRSR.PU` is 0; a Cortex-M core answers no access), or has it again.
     CorePower {
         /// The core's number.
         core: u8,
         /// Whether it has power.
         on: bool,
     },
-    /// Debugging is not allowed (`DBGAUTHSTATUS_EL1`), or is again.
+    /// Debugging is not allowed (`DBGAUTHSTATUS_EL1`; `DHCSR.C_DEBUGEN` stays 0), or is again.
     Locked(bool),
 }
