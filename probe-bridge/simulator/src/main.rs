@@ -93,7 +93,8 @@ fn main() -> Result<()> {
             Protocol::Glasgow => glasgow::serve(stream, &mut port, &mut serial),
         };
         if let Err(error) = served {
-            eprintln!("the client is lost: {error}");
+            // Who has started the board may not listen any more.
+            let _ = writeln!(io::stderr(), "the client is lost: {error}");
         }
         serial.flush()?;
         if let Some(path) = &options.writes {
