@@ -58,6 +58,8 @@ pub(crate) struct Recorder {
     pub(crate) reads: usize,
     /// What commands have printed, where somebody reads it.
     pub(crate) console: Option<Printed>,
+    /// The pages that trap writes.
+    trapping: Vec<u64>,
     pub(crate) profile: Profile,
 }
 
@@ -83,6 +85,7 @@ impl Recorder {
             did: Vec::new(),
             reads: 0,
             console: Some(Printed::default()),
+            trapping: Vec::new(),
             profile: Profile::A,
         };
         for core in 0..cores {
@@ -119,6 +122,11 @@ impl Recorder {
     /// What stands in a core's comparators.
     pub(crate) fn bank(&self, core: u16) -> &Bank {
         &self.banks[usize::from(core)]
+    }
+
+    /// The pages that trap writes, ascending.
+    pub(crate) fn trapping(&self) -> &[u64] {
+        &self.trapping
     }
 
     /// Whether a core is halted.
@@ -183,6 +191,7 @@ impl WriteTraps for Recorder {
         let pages: Vec<u64> = pages.map(|page| page.0).collect();
         assert!(pages.is_sorted() && pages.iter().all(|page| page.is_multiple_of(4096)), "{pages:x?}");
         self.did.push(Did::Protect(pages.len()));
+        self.trapping = pages;
         Ok(())
     }
 
