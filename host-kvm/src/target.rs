@@ -160,7 +160,8 @@ impl KvmTarget {
         // Past the cache: it counts on.
         OneRegister::get(&*vcpu, id, &mut count)
             .map_err(|errno| TargetError::Lost(Error::ReadRegister { id, errno }))?;
-        let since = host_instructions::counter().saturating_sub(self.core(core)?.control.halted_at());
+        let still_since = self.time.still_since(self.core(core)?.control.halted_at());
+        let since = host_instructions::counter().saturating_sub(still_since);
         let count = u128::from(u64::from_ne_bytes(count).saturating_sub(since));
         let frequency = u128::from(host_instructions::counter_frequency().max(1));
         let nanoseconds = count * 1_000_000_000 / frequency;

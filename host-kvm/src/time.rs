@@ -24,23 +24,36 @@ pub(crate) struct VirtualTime {
     shortest: u64,
     /// The counters that can be set.
     counters: &'static [SystemRegister],
+    /// The host's counter when they were last set.
+    set_at: u64,
 }
 
 impl VirtualTime {
     pub(crate) fn new(kvm: &KvmCapabilities) -> Self {
         const COUNTERS: [SystemRegister; 2] = [SystemRegister::CNTVCT_EL0, SystemRegister::CNTPCT_EL0];
         let counters: &[_] = if kvm.counter_offset { &COUNTERS } else { &[SystemRegister::CNTVCT_EL0] };
-        Self { hold: true, shortest: host_instructions::counter_frequency() / SHORTEST_STOP, counters }
+        Self {
+            hold: true,
+            shortest: host_instructions::counter_frequency() / SHORTEST_STOP,
+            counters,
+            set_at: 0,
+        }
     }
 
     pub(crate) const fn hold(&mut self, hold: bool) {
         self.hold = hold;
     }
 
+    /// Since when the guest's time should have stood still, by the host's counter, where its vCPUs came out last at
+    /// `halted_at`: halted again before one of them was inside, they have their counters set back already.
+    pub(crate) fn still_since(&self, halted_at: u64) -> u64 {
+        halted_at.max(self.set_at)
+    }
+
     /// Sets the counters back to where they stood when the last vCPU was halted, at `halted_at` by the
     /// host's counter. To be called before the first vCPU runs on.
-    pub(crate) fn run_on(&self, vcpu: &mut KvmVcpu, halted_at: u64) -> Result<(), Error> {
-        let stopped = host_instructions::counter().saturating_sub(halted_at);
+    pub(crate) fn run_on(&mut self, vcpu: &mut KvmVcpu, halted_at: u64) -> Result<(), Error> {
+        let stopped = host_instructions::counter().saturating_sub(self.still_since(halted_at));
         if !self.hold || stopped < self.shortest {
             return Ok(());
         }
@@ -49,6 +62,7 @@ impl VirtualTime {
             let now = vcpu.read(counter)?;
             vcpu.write(counter, now.saturating_sub(stopped))?;
         }
+        self.set_at = host_instructions::counter();
         Ok(())
     }
 }

@@ -126,6 +126,26 @@ fn time_stands_still_on_all_cores_while_the_guest_is_stopped() {
 }
 
 #[test]
+fn time_never_goes_back_where_the_guest_is_halted_before_it_has_run() {
+    let guest = Guest::new();
+    guest.debugger().interrupt().unwrap();
+    for _ in 0..20 {
+        let before = guest.seen();
+        for _ in 0..3 {
+            thread::sleep(STOP / 100);
+            let mut debugger = guest.debugger();
+            debugger.resume().unwrap();
+            debugger.interrupt().unwrap();
+        }
+        guest.debugger().resume().unwrap();
+        guest.wait_for(|now| now.iter().zip(before).all(|(now, before)| *now != before));
+        guest.debugger().interrupt().unwrap();
+        let after = guest.seen();
+        assert!(after.iter().zip(before).all(|(after, before)| *after > before), "{before:?} {after:?}");
+    }
+}
+
+#[test]
 fn time_goes_on_while_the_guest_is_stopped_where_that_is_wanted() {
     let guest = Guest::new();
     guest.debugger().target_mut().hold_virtual_time(false);
