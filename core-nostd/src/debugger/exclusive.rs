@@ -38,7 +38,8 @@ const VICINITY: u64 = 32;
 impl Retry {
     /// Whether `pc` is on the program's way from the store back to the load.
     fn is_near(&self, pc: u64) -> bool {
-        (self.first.saturating_sub(VICINITY)..=self.store.saturating_add(VICINITY)).contains(&pc)
+        let begin = self.first.wrapping_sub(VICINITY);
+        pc.wrapping_sub(begin) <= self.store.wrapping_add(VICINITY).wrapping_sub(begin)
     }
 }
 
@@ -97,7 +98,7 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize
         let behind_store = pc == retry.store.wrapping_add(4);
         // Out of the middle of its sequence, or elsewhere, the program has given up.
         let gave_up = passage.is_some() && !behind_store || !retry.is_near(pc);
-        let others = !self.breakpoints.slots_at(pc).is_empty() || self.planted_at(core, pc).is_some();
+        let others = !self.breakpoints.slots_at(pc).is_empty();
         if made || gave_up || others || retry.left == 0 {
             if !made {
                 self.core(core)?.access = None;
