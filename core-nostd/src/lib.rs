@@ -7,7 +7,7 @@
 //!    [`breakpoint`], [`watchpoint`] and [`syndrome`] give them meaning, [`m_profile`] is the same for
 //!    Cortex-M.
 //! 2. **The parts of a debugger**: [`pool`] (which comparator serves which request), [`software`]
-//!    (planted instructions), [`context`] (debug registers, saved and restored), [`injection`]
+//!    (planted instructions), [`own_pairs`] (a guest's comparators beside them), [`context`] (debug registers, saved and restored), [`injection`]
 //!    (exceptions that are the guest's own), [`stepping`] (what a step must not disturb),
 //!    [`translation`] (stage 1 walks), [`stop`] (whose stop is it).
 //! 3. **The debugger**: [`target`] is what a backend implements, [`debugger`] the engine over it, and
@@ -38,6 +38,7 @@ pub mod el2;
 pub mod gdb;
 pub mod injection;
 pub mod m_profile;
+pub mod own_pairs;
 pub mod pool;
 pub mod registers;
 pub mod scope;

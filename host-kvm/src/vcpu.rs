@@ -10,6 +10,8 @@ use std::sync::Arc;
 use kvm_ioctls::VmFd;
 use kvm_ioctls::{VcpuExit, VcpuFd};
 use trapline_core::address::PhysicalAddress;
+use trapline_core::comparator::Capabilities;
+use trapline_core::own_pairs::{Displaced, merge};
 use trapline_core::registers::{Mode, Pstate};
 use trapline_core::target::{Arming, Register, Resume, SystemRegister, TrappedWrite, WriteData};
 
@@ -18,7 +20,7 @@ use crate::error::{Errno, Error};
 use crate::exit::{Exit, SystemEvent};
 use crate::guest_debug::GuestDebug;
 use crate::kick::Window;
-use crate::own_pairs::{self, PairCounts};
+use crate::own_pairs;
 use crate::register_cache::{OneRegister, RegisterCache};
 use crate::register_id::{RegisterId, SveRegister};
 use crate::register_sync::VcpuEvents;
@@ -73,10 +75,10 @@ pub struct KvmVcpu {
     applied: Option<GuestDebug>,
     /// Whether EL1 uses AArch32, once it is known; it never changes.
     el1_uses_aarch32: Option<bool>,
-    /// How many comparators its guest sees, once it is known.
-    pairs: Option<PairCounts>,
-    /// How many comparators that the guest has set for itself find no place next to ours.
-    left_out: usize,
+    /// The comparators that its guest sees, once they are known.
+    own_capabilities: Option<Capabilities>,
+    /// The comparators that the guest has set for itself and that find no place next to ours.
+    displaced: Displaced,
     /// Whether it took a debug exception when it last ran, so that it must be on.
     on: bool,
     /// The guest's memory, which must not be unmapped before the vCPU is gone. Dropped last.
@@ -95,8 +97,8 @@ impl KvmVcpu {
             arming: Arming::default(),
             applied: None,
             el1_uses_aarch32: None,
-            pairs: None,
-            left_out: 0,
+            own_capabilities: None,
+            displaced: Displaced::default(),
             on: false,
             _memory: None,
             traps: None,
@@ -315,15 +317,15 @@ impl KvmVcpu {
         &self.arming
     }
 
-    /// How many breakpoints and watchpoints that the guest has set for itself were off when the vCPU last
+    /// The breakpoints and watchpoints that the guest has set for itself and that were off when the vCPU last
     /// ran, because the pairs of [`KvmVcpu::arm`] left no place for them.
     ///
     /// With pairs of ours enabled, KVM uses those in place of the guest's. The guest's are then added where
     /// pairs are free, as they were when the vCPU last came out: what the guest sets later counts from the next
     /// time on. With none of ours enabled the guest's are its own, all the time.
     #[must_use]
-    pub const fn own_pairs_left_out(&self) -> usize {
-        self.left_out
+    pub const fn displaced(&self) -> Displaced {
+        self.displaced
     }
 
     /// Gives the vCPU to somebody who does with it what this type does not: changed registers are
@@ -359,7 +361,7 @@ impl KvmVcpu {
     pub fn run(&mut self, how: Resume, devices: &(impl Devices + ?Sized)) -> Result<Exit, Error> {
         self.write_back()?;
         let mut debug = GuestDebug::new(&self.arming, how);
-        self.left_out = self.add_own_pairs(&mut debug)?;
+        self.displaced = self.add_own_pairs(&mut debug)?;
         self.apply_debug(debug)?;
         self.cache.invalidate();
         self.on = false;
@@ -402,19 +404,19 @@ impl KvmVcpu {
     }
 
     /// Lets the guest keep what comparators it has set for itself, where ours would take their place.
-    /// Returns how many find none.
-    fn add_own_pairs(&mut self, debug: &mut GuestDebug) -> Result<usize, Error> {
+    /// Returns those that find no place.
+    fn add_own_pairs(&mut self, debug: &mut GuestDebug) -> Result<Displaced, Error> {
         if debug.hides_own || debug.bank.is_disarmed() {
-            return Ok(0);
+            return Ok(Displaced::default());
         }
-        let counts = match self.pairs {
-            Some(counts) => counts,
-            None => PairCounts::read(self)?,
+        let capabilities = match self.own_capabilities {
+            Some(capabilities) => capabilities,
+            None => own_pairs::capabilities(self)?,
         };
-        self.pairs = Some(counts);
-        Ok(match own_pairs::read(self, counts)? {
-            Some(own) => own_pairs::merge(&mut debug.bank, &own, counts),
-            None => 0,
+        self.own_capabilities = Some(capabilities);
+        Ok(match own_pairs::read(self, &capabilities)? {
+            Some(own) => merge(&mut debug.bank, &own, &capabilities),
+            None => Displaced::default(),
         })
     }
 

@@ -1,11 +1,11 @@
 //! One vCPU's debug: what stands in the hardware while it runs, and whose the exceptions are.
 
-use super::merge::{Displaced, merge};
 use super::own::{Answer, OwnRegisters};
 use super::own_step::{OwnStep, SS};
 use crate::breakpoint;
 use crate::comparator::{Bank, Capabilities};
 use crate::context::{self, DebugContext, DebugRegisters};
+use crate::own_pairs::{Displaced, merge};
 use crate::registers::{MdcrEl2, Pstate, Spsr};
 use crate::stop::Cause;
 use crate::syndrome::SystemRegisterAccess;

@@ -13,7 +13,6 @@
 //! So there is no need to link them to its VMID, which takes a context-aware pair.
 
 mod guest_debug;
-mod merge;
 mod own;
 mod own_step;
 #[cfg(target_arch = "aarch64")]
@@ -22,7 +21,6 @@ mod system_registers;
 mod tests;
 
 pub use guest_debug::{GuestDebug, GuestState, Verdict};
-pub use merge::Displaced;
 pub use own::{Answer, OwnRegisters};
 #[cfg(target_arch = "aarch64")]
 pub use system_registers::{NoSuchDebugRegister, SystemRegisters};

@@ -1,6 +1,6 @@
-//! The engine: `target`, `debugger`.
+//! The engine: `target`, `debugger`, and what a backend of it takes, `own_pairs`.
 
-use trapline_core::{debugger, pool, software, target};
+use trapline_core::{debugger, own_pairs, pool, software, target};
 
 use crate::machine::{Lost, Machine};
 use crate::walk;
@@ -22,6 +22,7 @@ pub(crate) fn link() {
         debugger::Then,
         debugger::ValueCondition,
         Engine,
+        own_pairs::Displaced,
         target::BreakInstruction,
         target::CoreState,
         target::MProfile,
@@ -45,6 +46,7 @@ pub(crate) fn link() {
         debugger::Options<'static>,
         debugger::Then,
         debugger::ValueCondition,
+        own_pairs::Displaced,
         target::Arming,
         target::Profile
     ];
@@ -60,6 +62,8 @@ pub(crate) fn link() {
         target::TargetError<Lost>
     ];
     link![
+        own_pairs::merge,
+        own_pairs::Displaced::count,
         debugger::AccessError::<Lost>::into_lost,
         <debugger::AccessError<Lost> as From<target::TargetError<Lost>>>::from,
         <debugger::InsertError<Lost> as From<debugger::AccessError<Lost>>>::from,

@@ -51,14 +51,13 @@ impl el2::GuestState for Vcpu {
 pub(crate) fn link() {
     debug![
         el2::Answer,
-        el2::Displaced,
         el2::GuestDebug,
         el2::NoSuchDebugRegister,
         el2::OwnRegisters,
         el2::SystemRegisters,
         el2::Verdict
     ];
-    default![el2::Displaced, el2::OwnRegisters];
+    default![el2::OwnRegisters];
     error![el2::NoSuchDebugRegister];
     link![
         el2::GuestDebug::new,

@@ -1,4 +1,7 @@
 //! A guest's own comparators beside the debugger's, in one bank.
+//!
+//! A debugger of a guest takes the hardware's comparators from it. What the guest has set for itself goes on matching
+//! as far as the debugger leaves pairs free.
 
 use crate::comparator::{Bank, Capabilities, MAX_PAIRS, Pair};
 use crate::pool::Slots;
@@ -14,9 +17,18 @@ pub struct Displaced {
     pub watchpoints: Slots,
 }
 
+impl Displaced {
+    /// How many pairs these are.
+    #[must_use]
+    pub fn count(self) -> usize {
+        usize::from(self.breakpoints.len()) + usize::from(self.watchpoints.len())
+    }
+}
+
 /// Adds `own`, a guest's pairs, to the debugger's in `bank`, each under its own number where that is free
-/// and under any other otherwise. A pair that is linked to another goes in with it or not at all.
-pub(super) fn merge(bank: &mut Bank, own: &Bank, capabilities: &Capabilities) -> Displaced {
+/// and under any other otherwise; what has no place is answered. A pair that is linked to another goes in with it or
+/// not at all. `capabilities` are those of the comparators that the guest sees.
+pub fn merge(bank: &mut Bank, own: &Bank, capabilities: &Capabilities) -> Displaced {
     let mut displaced = Displaced::default();
     let breakpoints = Slots::first(capabilities.breakpoints);
     let context_aware = breakpoints
