@@ -197,6 +197,7 @@ fn steps(kinds: &[Kind], setup: Setup) -> Result<Vec<Step>> {
     steps.push(own("a kernel's own symbols, in gdb, lldb and addr2line", &["check-symbols"])?);
     steps.push(own("clients, guests and a host that break down", &["check-faults"])?);
     steps.push(own("Linux guests, alone and under gdb", &["check-linux"])?);
+    steps.push(own("a Linux guest under random actions", &["check-linux", "--long", "30", "--seed", "1"])?);
     steps.push(own("scripted gdb session at EL2, beside another guest", &["run-hypervisor", "--demo"])?);
     Ok(steps)
 }
