@@ -254,10 +254,6 @@ mod tests {
             ("Supported", Some(Query::Supported(Features::default()))),
             ("Supported:swbreak+;error-message+;x", Some(Query::Supported(features))),
             ("C", Some(Query::CurrentThread)),
-            ("CRC:10,1f", Some(Query::Checksum { address: 0x10, length: 0x1f })),
-            ("CRC:10", Some(Query::Malformed)),
-            ("Search:memory:10;1f;a;b", Some(Query::Search { address: 0x10, length: 0x1f, pattern: b"a;b" })),
-            ("Search:memory:10;1f", Some(Query::Malformed)),
             ("Rcmd,68", Some(Query::Command(Hex::new(b"68").unwrap()))),
             ("Rcmd,6", Some(Query::Malformed)),
             ("Rcmd", Some(Query::Malformed)),
@@ -277,5 +273,18 @@ mod tests {
         let transfer = parse("Xfer:features:read:target.xml:0,ffb");
         let Some(Query::Transfer { annex, offset, length, .. }) = transfer else { panic!("{transfer:?}") };
         assert_eq!((annex, offset, length), (&b"target.xml"[..], 0, 0xffb));
+    }
+
+    #[test]
+    fn memory_is_searched_where_that_is_built_in() {
+        for (text, query) in [
+            ("CRC:10,1f", Query::Checksum { address: 0x10, length: 0x1f }),
+            ("CRC:10", Query::Malformed),
+            ("Search:memory:10;1f;a;b", Query::Search { address: 0x10, length: 0x1f, pattern: b"a;b" }),
+            ("Search:memory:10;1f", Query::Malformed),
+        ] {
+            let parsed = Query::parse(Scanner::new(text.as_bytes()));
+            assert_eq!(parsed, search::BUILT_IN.then_some(query), "{text}");
+        }
     }
 }
