@@ -282,7 +282,6 @@ fn what_cannot_be_honoured_is_refused() {
     let free = "E.refused.this takes 1 pairs and 0 are free; remove others first";
     assert_eq!(client.ask("Z2,40004000,8"), free);
     assert_eq!(client.ask("z2,40001000,4"), "OK");
-    let free = "E.refused.this takes 1 pairs and 0 are free; remove others first";
     assert_eq!(client.ask("Z2,40004000,8"), free);
     assert_eq!(client.monitor("why"), "this takes 1 pairs and 0 are free; remove others first\n");
     assert_eq!(client.ask("z2,40001000,8"), "OK");
@@ -290,6 +289,7 @@ fn what_cannot_be_honoured_is_refused() {
 }
 
 #[test]
+#[cfg_attr(not(feature = "aarch32"), ignore = "takes the feature aarch32")]
 fn a_software_breakpoint_for_another_instruction_set_is_none_that_is_there_already() {
     let mut buffer = [0; 2048];
     let mut client = Client::new(1, &mut buffer);
@@ -349,6 +349,7 @@ fn a_step_of_one_thread_holds_the_others() {
 }
 
 #[test]
+#[cfg_attr(not(feature = "search"), ignore = "takes the feature search")]
 fn memory_is_searched_and_compared_without_sending_it() {
     let mut buffer = [0; 2048];
     let mut client = Client::new(1, &mut buffer);
