@@ -35,7 +35,7 @@ extern "C" fn count(_: i32, _: *mut libc::siginfo_t, _: *mut libc::c_void) {
 
 #[test]
 fn signals_of_somebody_elses_interrupt_a_vcpu_and_the_guest_does_not_notice() {
-    const ROUNDS: u64 = 3_000_000;
+    const ROUNDS: u64 = 30_000_000;
     let mut program = Program::at(CODE);
     program.load(5, 0);
     program.load(6, ROUNDS);

@@ -126,7 +126,7 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize
         let mut word = [0; 4];
         match self.read_code(core, address, &mut word) {
             Ok(4) => Some(u32::from_le_bytes(word)),
-            Ok(2) if set == Instruction::T32 => {
+            Ok(2) if aarch32::BUILT_IN && set == Instruction::T32 => {
                 let [low, high, ..] = word;
                 Some(u32::from_le_bytes([low, high, 0, 0]))
             }

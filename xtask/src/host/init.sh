@@ -30,6 +30,9 @@ if ! [ -c /dev/kvm ]; then
     exec sleep 3600
 fi
 
+# The kernel notes where a program was when a signal of its own doing ended it.
+echo 1 >/proc/sys/debug/exception-trace
+
 ifconfig lo 127.0.0.1
 if [ "$network" ]; then
     for module in /trapline/modules/network/*.ko; do
@@ -44,6 +47,9 @@ echo up >&3
 streams link
 (program) <&5 >&6 2>&7 3>&- 5>&- 6>&- 7>&-
 status=$?
+case $status in
+    132 | 135 | 136 | 139) dmesg | tail -n 25 >&7 ;;
+esac
 
 streams close
 printf %s "$end" >&6

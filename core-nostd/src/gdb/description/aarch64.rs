@@ -77,13 +77,7 @@ fn fpu_feature(out: &mut impl Write) -> fmt::Result {
     for (id, element, count) in VECTORS {
         write!(out, r#"<vector id="{id}" type="{element}" count="{count}"/>"#)?;
     }
-    for (union, members) in UNIONS {
-        write!(out, r#"<union id="{union}">"#)?;
-        for (name, member) in members {
-            write!(out, r#"<field name="{name}" type="{member}"/>"#)?;
-        }
-        out.write_str("</union>")?;
-    }
+    unions(out, "vreg", "")?;
     for number in 0..32_u8 {
         write!(out, r#"<reg name="v{number}" bitsize="128" type="vreg""#)?;
         if number == 0 {
@@ -114,14 +108,29 @@ const VECTORS: [(&str, &str, u8); 11] = [
 ];
 
 /// What a vector register can be read as: by element size, then by element type.
-const UNIONS: [(&str, &[(&str, &str)]); 6] = [
-    ("vreg_d", &[("f", "d_f"), ("u", "d_u"), ("s", "d_s")]),
-    ("vreg_s", &[("f", "s_f"), ("u", "s_u"), ("s", "s_s")]),
-    ("vreg_h", &[("u", "h_u"), ("s", "h_s")]),
-    ("vreg_b", &[("u", "b_u"), ("s", "b_s")]),
-    ("vreg_q", &[("u", "q_u")]),
-    ("vreg", &[("d", "vreg_d"), ("s", "vreg_s"), ("h", "vreg_h"), ("b", "vreg_b"), ("q", "vreg_q")]),
+const UNIONS: [(&str, &[(&str, &str)]); 5] = [
+    ("d", &[("f", "d_f"), ("u", "d_u"), ("s", "d_s")]),
+    ("s", &[("f", "s_f"), ("u", "s_u"), ("s", "s_s")]),
+    ("h", &[("u", "h_u"), ("s", "h_s")]),
+    ("b", &[("u", "b_u"), ("s", "b_s")]),
+    ("q", &[("u", "q_u")]),
 ];
+
+/// The unions of vector types whose names begin with `prefix`, and the union of them all.
+fn unions(out: &mut impl Write, union: &str, prefix: &str) -> fmt::Result {
+    for (size, members) in UNIONS {
+        write!(out, r#"<union id="{union}_{size}">"#)?;
+        for (name, vector) in members {
+            write!(out, r#"<field name="{name}" type="{prefix}{vector}"/>"#)?;
+        }
+        out.write_str("</union>")?;
+    }
+    write!(out, r#"<union id="{union}">"#)?;
+    for (size, _) in UNIONS {
+        write!(out, r#"<field name="{size}" type="{union}_{size}"/>"#)?;
+    }
+    out.write_str("</union>")
+}
 
 /// `org.gnu.gdb.aarch64.sve`, which has `v0` to `v31` within its `z0` to `z31`.
 fn sve_feature(out: &mut impl Write, length: u16) -> fmt::Result {
@@ -133,11 +142,7 @@ fn sve_feature(out: &mut impl Write, length: u16) -> fmt::Result {
             length.checked_div(bytes).unwrap_or(0)
         )?;
     }
-    out.write_str(r#"<union id="svev">"#)?;
-    for (id, ..) in SCALABLE {
-        write!(out, r#"<field name="{}" type="{id}"/>"#, id.strip_prefix("sve_").unwrap_or(id))?;
-    }
-    out.write_str("</union>")?;
+    unions(out, "svev", "sve_")?;
     write!(out, r#"<vector id="svep" type="uint8" count="{}"/>"#, length / 8)?;
     let (vector, predicate) = (8 * length, length);
     for number in 0..32_u8 {
@@ -221,7 +226,8 @@ mod tests {
             r#"<reg name="z0" bitsize="512" type="svev" regnum="34"/>"#,
             r#"<reg name="p0" bitsize="64" type="svep" regnum="68"/>"#,
             r#"<vector id="sve_q_u" type="uint128" count="4"/>"#,
-            r#"<field name="d_f" type="sve_d_f"/>"#,
+            r#"<field name="f" type="sve_d_f"/>"#,
+            r#"<field name="d" type="svev_d"/>"#,
             r#"<reg name="pauth_cmask" bitsize="64" type="uint64" regnum="87" save-restore="no"/>"#,
         ] {
             assert!(whole.contains(register), "{register}: {whole}");
