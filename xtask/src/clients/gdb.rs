@@ -117,7 +117,10 @@ const AUTHENTICATION: &[Step] = &[
     // Between the address and the tag, or up to the top where there is none.
     step("print/x $pauth_cmask & 0x7f00000000ffffff", &["= 0x"]),
     step("print $pauth_dmask != 0", &["= 1"]),
-    step("set var $pauth_dmask = 0", &["Could not write register"]),
+    // gdb keeps writes of these to itself.
+    step("set var $pauth_dmask = 0", &[]),
+    step("maint flush register-cache", &[]),
+    step("print $pauth_dmask != 0", &["= 1"]),
     step("bt 1", &["#0"]),
 ];
 

@@ -41,7 +41,7 @@ pub(crate) fn check(address: &str, elf: &Path) -> Result<()> {
     for (name, seen) in editor::check(address, elf).context("an editor's commands")? {
         println!("editor: {name:<50} {seen}");
     }
-    for (name, seen) in lldb::check(address, elf, &symbols).context("lldb")? {
+    for (name, seen) in lldb::check(address, elf, &symbols, &description).context("lldb")? {
         println!("lldb: {name:<52} {seen}");
     }
     Ok(())
