@@ -71,13 +71,45 @@ const CPSR_FLAGS: [(&str, u8); 18] = [
     ("SP", 0),
 ];
 
+/// What a vector register can be read as, for elements of one size: by element type. The vectors are those of
+/// [`VECTORS`], or of [`SCALABLE`] by their prefix.
+macro_rules! views {
+    ($union:literal, $prefix:literal, $size:literal: $($name:literal)+) => {
+        concat!(
+            r#"<union id=""#, $union, "_", $size, r#"">"#,
+            $(r#"<field name=""#, $name, r#"" type=""#, $prefix, $size, "_", $name, r#""/>"#,)+
+            "</union>",
+        )
+    };
+}
+
+/// What a vector register can be read as: by element size, then by element type. Text, for it takes no code.
+macro_rules! unions {
+    ($union:literal, $prefix:literal) => {
+        concat!(
+            views!($union, $prefix, "d": "f" "u" "s"),
+            views!($union, $prefix, "s": "f" "u" "s"),
+            views!($union, $prefix, "h": "u" "s"),
+            views!($union, $prefix, "b": "u" "s"),
+            views!($union, $prefix, "q": "u"),
+            r#"<union id=""#, $union, r#"">"#,
+            r#"<field name="d" type=""#, $union, r#"_d"/>"#,
+            r#"<field name="s" type=""#, $union, r#"_s"/>"#,
+            r#"<field name="h" type=""#, $union, r#"_h"/>"#,
+            r#"<field name="b" type=""#, $union, r#"_b"/>"#,
+            r#"<field name="q" type=""#, $union, r#"_q"/>"#,
+            "</union>",
+        )
+    };
+}
+
 /// `org.gnu.gdb.aarch64.fpu`: FPSR before FPCR, both 32 bits wide.
 fn fpu_feature(out: &mut impl Write) -> fmt::Result {
     out.write_str(r#"<feature name="org.gnu.gdb.aarch64.fpu">"#)?;
     for (id, element, count) in VECTORS {
         write!(out, r#"<vector id="{id}" type="{element}" count="{count}"/>"#)?;
     }
-    unions(out, "vreg", "")?;
+    out.write_str(unions!("vreg", ""))?;
     for number in 0..32_u8 {
         write!(out, r#"<reg name="v{number}" bitsize="128" type="vreg""#)?;
         if number == 0 {
@@ -107,31 +139,6 @@ const VECTORS: [(&str, &str, u8); 11] = [
     ("q_u", "uint128", 1),
 ];
 
-/// What a vector register can be read as: by element size, then by element type.
-const UNIONS: [(&str, &[(&str, &str)]); 5] = [
-    ("d", &[("f", "d_f"), ("u", "d_u"), ("s", "d_s")]),
-    ("s", &[("f", "s_f"), ("u", "s_u"), ("s", "s_s")]),
-    ("h", &[("u", "h_u"), ("s", "h_s")]),
-    ("b", &[("u", "b_u"), ("s", "b_s")]),
-    ("q", &[("u", "q_u")]),
-];
-
-/// The unions of vector types whose names begin with `prefix`, and the union of them all.
-fn unions(out: &mut impl Write, union: &str, prefix: &str) -> fmt::Result {
-    for (size, members) in UNIONS {
-        write!(out, r#"<union id="{union}_{size}">"#)?;
-        for (name, vector) in members {
-            write!(out, r#"<field name="{name}" type="{prefix}{vector}"/>"#)?;
-        }
-        out.write_str("</union>")?;
-    }
-    write!(out, r#"<union id="{union}">"#)?;
-    for (size, _) in UNIONS {
-        write!(out, r#"<field name="{size}" type="{union}_{size}"/>"#)?;
-    }
-    out.write_str("</union>")
-}
-
 /// `org.gnu.gdb.aarch64.sve`, which has `v0` to `v31` within its `z0` to `z31`.
 fn sve_feature(out: &mut impl Write, length: u16) -> fmt::Result {
     out.write_str(r#"<feature name="org.gnu.gdb.aarch64.sve">"#)?;
@@ -142,7 +149,7 @@ fn sve_feature(out: &mut impl Write, length: u16) -> fmt::Result {
             length.checked_div(bytes).unwrap_or(0)
         )?;
     }
-    unions(out, "svev", "sve_")?;
+    out.write_str(unions!("svev", "sve_"))?;
     write!(out, r#"<vector id="svep" type="uint8" count="{}"/>"#, length / 8)?;
     let (vector, predicate) = (8 * length, length);
     for number in 0..32_u8 {
