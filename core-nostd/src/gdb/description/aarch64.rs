@@ -72,7 +72,7 @@ const CPSR_FLAGS: [(&str, u8); 18] = [
 ];
 
 /// What a vector register can be read as, for elements of one size: by element type. The vectors are those of
-/// [`VECTORS`], or of [`SCALABLE`] by their prefix.
+/// [`VECTORS`], their names behind `prefix`.
 macro_rules! views {
     ($union:literal, $prefix:literal, $size:literal: $($name:literal)+) => {
         concat!(
@@ -106,9 +106,7 @@ macro_rules! unions {
 /// `org.gnu.gdb.aarch64.fpu`: FPSR before FPCR, both 32 bits wide.
 fn fpu_feature(out: &mut impl Write) -> fmt::Result {
     out.write_str(r#"<feature name="org.gnu.gdb.aarch64.fpu">"#)?;
-    for (id, element, count) in VECTORS {
-        write!(out, r#"<vector id="{id}" type="{element}" count="{count}"/>"#)?;
-    }
+    vectors(out, "", 16)?;
     out.write_str(unions!("vreg", ""))?;
     for number in 0..32_u8 {
         write!(out, r#"<reg name="v{number}" bitsize="128" type="vreg""#)?;
@@ -124,31 +122,34 @@ fn fpu_feature(out: &mut impl Write) -> fmt::Result {
     ))
 }
 
-/// Vector types: name, element type, number of elements.
-const VECTORS: [(&str, &str, u8); 11] = [
-    ("d_f", "ieee_double", 2),
-    ("d_u", "uint64", 2),
-    ("d_s", "int64", 2),
+/// Vector types: name, element type, bytes of an element.
+const VECTORS: [(&str, &str, u16); 11] = [
+    ("d_f", "ieee_double", 8),
+    ("d_u", "uint64", 8),
+    ("d_s", "int64", 8),
     ("s_f", "ieee_single", 4),
     ("s_u", "uint32", 4),
     ("s_s", "int32", 4),
-    ("h_u", "uint16", 8),
-    ("h_s", "int16", 8),
-    ("b_u", "uint8", 16),
-    ("b_s", "int8", 16),
-    ("q_u", "uint128", 1),
+    ("h_u", "uint16", 2),
+    ("h_s", "int16", 2),
+    ("b_u", "uint8", 1),
+    ("b_s", "int8", 1),
+    ("q_u", "uint128", 16),
 ];
+
+/// The vector types of registers of `length` bytes, their names behind `prefix`.
+fn vectors(out: &mut impl Write, prefix: &str, length: u16) -> fmt::Result {
+    for (name, element, bytes) in VECTORS {
+        let count = length.checked_div(bytes).unwrap_or(0);
+        write!(out, r#"<vector id="{prefix}{name}" type="{element}" count="{count}"/>"#)?;
+    }
+    Ok(())
+}
 
 /// `org.gnu.gdb.aarch64.sve`, which has `v0` to `v31` within its `z0` to `z31`.
 fn sve_feature(out: &mut impl Write, length: u16) -> fmt::Result {
     out.write_str(r#"<feature name="org.gnu.gdb.aarch64.sve">"#)?;
-    for (id, element, bytes) in SCALABLE {
-        write!(
-            out,
-            r#"<vector id="{id}" type="{element}" count="{}"/>"#,
-            length.checked_div(bytes).unwrap_or(0)
-        )?;
-    }
+    vectors(out, "sve_", length)?;
     out.write_str(unions!("svev", "sve_"))?;
     write!(out, r#"<vector id="svep" type="uint8" count="{}"/>"#, length / 8)?;
     let (vector, predicate) = (8 * length, length);
@@ -173,21 +174,6 @@ fn sve_feature(out: &mut impl Write, length: u16) -> fmt::Result {
     write!(out, r#"<reg name="ffr" bitsize="{predicate}" type="svep"/>"#)?;
     out.write_str(r#"<reg name="vg" bitsize="64" type="uint64"/></feature>"#)
 }
-
-/// The views of a scalable vector: name, element type, bytes of an element.
-const SCALABLE: [(&str, &str, u16); 11] = [
-    ("sve_d_f", "ieee_double", 8),
-    ("sve_d_u", "uint64", 8),
-    ("sve_d_s", "int64", 8),
-    ("sve_s_f", "ieee_single", 4),
-    ("sve_s_u", "uint32", 4),
-    ("sve_s_s", "int32", 4),
-    ("sve_h_u", "uint16", 2),
-    ("sve_h_s", "int16", 2),
-    ("sve_b_u", "uint8", 1),
-    ("sve_b_s", "int8", 1),
-    ("sve_q_u", "uint128", 16),
-];
 
 /// `org.gnu.gdb.aarch64.pauth`: which bits of pointers are authentication codes, for data and code pointers
 /// in the lower half of the addresses, and then in the higher half.

@@ -6,6 +6,7 @@ use crate::registers::SpecialRegister;
 use crate::target::MProfile;
 
 use super::super::layout::m_profile::{XPSR, number};
+use super::aarch32::general_registers;
 
 /// What makes `org.gnu.gdb.arm.m-system`, by which gdb unwinds exceptions; it is to have the first two.
 const SYSTEM: [SpecialRegister; 6] = [
@@ -24,19 +25,8 @@ const SECURITY: [SpecialRegister; 4] =
 /// Writes `org.gnu.gdb.arm.m-profile` and what else the core has.
 pub(super) fn features(out: &mut impl Write, profile: MProfile) -> fmt::Result {
     out.write_str(r#"<feature name="org.gnu.gdb.arm.m-profile">"#)?;
-    for number in 0..=12 {
-        write!(out, r#"<reg name="r{number}" bitsize="32""#)?;
-        // Thumb code has its frame pointer there.
-        if number == 7 {
-            out.write_str(r#" generic="fp""#)?;
-        }
-        out.write_str("/>")?;
-    }
-    out.write_str(concat!(
-        r#"<reg name="sp" bitsize="32" type="data_ptr" generic="sp"/>"#,
-        r#"<reg name="lr" bitsize="32" generic="ra"/>"#,
-        r#"<reg name="pc" bitsize="32" type="code_ptr" generic="pc"/>"#,
-    ))?;
+    // Thumb code has its frame pointer in R7.
+    general_registers(out, 7)?;
     write!(out, r#"<reg name="xpsr" bitsize="32" regnum="{XPSR}" generic="flags"/></feature>"#)?;
     if profile.floating_point {
         out.write_str(r#"<feature name="org.gnu.gdb.arm.vfp">"#)?;
