@@ -88,6 +88,8 @@ fn writers_change_the_original_and_leave_the_breakpoint() {
             let bytes: Vec<u8> = (0..length as u8).map(|byte| byte | 0x80).collect();
             machine.write(first, &bytes);
             expected[first..][..length].copy_from_slice(&bytes);
+            assert_eq!(machine.read(0, 64), expected, "{length} at {first}");
+            machine.resume();
             assert_eq!(machine.memory[8..12], 0xd42a_8980u32.to_le_bytes());
             assert_eq!(machine.memory[14..16], 0xbe4cu16.to_le_bytes());
             assert_eq!(machine.read(0, 64), expected, "{length} at {first}");

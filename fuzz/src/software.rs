@@ -5,7 +5,7 @@ use arbitrary::{Arbitrary, Unstructured};
 use trapline_core::address::PhysicalAddress;
 use trapline_core::breakpoint::Instruction;
 use trapline_core::pool::Owner;
-use trapline_core::software::SiteState;
+use trapline_core::software::{Site, SiteState};
 
 use crate::planting;
 
@@ -28,7 +28,7 @@ enum Step {
         bytes: [u8; 6],
         length: u8,
     },
-    /// The target's own software writes, of which nobody tells.
+    /// The target's own software writes a byte, or over a whole break instruction, of which nobody tells.
     Overwrite {
         place: u8,
         byte: u8,
@@ -45,11 +45,11 @@ struct Machine {
 }
 
 impl Machine {
-    /// Whether an instruction is planted in any of these bytes.
-    fn is_planted(&self, first: usize, length: usize) -> bool {
-        self.planted.table.sites().any(|site| {
-            let at = site.address.0 as usize;
-            site.state != SiteState::Requested && at < first + length && first < at + site.planted.len()
+    /// What is planted in this byte.
+    fn planted_at(&self, byte: usize) -> Option<Site> {
+        self.planted.table.sites().find(|site| {
+            let first = site.address.0 as usize;
+            site.state != SiteState::Requested && (first..first + site.planted.len()).contains(&byte)
         })
     }
 
@@ -78,10 +78,16 @@ impl Machine {
             }
             Step::Overwrite { place, byte } => {
                 let place = usize::from(place) % MEMORY;
-                if !self.is_planted(place, 1) {
-                    self.planted.memory[place] = byte;
-                    self.plain[place] = byte;
-                }
+                let (first, bytes) = match self.planted_at(place) {
+                    Some(site) => {
+                        // No byte of it is left, so that readers can tell.
+                        let other = |planted: &u8| planted.wrapping_add(byte.max(1));
+                        (site.address.0 as usize, site.planted.as_slice().iter().map(other).collect())
+                    }
+                    None => (place, vec![byte]),
+                };
+                self.planted.memory[first..][..bytes.len()].copy_from_slice(&bytes);
+                self.plain[first..][..bytes.len()].copy_from_slice(&bytes);
             }
             Step::Lift(place) => self.planted.lift(address(place).0),
             Step::Resume => self.planted.resume(),

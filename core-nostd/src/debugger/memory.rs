@@ -139,7 +139,7 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize
     }
 
     /// Writes virtual memory as a halted core sees it: everything, or nothing where a byte cannot be
-    /// reached. Planted break instructions stay, and what is written under them comes out when they go.
+    /// reached. Break instructions that are planted there are lifted, and planted over it at the next resume.
     ///
     /// # Errors
     /// [`AccessError`].
@@ -159,23 +159,13 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize
         self.for_each_page(core, address, bytes, Self::write_physical)
     }
 
-    /// Writes physical memory, and keeps planted break instructions in place.
+    /// Writes physical memory. What is planted there is lifted before, and planted over it at the next resume.
     pub(super) fn write_physical(&mut self, address: PhysicalAddress, bytes: &[u8]) -> TargetResult<(), T> {
-        const CHUNK: usize = 256;
-        let mut address = address;
-        for part in bytes.chunks(CHUNK) {
-            let mut chunk = [0; CHUNK];
-            let chunk = chunk.get_mut(..part.len()).unwrap_or_default();
-            for (to, from) in chunk.iter_mut().zip(part) {
-                *to = *from;
-            }
-            self.software.hide_write(address, chunk);
-            self.target.write_memory(address, chunk)?;
-            self.software.record_write(address, part);
-            self.target.synchronize_instructions(address, part.len())?;
-            address = PhysicalAddress(address.0.wrapping_add(part.len() as u64));
+        while let Some(site) = self.software.first_planted(address, bytes.len()) {
+            self.restore_site(&site)?;
         }
-        Ok(())
+        self.target.write_memory(address, bytes)?;
+        self.target.synchronize_instructions(address, bytes.len())
     }
 
     /// Does something with each part of `bytes` that lies in one page.

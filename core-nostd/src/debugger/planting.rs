@@ -61,7 +61,7 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize
     }
 
     /// Puts the guest's instruction back, unless the guest has written something else there meanwhile.
-    fn restore_site(&mut self, site: &Site) -> TargetResult<(), T> {
+    pub(super) fn restore_site(&mut self, site: &Site) -> TargetResult<(), T> {
         let found = self.read_site(site)?;
         if let Restore::Write(original) = site.restore(found.as_slice()) {
             self.target.write_memory(site.address, original.as_slice())?;

@@ -47,12 +47,6 @@ impl InstructionBytes {
         self.bytes.get(..self.len()).unwrap_or(&self.bytes)
     }
 
-    /// The bytes, to be changed.
-    pub(super) fn as_mut_slice(&mut self) -> &mut [u8] {
-        let length = self.len();
-        self.bytes.get_mut(..length).unwrap_or_default()
-    }
-
     /// How many bytes: 2 for T32, else 4.
     #[must_use]
     #[expect(clippy::len_without_is_empty, reason = "an instruction is never empty")]

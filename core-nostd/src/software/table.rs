@@ -307,30 +307,15 @@ impl<const N: usize> SoftwareBreakpoints<N> {
         }
     }
 
-    /// Prepares `bytes` for being written to `address`: where a breakpoint instruction is planted, they
-    /// become the saved original, and the breakpoint instruction takes their place in `bytes`.
+    /// The first place with a breakpoint instruction in memory that shares a byte with the `length` bytes from
+    /// `address` on.
     ///
-    /// This is [`SoftwareBreakpoints::hide_write`] and [`SoftwareBreakpoints::record_write`] at once, for
-    /// memory that is known to take the write.
-    pub fn mask_write(&mut self, address: PhysicalAddress, bytes: &mut [u8]) {
-        self.record_write(address, bytes);
-        self.hide_write(address, bytes);
-    }
-
-    /// Puts breakpoint instructions into `bytes`, which are about to be written to `address`, wherever one
-    /// is planted, so that the write does not remove it.
-    pub fn hide_write(&self, address: PhysicalAddress, bytes: &mut [u8]) {
-        for place in self.planted_in(address, bytes.len()) {
-            overlay(place.address, self.site(place).planted.as_slice(), address, bytes);
-        }
-    }
-
-    /// Takes `bytes`, which were written to `address` but for what [`SoftwareBreakpoints::hide_write`]
-    /// hid, as the original bytes wherever a breakpoint instruction is planted.
-    pub fn record_write(&mut self, address: PhysicalAddress, bytes: &[u8]) {
-        for place in &mut self.places {
-            overlay(address, bytes, place.address, place.original.as_mut_slice());
-        }
+    /// Bring the originals back in all of them before these bytes are written: what is still wanted becomes
+    /// pending then, and is planted over what was written. To write around breakpoint instructions instead would
+    /// leave half of one where the target's software has written over it.
+    #[must_use]
+    pub fn first_planted(&self, address: PhysicalAddress, length: usize) -> Option<Site> {
+        self.planted_in(address, length).next().map(|place| self.site(place))
     }
 
     fn site(&self, place: &Place) -> Site {

@@ -144,10 +144,30 @@ fn a_client_reads_and_writes_what_stands_under_a_planted_instruction() {
     assert_eq!(bytes, *NOP.to_le_bytes().repeat(3));
 
     engine.write_virtual(CoreId(0), RAM + 0x20, &[1, 2, 3, 4]).unwrap();
+    engine.resume().unwrap();
     assert_eq!(engine.target_mut().word(RAM + 0x20), BRK);
+    engine.interrupt().unwrap();
     engine.remove(software(RAM + 0x20), Owner::DEBUGGER).unwrap();
     engine.resume().unwrap();
     assert_eq!(engine.target_mut().word(RAM + 0x20), 0x0403_0201);
+}
+
+#[test]
+fn half_of_what_the_guest_wrote_over_a_planted_instruction_can_be_written() {
+    let mut engine = engine(1);
+    insert(&mut engine, software(RAM + 0x20));
+    engine.resume().unwrap();
+    // The guest loads other code.
+    engine.target_mut().set_word(RAM + 0x20, 0x0403_0201);
+    engine.interrupt().unwrap();
+    engine.write_virtual(CoreId(0), RAM + 0x1e, &[5; 4]).unwrap();
+    assert_eq!(engine.target_mut().word(RAM + 0x20), 0x0403_0505);
+    engine.resume().unwrap();
+    assert_eq!(engine.target_mut().word(RAM + 0x20), BRK);
+    engine.interrupt().unwrap();
+    engine.remove(software(RAM + 0x20), Owner::DEBUGGER).unwrap();
+    engine.resume().unwrap();
+    assert_eq!(engine.target_mut().word(RAM + 0x20), 0x0403_0505);
 }
 
 #[test]

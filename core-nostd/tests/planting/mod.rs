@@ -1,7 +1,7 @@
 //! Plain memory with break instructions planted in it, as an engine does at a resume.
 
 use trapline_core::address::PhysicalAddress;
-use trapline_core::software::{BreakInstruction, Restore, SiteState, SoftwareBreakpoints};
+use trapline_core::software::{BreakInstruction, Restore, Site, SiteState, SoftwareBreakpoints};
 
 /// Memory from physical address 0 on, and what is planted in it.
 pub(crate) struct Machine<const REQUESTS: usize> {
@@ -20,19 +20,14 @@ impl<const REQUESTS: usize> Machine<REQUESTS> {
         while let Some(site) = self.table.next_pending(after) {
             assert!(after < Some(site.address), "{site:?} again");
             after = Some(site.address);
-            let bytes = &mut self.memory[site.address.0 as usize..][..site.planted.len()];
             match site.state {
                 SiteState::Requested => {
+                    let bytes = &mut self.memory[site.address.0 as usize..][..site.planted.len()];
                     let original = bytes.to_vec();
                     bytes.copy_from_slice(site.planted.as_slice());
                     self.table.planted(site.address, &original);
                 }
-                SiteState::Unwanted => {
-                    if let Restore::Write(original) = site.restore(bytes) {
-                        bytes.copy_from_slice(original.as_slice());
-                    }
-                    self.table.restored(site.address);
-                }
+                SiteState::Unwanted => self.restore(&site),
                 SiteState::Planted => assert_ne!(site.state, SiteState::Planted, "nothing to do there"),
             }
         }
@@ -43,10 +38,16 @@ impl<const REQUESTS: usize> Machine<REQUESTS> {
     pub(crate) fn lift(&mut self, address: u64) {
         let site = self.table.at(PhysicalAddress(address));
         if let Some(site) = site.filter(|site| site.state == SiteState::Planted) {
-            let bytes = &mut self.memory[site.address.0 as usize..][..site.original.len()];
-            bytes.copy_from_slice(site.original.as_slice());
-            self.table.restored(site.address);
+            self.restore(&site);
         }
+    }
+
+    fn restore(&mut self, site: &Site) {
+        let bytes = &mut self.memory[site.address.0 as usize..][..site.planted.len()];
+        if let Restore::Write(original) = site.restore(bytes) {
+            bytes.copy_from_slice(original.as_slice());
+        }
+        self.table.restored(site.address);
     }
 
     /// What a debugger's user reads.
@@ -58,8 +59,9 @@ impl<const REQUESTS: usize> Machine<REQUESTS> {
 
     /// What a debugger's user writes.
     pub(crate) fn write(&mut self, address: usize, bytes: &[u8]) {
-        let mut bytes = bytes.to_vec();
-        self.table.mask_write(PhysicalAddress(address as u64), &mut bytes);
-        self.memory[address..][..bytes.len()].copy_from_slice(&bytes);
+        while let Some(site) = self.table.first_planted(PhysicalAddress(address as u64), bytes.len()) {
+            self.restore(&site);
+        }
+        self.memory[address..][..bytes.len()].copy_from_slice(bytes);
     }
 }

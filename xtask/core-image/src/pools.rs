@@ -103,9 +103,7 @@ pub(crate) fn link() {
         software::SoftwareBreakpoints::<64>::is_empty,
         software::SoftwareBreakpoints::<64>::len,
         software::SoftwareBreakpoints::<64>::mask_read,
-        software::SoftwareBreakpoints::<64>::mask_write,
-        software::SoftwareBreakpoints::<64>::hide_write,
-        software::SoftwareBreakpoints::<64>::record_write,
+        software::SoftwareBreakpoints::<64>::first_planted,
     ];
 }
 
