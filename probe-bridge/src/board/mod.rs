@@ -4,7 +4,9 @@
 //!
 //! | module | holds |
 //! |---|---|
-//! | `link` | a bus of a board, by a probe-rs session |
+//! | `link` | the way to a board's buses |
+//! | `session_link` | that by a probe-rs session |
+//! | `access_port` | words behind an access port, in few transfers |
 //! | `armv8a` | Armv8-A cores as a target of the engine |
 //! | `cortex_m` | Cortex-M cores as a target of the engine |
 //! | `target` | what both have beside what the engine needs |
@@ -14,6 +16,7 @@
 //! | `serve` | a gdb client and the board's stops in one loop |
 //! | `error` | why a board is lost |
 
+mod access_port;
 pub mod armv8a;
 mod attach;
 mod busy;
@@ -22,6 +25,7 @@ mod error;
 pub mod link;
 mod memory_map;
 mod serve;
+mod session_link;
 mod target;
 
 pub use attach::{AttachOptions, Board, MemoryPath, attach, is_m_profile};

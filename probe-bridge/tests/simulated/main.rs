@@ -8,3 +8,4 @@ mod cortex_m_faults;
 mod faults;
 mod probe;
 mod session;
+mod transfers;

@@ -55,6 +55,7 @@ pub struct DebugPort {
     control: u32,
     select: u32,
     writes: Vec<Write>,
+    transfers: u64,
     pace: u32,
     plugged: bool,
     powers_up: bool,
@@ -71,6 +72,7 @@ impl DebugPort {
             control: 0,
             select: 0,
             writes: Vec::new(),
+            transfers: 0,
             pace: INSTRUCTIONS_FOR_A_TRANSFER,
             plugged: true,
             powers_up: true,
@@ -113,8 +115,14 @@ impl DebugPort {
         std::mem::take(&mut self.writes)
     }
 
+    /// Takes the number of transfers so far: what a session costs on a wire.
+    pub const fn take_transfers(&mut self) -> u64 {
+        std::mem::replace(&mut self.transfers, 0)
+    }
+
     /// Reads a register by its address, 0, 4, 8 or 0xc.
     pub fn read(&mut self, space: Space, address: u8) -> Response {
+        self.transfers += 1;
         if !self.plugged {
             return Response::Silence;
         }
@@ -131,6 +139,7 @@ impl DebugPort {
     /// Writes a register by its address, 0, 4, 8 or 0xc. ABORT is one only where SWD carries it; JTAG has an
     /// instruction for it, [`Self::abort`], and clears sticky flags in `CTRL/STAT`.
     pub fn write(&mut self, space: Space, address: u8, value: u32) -> Response {
+        self.transfers += 1;
         if !self.plugged {
             return Response::Silence;
         }

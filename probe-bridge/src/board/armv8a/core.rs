@@ -14,6 +14,22 @@ use crate::board::link::{Bus, Link, Port};
 /// `CPACR_EL1.FPEN`: FP and SIMD are not trapped.
 const FP_ENABLED: u64 = 0b11 << 20;
 
+/// System registers that every core has at EL1 and above, so that an access to them is never UNDEFINED there.
+const ALWAYS_THERE: [SystemRegister; 12] = [
+    SystemRegister::SCTLR_EL1,
+    SystemRegister::CPACR_EL1,
+    SystemRegister::TTBR0_EL1,
+    SystemRegister::TTBR1_EL1,
+    SystemRegister::TCR_EL1,
+    SystemRegister::MAIR_EL1,
+    SystemRegister::VBAR_EL1,
+    SystemRegister::CONTEXTIDR_EL1,
+    SystemRegister::ELR_EL1,
+    SystemRegister::SPSR_EL1,
+    SystemRegister::ESR_EL1,
+    SystemRegister::FAR_EL1,
+];
+
 /// What is known of one core.
 #[derive(Debug)]
 pub(super) struct Core {
@@ -26,8 +42,12 @@ pub(super) struct Core {
     pub(super) wanted: Bank,
     /// What it is set up for.
     pub(super) how: Resume,
+    /// Whether the others are told when it enters Debug state; nothing is known of it after a loss of power.
+    tells: Option<bool>,
     /// The values that X0, which everything in Debug state goes through, and X1 get back before the core runs on.
     saved: [Option<u64>; 2],
+    /// The level that instructions in Debug state are executed at, once that is one with access to registers.
+    level: Option<ExceptionLevel>,
     /// Registers that have been read since the core halted.
     known: HashMap<Register, u64>,
 }
@@ -44,7 +64,9 @@ impl Core {
             standing: Bank::default(),
             wanted: Bank::default(),
             how: Resume::Run,
+            tells: None,
             saved: [None; 2],
+            level: None,
             known: HashMap::new(),
         }
     }
@@ -67,6 +89,7 @@ impl Core {
         self.state = CoreState::Halted;
         self.known.clear();
         self.saved = [None; 2];
+        self.level = None;
     }
 
     /// The core has no power, and forgets everything.
@@ -74,6 +97,7 @@ impl Core {
         self.state = CoreState::Off;
         self.standing = Bank::default();
         self.how = Resume::Run;
+        self.tells = None;
     }
 
     /// Writes the pairs in which the comparators differ from what is wanted.
@@ -106,6 +130,7 @@ impl Core {
     pub(super) fn restart(&mut self, link: &mut impl Link, how: Resume) -> Result<()> {
         let (saved, changes) = (std::mem::take(&mut self.saved), self.how != how);
         let step = how == Resume::Step;
+        let tells = (self.tells != Some(!step)).then_some(!step);
         self.with(link, |unit| {
             for (number, value) in (0..).zip(saved) {
                 if let Some(value) = value {
@@ -116,10 +141,15 @@ impl Core {
                 unit.set_step(step)?;
                 unit.set_interrupts_disabled(how != Resume::Run)?;
             }
-            unit.restart(step)
+            if let Some(tells) = tells {
+                unit.set_tells(tells)?;
+            }
+            unit.restart()
         })?;
+        self.tells = Some(!step);
         self.how = how;
         self.state = CoreState::Running;
+        self.level = None;
         self.known.clear();
         Ok(())
     }
@@ -215,23 +245,29 @@ impl Core {
     /// A system register that has a name, the banked stack pointers among them.
     fn read_named(&mut self, link: &mut impl Link, system: SystemRegister) -> Access<u64> {
         let register = Register::System(system);
-        self.raise(link)?;
-        if system == SystemRegister::SP_EL1 && self.level(link)? == ExceptionLevel::El1 {
+        let level = self.raise(link)?;
+        if system == SystemRegister::SP_EL1 && level == ExceptionLevel::El1 {
             // What EL1 cannot name is the stack pointer that it uses.
             self.save_x0(link)?;
             self.execute(link, instructions::READ_SP, Refusal::NoSuchRegister(register))?;
             return self.with(link, |unit| unit.read_x(0)).map_err(TargetError::Lost);
+        }
+        if ALWAYS_THERE.contains(&system) {
+            return self.read_system(link, system, register);
         }
         self.guarded(link, system, |core, link| core.read_system(link, system, register))
     }
 
     fn write_named(&mut self, link: &mut impl Link, system: SystemRegister, value: u64) -> Access<()> {
         let register = Register::System(system);
-        self.raise(link)?;
-        if system == SystemRegister::SP_EL1 && self.level(link)? == ExceptionLevel::El1 {
+        let level = self.raise(link)?;
+        if system == SystemRegister::SP_EL1 && level == ExceptionLevel::El1 {
             self.save_x0(link)?;
             self.with(link, |unit| unit.write_x(0, value)).map_err(TargetError::Lost)?;
             return self.execute(link, instructions::WRITE_SP, Refusal::NoSuchRegister(register));
+        }
+        if ALWAYS_THERE.contains(&system) {
+            return self.write_system(link, system, register, value);
         }
         self.guarded(link, system, |core, link| core.write_system(link, system, register, value))
     }
@@ -309,15 +345,23 @@ impl Core {
     /// At EL0, goes to EL1, from where registers can be reached; everywhere, to the level's own stack pointer, so
     /// that `SP_EL0` has a name. The state that the core returns to is not touched by it, and what `DCPS1` makes
     /// UNKNOWN, `ELR_EL1` and its kind, means nothing at EL0.
-    pub(super) fn raise(&mut self, link: &mut impl Link) -> Access<()> {
-        if self.level(link)? == ExceptionLevel::El0 {
-            self.execute(link, instructions::DCPS1, Refusal::Unsupported("EL1 cannot be reached from EL0"))?;
+    /// It answers that level, which stays as long as no instruction of the debugger takes an exception.
+    pub(super) fn raise(&mut self, link: &mut impl Link) -> Access<ExceptionLevel> {
+        if let Some(level) = self.level {
+            return Ok(level);
         }
-        self.execute(link, instructions::OWN_SP, Refusal::Unsupported("SPSel cannot be written"))
+        let mut level = self.level(link)?;
+        if level == ExceptionLevel::El0 {
+            self.execute(link, instructions::DCPS1, Refusal::Unsupported("EL1 cannot be reached from EL0"))?;
+            level = self.level(link)?;
+        }
+        self.execute(link, instructions::OWN_SP, Refusal::Unsupported("SPSel cannot be written"))?;
+        self.level = Some(level);
+        Ok(level)
     }
 
     /// The level that instructions in Debug state are executed at.
-    pub(super) fn level(&self, link: &mut impl Link) -> Access<ExceptionLevel> {
+    fn level(&self, link: &mut impl Link) -> Access<ExceptionLevel> {
         let status = self.with(link, |unit| unit.status()).map_err(TargetError::Lost)?;
         Ok(Pstate::from(u64::from(status.el().get()) << 2).exception_level())
     }
@@ -353,10 +397,19 @@ impl Core {
         self.with(link, |unit| unit.send_word(word)).map_err(TargetError::Lost)
     }
 
-    pub(super) fn execute(&self, link: &mut impl Link, instruction: u32, refusal: Refusal) -> Access<()> {
+    pub(super) fn execute(
+        &mut self,
+        link: &mut impl Link,
+        instruction: u32,
+        refusal: Refusal,
+    ) -> Access<()> {
         match self.with(link, |unit| unit.execute(instruction)).map_err(TargetError::Lost)? {
             Executed::Done => Ok(()),
-            Executed::Exception => Err(refusal.into()),
+            Executed::Exception => {
+                // It may have been taken to another level, and where it is taken SPSel is set.
+                self.level = None;
+                Err(refusal.into())
+            }
         }
     }
 }

@@ -78,10 +78,10 @@ impl Core {
         range: AddressRange,
         work: impl FnOnce(&mut Self, &mut L) -> Access<()>,
     ) -> Access<()> {
-        self.raise(link)?;
+        let level = self.raise(link)?;
         self.save(link, 0)?;
         self.save(link, 1)?;
-        let control = match self.level(link)? {
+        let control = match level {
             ExceptionLevel::El2 => SystemRegister::from_encoding(0xe080),
             ExceptionLevel::El3 => SystemRegister::from_encoding(0xf080),
             _ => SystemRegister::SCTLR_EL1,

@@ -193,9 +193,13 @@ impl DebugUnit<'_> {
         Ok(())
     }
 
-    /// Lets the core run. Its own entry to Debug state is news for the others, but for that after a step.
-    pub(super) fn restart(&mut self, step: bool) -> Result<()> {
-        self.write_cti(cti::INEN0, if step { 0 } else { NEWS })?;
+    /// Says whether the core's own entry to Debug state is news for the others.
+    pub(super) fn set_tells(&mut self, tells: bool) -> Result<()> {
+        self.write_cti(cti::INEN0, if tells { NEWS } else { 0 })
+    }
+
+    /// Lets the core run.
+    pub(super) fn restart(&mut self) -> Result<()> {
         self.acknowledge_halt()?;
         // Restarts of the past are forgotten by a read.
         self.state()?;

@@ -159,6 +159,7 @@ fn entry(core: &Core, link: &mut impl Link, status: DebugStatus) -> Result<Debug
 
 impl<L: Link> BoardTarget for Armv8aTarget<L> {
     fn poll(&mut self) -> Result<Option<(CoreId, Event)>> {
+        self.link.refresh();
         let mut halted_from_outside = None;
         let count = self.cores.len();
         for number in (self.first..count).chain(0..self.first) {

@@ -126,6 +126,7 @@ fn poorest(one: Capabilities, other: Capabilities) -> Result<Capabilities> {
 
 impl<L: Link> BoardTarget for CortexMTarget<L> {
     fn poll(&mut self) -> Result<Option<(CoreId, Event)>> {
+        self.link.refresh();
         let count = self.cores.len();
         for number in (self.first..count).chain(0..self.first) {
             let Some(core) = self.cores.get_mut(number) else { break };
