@@ -45,6 +45,8 @@ struct Options {
 enum Board {
     /// Two Armv8-A cores
     Armv8a,
+    /// One Armv6-M core
+    CortexM0,
     /// One Armv7-M core
     CortexM3,
     /// One Armv8-M core
@@ -71,6 +73,7 @@ fn main() -> Result<()> {
     };
     let image = image.transpose()?;
     let system: Box<dyn System> = match (options.board, image.as_deref()) {
+        (Board::CortexM0, image) => Box::new(cortex_m(Architecture::V6M, image)?),
         (Board::CortexM3, image) => Box::new(cortex_m(Architecture::V7M, image)?),
         (Board::CortexM33, image) => Box::new(cortex_m(Architecture::V8M, image)?),
         (Board::Armv8a, Some(image)) => Box::new(Armv8aBoard::with_elf(image)?),

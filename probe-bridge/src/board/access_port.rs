@@ -190,7 +190,8 @@ impl AccessPort {
         let Some(known) = self.transfer_address else { return };
         if register == DRW {
             let next = known.wrapping_add(4 * words as u64);
-            self.transfer_address = if next & !(BLOCK - 1) == known & !(BLOCK - 1) { Some(next) } else { None };
+            self.transfer_address =
+                if next & !(BLOCK - 1) == known & !(BLOCK - 1) { Some(next) } else { None };
         }
     }
 

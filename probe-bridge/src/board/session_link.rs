@@ -72,7 +72,8 @@ impl SessionLink {
         let port = place.and_then(|place| self.ports.get_mut(place)).ok_or(none)?;
         let interface = self.session.get_arm_interface().map_err(probe_rs::Error::from)?;
         // A probe without raw transfers, or a port behind another one, is probe-rs's alone.
-        let result = if interface.try_dap_probe().is_some() && matches!(port.address().ap(), ApAddress::V1(_)) {
+        let result = if interface.try_dap_probe().is_some() && matches!(port.address().ap(), ApAddress::V1(_))
+        {
             work(&mut WordBus { interface, port, careful: self.careful })
         } else {
             match interface.memory_interface(port.address()) {

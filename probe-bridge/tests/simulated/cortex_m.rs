@@ -25,7 +25,8 @@ type OneCore = Session<BoardHost<CortexMTarget<SessionLink>>>;
 
 fn attached(architecture: Architecture) -> (Board, OneCore) {
     let board = Board::new(CortexMBoard::new(architecture).unwrap());
-    let target = board.attach_cortex_m().unwrap();
+    let chip = if architecture == Architecture::V6M { "simulated-cortex-m0" } else { "simulated-cortex-m" };
+    let target = board.attach_cortex_m_as(chip).unwrap();
     let mut session = Session::new(BoardHost::new(target).unwrap());
     session.core(0).unwrap().halt().unwrap();
     board.port().take_writes();
@@ -53,11 +54,15 @@ fn written(board: &Board, address: u64) -> Vec<u32> {
 
 #[test]
 fn a_breakpoint_stops_every_round_and_a_step_passes_it() {
-    for (architecture, comparator) in [(Architecture::V7M, 0x8800_0105), (Architecture::V8M, 0x0800_0107)] {
+    for (architecture, comparator, [breakpoints, watchpoints]) in [
+        (Architecture::V6M, 0x8800_0105, [4, 2]),
+        (Architecture::V7M, 0x8800_0105, [6, 4]),
+        (Architecture::V8M, 0x0800_0107, [6, 4]),
+    ] {
         let (board, mut session) = attached(architecture);
         let mut core = session.core(0).unwrap();
-        assert_eq!(core.available_breakpoint_units().unwrap(), 6);
-        assert_eq!(core.available_watchpoint_units().unwrap(), 4);
+        assert_eq!(core.available_breakpoint_units().unwrap(), breakpoints);
+        assert_eq!(core.available_watchpoint_units().unwrap(), watchpoints);
         core.set_hw_breakpoint(FIRST).unwrap();
         let mut last = None;
         for round in 0..3 {
@@ -80,11 +85,12 @@ fn a_breakpoint_stops_every_round_and_a_step_passes_it() {
 #[test]
 fn watchpoints_stop_behind_the_access_that_they_watch() {
     let cases = [
-        (COUNT, 4, Access::Write, FIRST + 4, [6, 0x815]),
-        (COUNT + 5, 1, Access::Write, FIRST + 6, [6, 0x015]),
-        (COUNT + 2, 2, Access::Read, FIRST + 8, [5, 0x416]),
+        (COUNT, 4, Access::Write, FIRST + 4, [6, 6, 0x815]),
+        (COUNT + 5, 1, Access::Write, FIRST + 6, [6, 6, 0x015]),
+        (COUNT + 2, 2, Access::Read, FIRST + 8, [5, 5, 0x416]),
     ];
-    for (version, architecture) in [Architecture::V7M, Architecture::V8M].into_iter().enumerate() {
+    let architectures = [Architecture::V6M, Architecture::V7M, Architecture::V8M];
+    for (version, architecture) in architectures.into_iter().enumerate() {
         for (address, length, access, behind, functions) in cases {
             let (board, mut session) = attached(architecture);
             session.core(0).unwrap().set_watchpoint(address, length, access).unwrap();
@@ -93,8 +99,9 @@ fn watchpoints_stop_behind_the_access_that_they_watch() {
             // It does not stop at the same access again.
             assert_eq!(run(&mut session), (HaltReason::Watchpoint(address), behind));
             let mut core = session.core(0).unwrap();
+            let taken = core.available_watchpoint_units().unwrap();
             core.clear_watchpoint(address, length, access).unwrap();
-            assert_eq!(core.available_watchpoint_units().unwrap(), 4);
+            assert_eq!(core.available_watchpoint_units().unwrap(), taken + 1);
         }
     }
 }
@@ -148,9 +155,11 @@ fn what_does_not_fit_is_refused_and_changes_nothing() {
 
 #[test]
 fn registers_are_read_and_written_and_the_profile_is_told() {
-    for (architecture, version) in
-        [(Architecture::V7M, MVersion::V7), (Architecture::V8M, MVersion::V8Mainline)]
-    {
+    for (architecture, version) in [
+        (Architecture::V6M, MVersion::V6),
+        (Architecture::V7M, MVersion::V7),
+        (Architecture::V8M, MVersion::V8Mainline),
+    ] {
         let (_board, mut session) = attached(architecture);
         let mut core = session.core(0).unwrap();
         let special = Register::Special;

@@ -36,11 +36,14 @@ impl Board {
         self.attach_as("simulated-armv8a")
     }
 
-    /// Attaches to its Cortex-M core.
+    /// Attaches to its Cortex-M core, of Armv7-M or Armv8-M.
     pub(crate) fn attach_cortex_m(&self) -> Result<CortexMTarget<SessionLink>> {
-        match self
-            .attach_any(&AttachOptions { chip: "simulated-cortex-m".to_owned(), ..Default::default() })?
-        {
+        self.attach_cortex_m_as("simulated-cortex-m")
+    }
+
+    /// Attaches to its Cortex-M core as a chip.
+    pub(crate) fn attach_cortex_m_as(&self, chip: &str) -> Result<CortexMTarget<SessionLink>> {
+        match self.attach_any(&AttachOptions { chip: chip.to_owned(), ..Default::default() })? {
             Cores::CortexM(target) => Ok(target),
             Cores::Armv8a(_) => panic!("the chip is none with Cortex-M cores"),
         }

@@ -23,7 +23,7 @@ const DWT_COMP0: u64 = 0xe000_1020;
 const DWT_MASK0: u64 = 0xe000_1024;
 const DWT_FUNCTION0: u64 = 0xe000_1028;
 
-/// Runs everything on both boards.
+/// Runs everything on all boards.
 pub(super) fn check() -> Result<()> {
     let version1 = [
         (FP_COMP0, 0x8800_0105),
@@ -38,6 +38,7 @@ pub(super) fn check() -> Result<()> {
         (DWT_MASK0, 1),
         (DWT_FUNCTION0, 5),
     ];
+    on_board("cortex-m0", &version1)?;
     on_board("cortex-m3", &version1)?;
     let version2 = [
         (FP_COMP0, 0x0800_0107),

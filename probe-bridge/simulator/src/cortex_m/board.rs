@@ -213,11 +213,17 @@ impl Worker {
 
     const fn identity(&self, component: u32) -> Identity {
         let new = matches!(self.architecture, Architecture::V8M);
+        let parts = match self.architecture {
+            Architecture::V6M => [0x4c0, 0x008, 0x00a, 0x00b],
+            Architecture::V7M => [0x4c3, 0x000, 0x002, 0x003],
+            Architecture::V8M => [0x4c9, 0xd21, 0xd21, 0xd21],
+        };
+        let [table, control, watchpoints, breakpoints] = parts;
         let (part, architecture) = match component {
-            ROM_TABLE => (if new { 0x4c9 } else { 0x4c3 }, 0),
-            SCS => (if new { 0xd21 } else { 0x000 }, 0x4770_2a04),
-            DWT => (if new { 0xd21 } else { 0x002 }, 0x4770_1a02),
-            _ => (if new { 0xd21 } else { 0x003 }, 0x4770_1a03),
+            ROM_TABLE => (table, 0),
+            SCS => (control, 0x4770_2a04),
+            DWT => (watchpoints, 0x4770_1a02),
+            _ => (breakpoints, 0x4770_1a03),
         };
         let class = match component {
             ROM_TABLE => 1,

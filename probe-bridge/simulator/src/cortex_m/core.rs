@@ -80,8 +80,11 @@ pub(super) struct Core {
 impl Core {
     /// A core with empty memory.
     pub(super) fn new(architecture: Architecture) -> anyhow::Result<Self> {
-        // Armv8-M has all instructions of Armv7E-M; what the crate knows by that name lacks some of them, as `POP`.
-        let (config, version) = (Config::v7em(), ArmVersion::V7EM);
+        let (config, version) = match architecture {
+            Architecture::V6M => (Config::v6m(), ArmVersion::V6M),
+            // Armv8-M has all instructions of Armv7E-M; what the crate knows by that name lacks some of them, as `POP`.
+            Architecture::V7M | Architecture::V8M => (Config::v7em(), ArmVersion::V7EM),
+        };
         // One interrupt, the timer's.
         let mut processor = Processor::new(config.external_exceptions(1));
         let accesses = Accesses::default();
@@ -122,9 +125,10 @@ impl Core {
         })
     }
 
-    /// `CPUID`: a Cortex-M3 or a Cortex-M33.
+    /// `CPUID`: a Cortex-M0+, a Cortex-M3 or a Cortex-M33.
     pub(super) const fn cpuid(&self) -> u32 {
         match self.architecture {
+            Architecture::V6M => 0x410c_c601,
             Architecture::V7M => 0x412f_c231,
             Architecture::V8M => 0x410f_d213,
         }
@@ -206,7 +210,7 @@ impl Core {
         if self.debugs() && self.monitor & TRCENA != 0 {
             // A watchpoint halts after the access.
             let watched = accesses.iter().filter(|access| self.dwt.watches(access)).count();
-            if watched > 0 {
+            if self.dwt.watches_instruction(pc) || watched > 0 {
                 return self.halt(dfsr::DWTTRAP);
             }
         }
@@ -350,6 +354,9 @@ impl Core {
             18 => &mut registers.psp,
             20 if write => {
                 let [primask, basepri, faultmask, control] = value.to_le_bytes();
+                // Armv6-M has neither BASEPRI nor FAULTMASK.
+                let [basepri, faultmask] =
+                    if self.architecture == Architecture::V6M { [0; 2] } else { [basepri, faultmask] };
                 registers.primask.set_pm(primask & 1 != 0);
                 registers.faultmask.set_pm(faultmask & 1 != 0);
                 registers.control.set_privileged_bit(control & 1 != 0);

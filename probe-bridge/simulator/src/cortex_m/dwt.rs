@@ -3,8 +3,6 @@
 use super::Architecture;
 use super::memory::Access;
 
-/// Comparators.
-pub(super) const COMPARATORS: usize = 4;
 const MATCHED: u32 = 1 << 24;
 
 /// One comparator.
@@ -19,23 +17,26 @@ struct Comparator {
 #[derive(Clone, Debug)]
 pub(super) struct Dwt {
     architecture: Architecture,
-    comparators: [Comparator; COMPARATORS],
+    comparators: Vec<Comparator>,
 }
 
 impl Dwt {
     pub(super) fn new(architecture: Architecture) -> Self {
-        Self { architecture, comparators: [Comparator::default(); COMPARATORS] }
+        let comparators = if architecture == Architecture::V6M { 2 } else { 4 };
+        Self { architecture, comparators: vec![Comparator::default(); comparators] }
     }
 
     pub(super) fn read(&mut self, offset: u32) -> u32 {
         let architecture = self.architecture;
+        let count = self.comparators.len() as u32;
         let Some((comparator, register)) = self.comparator(offset) else {
-            // DWT_CTRL: comparators; no trace packets, no counters.
-            return if offset == 0 { (COMPARATORS as u32) << 28 | 0x0f00_0000 } else { 0 };
+            // DWT_CTRL: comparators; no trace packets, no counters. Armv6-M has only the number.
+            let lacks = if architecture == Architecture::V6M { 0 } else { 0x0f00_0000 };
+            return if offset == 0 { count << 28 | lacks } else { 0 };
         };
         match (register, architecture) {
             (0x0, _) => comparator.address,
-            (0x4, Architecture::V7M) => comparator.mask,
+            (0x4, Architecture::V6M | Architecture::V7M) => comparator.mask,
             (0x8, _) => {
                 let function = comparator.function;
                 comparator.function &= !MATCHED;
@@ -53,8 +54,8 @@ impl Dwt {
         match (register, architecture) {
             (0x0, _) => comparator.address = value,
             // Masks of up to 32 KiB.
-            (0x4, Architecture::V7M) => comparator.mask = value.min(15),
-            (0x8, Architecture::V7M) => comparator.function = value & 0xf,
+            (0x4, Architecture::V6M | Architecture::V7M) => comparator.mask = value.min(15),
+            (0x8, Architecture::V6M | Architecture::V7M) => comparator.function = value & 0xf,
             (0x8, Architecture::V8M) => comparator.function = value & 0x0000_0c3f,
             _ => {}
         }
@@ -64,12 +65,12 @@ impl Dwt {
     pub(super) fn watches(&mut self, access: &Access) -> bool {
         let last = access.address + access.size - 1;
         let mut hit = false;
-        for number in 0..COMPARATORS {
+        for number in 0..self.comparators.len() {
             let next = self.comparators.get(number + 1).copied().unwrap_or_default();
             let architecture = self.architecture;
             let Some(comparator) = self.comparators.get_mut(number) else { break };
             let (kind, first, end) = match architecture {
-                Architecture::V7M => {
+                Architecture::V6M | Architecture::V7M => {
                     let mask = (1 << comparator.mask) - 1;
                     let kind = match comparator.function & 0xf {
                         0b0101 => Some((true, false)),
@@ -98,6 +99,22 @@ impl Dwt {
             };
             let Some((reads, writes)) = kind else { continue };
             if (if access.write { writes } else { reads }) && access.address <= end && first <= last {
+                comparator.function |= MATCHED;
+                hit = true;
+            }
+        }
+        hit
+    }
+
+    /// Whether the address of an instruction that is executed is watched; the comparator remembers it.
+    pub(super) fn watches_instruction(&mut self, pc: u32) -> bool {
+        if self.architecture == Architecture::V8M {
+            return false;
+        }
+        let mut hit = false;
+        for comparator in &mut self.comparators {
+            let mask = (1 << comparator.mask) - 1;
+            if comparator.function & 0xf == 0b0100 && comparator.address & !mask == pc & !mask {
                 comparator.function |= MATCHED;
                 hit = true;
             }
@@ -134,6 +151,16 @@ mod tests {
         assert!(!unit.watches(&access(0x2000_0012, 2, false)));
         assert!(!unit.watches(&access(0x2000_0014, 4, true)));
         assert!(unit.watches(&access(0x2000_000e, 4, true)), "an access that reaches into it");
+    }
+
+    #[test]
+    fn instructions_are_watched_by_their_addresses() {
+        let mut unit = unit(Architecture::V6M, &[(0x030, 0x0800_0106), (0x034, 1), (0x038, 4)]);
+        assert!(unit.watches_instruction(0x0800_0106) && !unit.watches_instruction(0x0800_0108));
+        assert_eq!(unit.read(0x038), 4 | MATCHED);
+        assert_eq!(unit.read(0), 2 << 28);
+        unit.write(0x040, 0x0800_0108);
+        assert_eq!(unit.read(0x040), 0, "there is no third comparator");
     }
 
     #[test]

@@ -1,9 +1,8 @@
-//! The breakpoint unit (DDI 0403, "Flash Patch and Breakpoint unit"; DDI 0553, same title).
+//! The breakpoint unit (DDI 0403, "Flash Patch and Breakpoint unit"; DDI 0553, same title; DDI 0419, "Breakpoint
+//! unit").
 
 use super::Architecture;
 
-/// Instruction address comparators.
-pub(super) const COMPARATORS: usize = 6;
 const KEY: u32 = 1 << 1;
 
 /// The unit's registers.
@@ -11,22 +10,24 @@ const KEY: u32 = 1 << 1;
 pub(super) struct Fpb {
     architecture: Architecture,
     enabled: bool,
-    comparators: [u32; COMPARATORS],
+    /// Instruction address comparators.
+    comparators: Vec<u32>,
 }
 
 impl Fpb {
-    pub(super) const fn new(architecture: Architecture) -> Self {
-        Self { architecture, enabled: false, comparators: [0; COMPARATORS] }
+    pub(super) fn new(architecture: Architecture) -> Self {
+        let comparators = if architecture == Architecture::V6M { 4 } else { 6 };
+        Self { architecture, enabled: false, comparators: vec![0; comparators] }
     }
 
     pub(super) fn read(&self, offset: u32) -> u32 {
         match offset {
             0x000 => {
                 let revision = match self.architecture {
-                    Architecture::V7M => 0,
+                    Architecture::V6M | Architecture::V7M => 0,
                     Architecture::V8M => 1 << 28,
                 };
-                revision | (COMPARATORS as u32) << 4 | u32::from(self.enabled)
+                revision | (self.comparators.len() as u32) << 4 | u32::from(self.enabled)
             }
             0x008..0x100 => self.comparators.get((offset as usize - 8) / 4).copied().unwrap_or(0),
             _ => 0,
@@ -54,8 +55,8 @@ impl Fpb {
                 }
                 match self.architecture {
                     Architecture::V8M => comparator & !1 == pc,
-                    // The Code region only; REPLACE says which halfword of the word.
-                    Architecture::V7M => {
+                    // The Code region only; REPLACE, or BP_MATCH, says which halfword of the word.
+                    Architecture::V6M | Architecture::V7M => {
                         let halfwords = comparator >> 30;
                         let upper = pc & 0b10 != 0;
                         pc < 0x2000_0000
@@ -80,6 +81,7 @@ mod tests {
             unit.write(0x000, 0b11);
             [0x0800_0100, 0x0800_0102].map(|pc| unit.matches(pc))
         };
+        assert_eq!(matching(Architecture::V6M, 0x4800_0101), [true, false]);
         assert_eq!(matching(Architecture::V7M, 0x4800_0101), [true, false]);
         assert_eq!(matching(Architecture::V7M, 0x8800_0101), [false, true]);
         assert_eq!(matching(Architecture::V7M, 0xc800_0101), [true, true]);

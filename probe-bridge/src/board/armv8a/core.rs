@@ -397,12 +397,7 @@ impl Core {
         self.with(link, |unit| unit.send_word(word)).map_err(TargetError::Lost)
     }
 
-    pub(super) fn execute(
-        &mut self,
-        link: &mut impl Link,
-        instruction: u32,
-        refusal: Refusal,
-    ) -> Access<()> {
+    pub(super) fn execute(&mut self, link: &mut impl Link, instruction: u32, refusal: Refusal) -> Access<()> {
         match self.with(link, |unit| unit.execute(instruction)).map_err(TargetError::Lost)? {
             Executed::Done => Ok(()),
             Executed::Exception => {
