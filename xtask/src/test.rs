@@ -184,6 +184,13 @@ fn steps(kinds: &[Kind], setup: Setup) -> Result<Vec<Step>> {
         step.environment.push(("TRAPLINE_HOST_KERNEL".to_owned(), kind.kernel.into()));
         steps.push(step);
     }
+    steps.push(
+        cargo(
+            "a session on a guest and on a board alike",
+            &["test", "--package=trapline-probe", "--test=session"],
+        )
+        .on(HOST_TARGET)?,
+    );
     steps.push(own("scripted gdb session on a simulated board", &["run-board", "--demo"])?);
     steps.push(own("simulated boards, in OpenOCD's hands", &["check-simulator"])?);
     steps.push(own("Cortex-M under gdb, and boards without a client", &["check-board"])?);

@@ -15,7 +15,7 @@ use super::armv8a::{Armv8aTarget, CoreAddresses};
 use super::busy::Busy;
 use super::cortex_m::{self, CortexMTarget};
 use super::error::{BoardError, Result};
-use super::link::SessionLink;
+use super::session_link::{SessionLink, catch_driver};
 
 /// How to attach.
 #[derive(Clone, Debug, Default)]
@@ -59,7 +59,7 @@ pub enum Board {
 /// [`BoardError`].
 pub fn attach(probe: Probe, registry: &Registry, options: &AttachOptions) -> Result<Board> {
     let name = probe.get_name();
-    let mut board = options.busy.during(|| attach_to(probe, registry, options))?;
+    let mut board = options.busy.during(|| catch_driver(|| attach_to(probe, registry, options)))?;
     match &mut board {
         Board::Armv8a(target) => target.link().set_probe(&options.busy, &name),
         Board::CortexM(target) => target.link().set_probe(&options.busy, &name),
@@ -132,7 +132,7 @@ fn reset(link: &mut SessionLink, cores: u16) -> Result<()> {
         cortex_m::catch_reset(link, CoreId(core), true)?;
     }
     for (level, time) in [(0, HELD), (RESET, Duration::ZERO)] {
-        let interface = link.session().get_arm_interface().map_err(probe_rs::Error::from)?;
+        let interface = link.session()?.get_arm_interface().map_err(probe_rs::Error::from)?;
         interface.swj_pins(level, RESET, 0).map_err(probe_rs::Error::from)?;
         std::thread::sleep(time);
     }

@@ -9,6 +9,12 @@ pub enum BoardError {
     /// The probe does not answer, or the target does not answer the probe.
     #[error("the probe or its target does not answer: {0}")]
     Probe(#[from] probe_rs::Error),
+    /// The probe's driver has failed by itself, in somebody else's code. The session is lost with it.
+    #[error(
+        "the driver of the probe has failed ({0}), which is a defect of the driver; what was armed is cleared at the \
+         next attach"
+    )]
+    Driver(String),
     /// A bus of the board answered with an error. The session goes on where this can be said of one request.
     #[error("the board's bus answers an access to {address:#x} with an error")]
     Fault {

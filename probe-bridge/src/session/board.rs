@@ -9,6 +9,24 @@ use crate::board::{BoardError, BoardTarget, Found, Unobserved, run_until_stopped
 const POLL: Duration = Duration::from_millis(1);
 
 /// A board. Its stops are found by looking.
+///
+/// ```no_run
+/// use probe_rs::{config::Registry, probe::list::Lister};
+/// use trapline_probe::board::{self, AttachOptions, attach};
+/// use trapline_probe::session::{Board, Session};
+///
+/// # fn main() -> anyhow::Result<()> {
+/// let probe = Lister::new().list_all().first().ok_or(anyhow::anyhow!("no probe"))?.open()?;
+/// let options = AttachOptions { chip: "BCM2711".to_owned(), ..AttachOptions::default() };
+/// let board = attach(probe, &Registry::from_builtin_families(), &options)?;
+/// let board::Board::Armv8a(target) = board else { anyhow::bail!("no Armv8-A core") };
+/// let mut session = Session::new(Board::new(target)?);
+/// let mut core = session.core(0)?;
+/// println!("halted at {:#x}, {} watchpoints", core.halt()?.pc, core.available_watchpoint_units()?);
+/// session.detach()?;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct Board<T: BoardTarget>(SessionDebugger<T>);
 

@@ -8,6 +8,25 @@ use trapline_kvm::{KvmTarget, Notice, Observer};
 use super::{Error, Host, Result, SessionDebugger};
 
 /// A guest whose vCPU threads share an engine with the session.
+///
+/// ```no_run
+/// use std::{io, path::Path, sync::Arc};
+/// use trapline_kvm::machine::{Machine, MachineConfig};
+/// use trapline_probe::session::{Guest, News, Session, SessionDebugger};
+///
+/// # fn main() -> anyhow::Result<()> {
+/// let kvm = trapline_kvm::open(Path::new("/dev/kvm"))?;
+/// let mut machine = Machine::new(&kvm, &MachineConfig::default(), Box::new(io::stdout()))?;
+/// machine.load_elf(&std::fs::read("firmware.elf")?)?;
+/// let news = Arc::new(News::default());
+/// let machine = machine.start(|target| anyhow::Ok(SessionDebugger::new(target)?), &news.observer())?;
+/// let mut session = Session::new(Guest::new(machine.handler(), news));
+/// let mut core = session.core(0)?;
+/// println!("halted at {:#x}, {} watchpoints", core.halt()?.pc, core.available_watchpoint_units()?);
+/// session.detach()?;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct Guest<'a> {
     debugger: &'a Mutex<SessionDebugger<KvmTarget>>,

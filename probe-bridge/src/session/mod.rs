@@ -6,6 +6,26 @@
 //! - Addresses are virtual, as the halted core translates them.
 //! - A core that runs on from a breakpoint or watchpoint passes it first.
 //! - Breakpoints and watchpoints are found by what they trap, not by the number of a unit; one may take several units.
+//!
+//! What is written for a [`Core`] works on any: the test `session` has the same calls on a guest of a real KVM and on a
+//! board, and compares what comes of them.
+//!
+//! ```
+//! use std::time::Duration;
+//! use trapline_core::target::Register;
+//! use trapline_core::watchpoint::Access;
+//! use trapline_probe::session::{Core, CoreStatus, Host, Result};
+//!
+//! /// Waits until somebody writes some bytes: why the core has stopped, and at which instruction.
+//! fn next_write<H: Host>(core: &mut Core<'_, H>, address: u64, length: u64) -> Result<(CoreStatus, u64)> {
+//!     core.halt()?;
+//!     core.set_watchpoint(address, length, Access::Write)?;
+//!     core.run()?;
+//!     core.wait_for_core_halted(Duration::from_secs(10))?;
+//!     core.clear_watchpoint(address, length, Access::Write)?;
+//!     Ok((core.status()?, core.read_core_reg(Register::Pc)?))
+//! }
+//! ```
 
 #[cfg(feature = "probe")]
 mod board;

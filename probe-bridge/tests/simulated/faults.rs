@@ -4,11 +4,13 @@ use std::time::{Duration, Instant};
 
 use trapline_core::address::PhysicalAddress;
 use trapline_core::breakpoint::{Breakpoint, Instruction};
+use trapline_core::comparator::Pair;
 use trapline_core::debugger::{AccessError, Debugger, Request};
 use trapline_core::pool::Owner;
 use trapline_core::scope::Scope;
 use trapline_core::target::{
-    CoreId, CoreState, DebugStateEntry, Event, Memory, Refusal, Register, Registers, RunControl, TargetError,
+    Arming, Comparators, CoreId, CoreState, DebugStateEntry, Event, Memory, Refusal, Register, Registers,
+    RunControl, TargetError,
 };
 use trapline_probe::board::{BoardError, BoardTarget};
 use trapline_simulator::armv8a::{Armv8aBoard, DEBUG_BASES};
@@ -162,4 +164,34 @@ fn a_second_tool_that_halts_a_core_is_seen() {
     board.port().system().write(0, 0x8012_001c, Size::Word, 1).unwrap();
     let event = target.poll().unwrap();
     assert_eq!(event, Some((CORE1, Event::DebugState(DebugStateEntry::ExternalRequest))));
+}
+
+#[test]
+fn a_driver_that_panics_ends_the_session_and_not_the_tool() {
+    let board = board();
+    let mut target = board.attach().unwrap();
+    target.halt(CORE0).unwrap();
+    let mut arming = Arming::default();
+    arming.bank.watchpoints[0] = Pair { control: 0x3ff7, value: 0x4001_0000 };
+    target.commit(CORE0, &arming).unwrap();
+    assert_eq!(register(&board, DEBUG_BASES[0] + 0x808), 0x3ff7);
+    board.set_driver_panics(true);
+    let begun = Instant::now();
+    let said = target.poll().unwrap_err().to_string();
+    assert_eq!(
+        said,
+        "the driver of the probe has failed (a defect of this driver), which is a defect of the driver; what was \
+         armed is cleared at the next attach"
+    );
+    // It is not asked again, whatever it would do.
+    board.set_driver_panics(false);
+    assert!(matches!(target.poll(), Err(BoardError::Driver(_))));
+    assert!(target.detach().is_err());
+    drop(target);
+    assert!(begun.elapsed() < PATIENCE);
+    board.attach().unwrap().detach().unwrap();
+    assert_eq!(register(&board, DEBUG_BASES[0] + 0x808), 0);
+
+    board.set_driver_panics(true);
+    assert!(matches!(board.attach(), Err(BoardError::Driver(_))));
 }

@@ -6,6 +6,7 @@ mod armv8a;
 mod cortex_m;
 mod cortex_m_faults;
 mod faults;
+mod glasgow;
 mod probe;
 mod session;
 mod transfers;

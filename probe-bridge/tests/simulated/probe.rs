@@ -1,5 +1,6 @@
 //! A simulated board as a probe of probe-rs: what somebody else's probe driver would be.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use probe_rs::CoreStatus;
@@ -18,13 +19,18 @@ use trapline_simulator::dap::{DebugPort, Response, Space, System};
 /// The description of the simulated chip.
 const CHIP: &str = include_str!("../../simulator/simulated-boards.yaml");
 
-/// A board that a test and a probe share.
+/// A board that a test and a probe share, and whether the probe's driver panics.
 #[derive(Clone, Debug)]
-pub(crate) struct Board(Arc<Mutex<DebugPort>>);
+pub(crate) struct Board(Arc<Mutex<DebugPort>>, Arc<AtomicBool>);
 
 impl Board {
     pub(crate) fn new(system: impl System + 'static) -> Self {
-        Self(Arc::new(Mutex::new(DebugPort::new(Box::new(system)))))
+        Self(Arc::new(Mutex::new(DebugPort::new(Box::new(system)))), Arc::default())
+    }
+
+    /// Makes the probe's driver panic at each access, or no longer.
+    pub(crate) fn set_driver_panics(&self, panics: bool) {
+        self.1.store(panics, Ordering::Relaxed);
     }
 
     pub(crate) fn port(&self) -> MutexGuard<'_, DebugPort> {
@@ -63,10 +69,15 @@ impl Board {
     }
 
     fn attach_any(&self, options: &AttachOptions) -> Result<Cores> {
-        let mut registry = Registry::from_builtin_families();
-        registry.add_target_family_from_yaml(CHIP).unwrap();
-        attach(Probe::new(SimulatedProbe(self.clone())), &registry, options)
+        attach(Probe::new(SimulatedProbe(self.clone())), &registry(), options)
     }
+}
+
+/// The chips that there are.
+pub(crate) fn registry() -> Registry {
+    let mut registry = Registry::from_builtin_families();
+    registry.add_target_family_from_yaml(CHIP).unwrap();
+    registry
 }
 
 #[derive(Debug)]
@@ -145,6 +156,7 @@ impl SimulatedProbe {
         address: RegisterAddress,
         work: impl FnOnce(&mut DebugPort, Space) -> Response,
     ) -> std::result::Result<u32, ArmError> {
+        assert!(!self.0.1.load(Ordering::Relaxed), "a defect of this driver");
         let mut port = self.0.port();
         let space = if address.is_ap() { Space::Access } else { Space::Debug };
         match work(&mut port, space) {

@@ -105,9 +105,9 @@ fn an_armv8_a_core_is_asked_little() {
     });
     check(&[
         ("a step", step, 53),
-        ("from a breakpoint to the next hit", again, 101),
+        ("from a breakpoint to the next hit", again, 103),
         ("33 registers", registers, 120),
-        ("from a watchpoint to the next hit", watch, 107),
+        ("from a watchpoint to the next hit", watch, 109),
         ("64 bytes", memory, 17),
         ("a word", word, 2),
     ]);
@@ -135,10 +135,10 @@ fn a_cortex_m_core_is_asked_little() {
         debugger.target_mut().read_memory(PhysicalAddress(COUNTER_M.into()), &mut [0; 64]).unwrap();
     });
     check(&[
-        ("a step", step, 21),
-        ("from a breakpoint to the next hit", again, 40),
+        ("a step", step, 22),
+        ("from a breakpoint to the next hit", again, 44),
         ("16 registers", registers, 45),
-        ("from a watchpoint to the next hit", watch, 17),
+        ("from a watchpoint to the next hit", watch, 18),
         ("64 bytes", memory, 17),
     ]);
 }

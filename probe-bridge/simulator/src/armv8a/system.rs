@@ -35,6 +35,7 @@ pub struct Armv8aBoard {
     cores: Vec<Core>,
     machine: Machine,
     entry: u64,
+    write_protected: bool,
 }
 
 impl Armv8aBoard {
@@ -42,7 +43,12 @@ impl Armv8aBoard {
     #[must_use]
     pub fn new() -> Self {
         let cores = (0..DEBUG_BASES.len()).map(|number| Core::new(number, RAM_BASE)).collect();
-        Self { cores, machine: Machine::new(16 << 20, DEBUG_BASES.len()), entry: RAM_BASE }
+        Self {
+            cores,
+            machine: Machine::new(16 << 20, DEBUG_BASES.len()),
+            entry: RAM_BASE,
+            write_protected: false,
+        }
     }
 
     /// A board with the loadable segments of an AArch64 ELF file in its RAM, both cores at the file's entry.
@@ -256,6 +262,9 @@ impl System for Armv8aBoard {
 
     fn write(&mut self, port: u8, address: u64, size: Size, value: u32) -> Result<(), BusError> {
         if port == MEMORY_PORT {
+            if self.write_protected {
+                return Err(BusError { address });
+            }
             return self.machine.write(address, size.bytes(), u64::from(value));
         }
         let offset = address & 0xfff;
@@ -322,6 +331,7 @@ impl System for Armv8aBoard {
                     }
                 }
             }
+            Fault::WriteProtected(protected) => self.write_protected = protected,
             Fault::Locked(locked) => {
                 for core in &mut self.cores {
                     core.external.locked = locked;

@@ -111,6 +111,7 @@ impl CortexMBoard {
 struct Worker {
     architecture: Architecture,
     core: Core,
+    write_protected: bool,
 }
 
 impl Worker {
@@ -119,7 +120,7 @@ impl Worker {
         if let Some(image) = image {
             load(image, object::Architecture::Arm, |address, bytes| store(&mut core, address, bytes))?;
             core.reset();
-            return Ok(Self { architecture, core });
+            return Ok(Self { architecture, core, write_protected: false });
         }
         let vectors = [SRAM + 0x1000, ENTRY | 1];
         for (address, word) in (FLASH..).step_by(4).zip(vectors) {
@@ -129,7 +130,7 @@ impl Worker {
             core.write_memory(address, 2, u32::from(halfword)).context("there is no flash")?;
         }
         core.reset();
-        Ok(Self { architecture, core })
+        Ok(Self { architecture, core, write_protected: false })
     }
 
     fn serve(&mut self, request: &Request) -> Answer {
@@ -147,6 +148,10 @@ impl Worker {
             Request::IsRunning => Answer::Running(self.core.is_running()),
             Request::Suffer(Fault::CorePower { on, .. }) => {
                 self.core.set_power(on);
+                Answer::Done
+            }
+            Request::Suffer(Fault::WriteProtected(protected)) => {
+                self.write_protected = protected;
                 Answer::Done
             }
             Request::Suffer(Fault::Locked(locked)) => {
@@ -207,6 +212,7 @@ impl Worker {
                 self.core.fpb.write(offset, value);
                 Some(())
             }
+            _ if self.write_protected => None,
             _ => self.core.write_memory(address, size.bytes(), value),
         }
     }

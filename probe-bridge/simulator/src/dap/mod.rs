@@ -82,6 +82,8 @@ pub enum Fault {
         /// Whether it has power.
         on: bool,
     },
+    /// Memory takes no write: its bus answers one with an error; or it does again.
+    WriteProtected(bool),
     /// Debugging is not allowed (`DBGAUTHSTATUS_EL1`; `DHCSR.C_DEBUGEN` stays 0), or is again.
     Locked(bool),
 }

@@ -157,9 +157,18 @@ fn entry(core: &Core, link: &mut impl Link, status: DebugStatus) -> Result<Debug
     })
 }
 
-impl<L: Link> BoardTarget for Armv8aTarget<L> {
-    fn poll(&mut self) -> Result<Option<(CoreId, Event)>> {
-        self.link.refresh();
+/// What a look at the cores that run has found.
+enum Look {
+    /// One has halted for a reason of its own.
+    Own(CoreId, Event),
+    /// This one was halted by a request, and no other one has halted for a reason of its own.
+    FromOutside(CoreId),
+    /// They run.
+    Nothing,
+}
+
+impl<L: Link> Armv8aTarget<L> {
+    fn look(&mut self) -> Result<Look> {
         let mut halted_from_outside = None;
         let count = self.cores.len();
         for number in (self.first..count).chain(0..self.first) {
@@ -190,12 +199,29 @@ impl<L: Link> BoardTarget for Armv8aTarget<L> {
             core.halted();
             self.first = (number + 1) % count;
             let entry = entry(core, &mut self.link, status)?;
-            return Ok(Some((core.id, Event::DebugState(entry))));
+            return Ok(Look::Own(core.id, Event::DebugState(entry)));
         }
-        // Nobody has news of his own, so it is nobody's of these cores: another tool has halted them.
-        let Some(id) = halted_from_outside else { return Ok(None) };
-        self.core(id)?.halted();
-        Ok(Some((id, Event::DebugState(DebugStateEntry::ExternalRequest))))
+        Ok(halted_from_outside.map_or(Look::Nothing, Look::FromOutside))
+    }
+}
+
+impl<L: Link> BoardTarget for Armv8aTarget<L> {
+    fn poll(&mut self) -> Result<Option<(CoreId, Event)>> {
+        self.link.refresh();
+        let mut look = self.look()?;
+        if let Look::FromOutside(_) = look {
+            // One that was looked at before this one may have halted in between, and have halted this one.
+            look = self.look()?;
+        }
+        match look {
+            Look::Own(core, event) => Ok(Some((core, event))),
+            // Nobody has news of his own, so it is nobody's of these cores: another tool has halted them.
+            Look::FromOutside(core) => {
+                self.core(core)?.halted();
+                Ok(Some((core, Event::DebugState(DebugStateEntry::ExternalRequest))))
+            }
+            Look::Nothing => Ok(None),
+        }
     }
 
     fn release(&mut self) -> Result<()> {

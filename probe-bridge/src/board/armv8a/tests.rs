@@ -50,7 +50,7 @@ impl Expected {
 
 impl Link for Expected {
     fn with<R>(&mut self, port: Port, work: impl FnOnce(&mut dyn Bus) -> Result<R>) -> Result<R> {
-        assert_eq!(port, Port::Core(0));
+        assert!(matches!(port, Port::Core(_)));
         work(self)
     }
 
@@ -87,40 +87,51 @@ impl Bus for Expected {
     }
 }
 
-/// A core with two breakpoints and one watchpoint, which is running.
-fn attached() -> (Expected, Armv8aTarget<Expected>) {
-    let expected = Expected::default();
-    expected.add(&[
+/// What attaching does to a core with two breakpoints and one watchpoint, which is running; where its debug unit and
+/// its cross-trigger interface are.
+fn attaching(CoreAddresses { debug: d, cti: c }: CoreAddresses) -> [Access; 23] {
+    [
         // Is this a debug unit, does it let anybody in, has the core power?
-        R(D + 0xfbc, 0x4770_6a15),
-        R(D + 0xfb8, 0xff),
-        R(D + 0x314, 1),
+        R(d + 0xfbc, 0x4770_6a15),
+        R(d + 0xfb8, 0xff),
+        R(d + 0x314, 1),
         // Locks, cross triggers, halting debug.
-        W(D + 0xfb0, UNLOCK),
-        W(D + 0x300, 0),
-        W(C + 0xfb0, UNLOCK),
-        W(C, 1),
-        W(C + 0x140, 0b100),
-        W(C + 0x0a0, 0b101),
-        W(C + 0x0a4, 0b010),
-        R(D + 0x088, ITE | 2),
-        W(D + 0x088, ITE | 1 << 14 | 2),
+        W(d + 0xfb0, UNLOCK),
+        W(d + 0x300, 0),
+        W(c + 0xfb0, UNLOCK),
+        W(c, 1),
+        W(c + 0x140, 0b100),
+        W(c + 0x0a0, 0b101),
+        W(c + 0x0a4, 0b010),
+        R(d + 0x088, ITE | 2),
+        W(d + 0x088, ITE | 1 << 14 | 2),
         // EDDFR to EDDFR2.
-        R(D + 0xd28, 0x1000),
-        R(D + 0xd2c, 0),
-        R(D + 0xd48, 0),
-        R(D + 0xd4c, 0),
-        R(D + 0xd50, 0),
-        R(D + 0xd54, 0),
+        R(d + 0xd28, 0x1000),
+        R(d + 0xd2c, 0),
+        R(d + 0xd48, 0),
+        R(d + 0xd4c, 0),
+        R(d + 0xd50, 0),
+        R(d + 0xd54, 0),
         // Nothing is armed, no step is on.
-        W(D + 0x408, 0),
-        W(D + 0x418, 0),
-        W(D + 0x808, 0),
-        W(D + 0x024, 0),
-        R(D + 0x314, 1),
-    ]);
-    let addresses = [CoreAddresses { debug: D, cti: C }];
-    let target = Armv8aTarget::attach(expected.clone(), &addresses).unwrap();
+        W(d + 0x408, 0),
+        W(d + 0x418, 0),
+        W(d + 0x808, 0),
+        W(d + 0x024, 0),
+        R(d + 0x314, 1),
+    ]
+}
+
+/// One such core.
+fn attached() -> (Expected, Armv8aTarget<Expected>) {
+    attached_to(&[CoreAddresses { debug: D, cti: C }])
+}
+
+/// Several of them.
+fn attached_to(addresses: &[CoreAddresses]) -> (Expected, Armv8aTarget<Expected>) {
+    let expected = Expected::default();
+    let all: Vec<_> = addresses.iter().flat_map(|&at| attaching(at)).collect();
+    expected.add(&all);
+    let target = Armv8aTarget::attach(expected.clone(), addresses).unwrap();
     (expected, target)
 }
 
@@ -250,6 +261,31 @@ fn stops_are_told_with_what_the_hardware_knows_of_them() {
     // A core that is known to be halted is not asked again.
     expected.add(&[]);
     assert_eq!(target.poll().unwrap(), None);
+}
+
+#[test]
+fn a_core_that_halts_another_one_between_two_looks_has_the_stop() {
+    let second = CoreAddresses { debug: 2 * D, cti: 2 * C };
+    let (expected, mut target) = attached_to(&[CoreAddresses { debug: D, cti: C }, second]);
+    let [running, halted] = [1, 0x11];
+    let [breakpoint, request] = [ITE | 0x07, ITE | 0x13];
+    expected.add(&[
+        R(D + 0x314, running),
+        // It halts here, and the matrix halts the other one.
+        R(2 * D + 0x314, halted),
+        R(2 * D + 0x088, request),
+        R(D + 0x314, halted),
+        R(D + 0x088, breakpoint),
+    ]);
+    let event = Event::DebugState(DebugStateEntry::Breakpoint);
+    assert_eq!(target.poll().unwrap(), Some((CORE, event)));
+    // The other one was halted by that; where nobody was, another tool has done it.
+    let (expected, mut target) = attached_to(&[CoreAddresses { debug: D, cti: C }, second]);
+    let look = [R(D + 0x314, running), R(2 * D + 0x314, halted), R(2 * D + 0x088, request)];
+    expected.add(&[look, look].concat());
+    let event = Event::DebugState(DebugStateEntry::ExternalRequest);
+    assert_eq!(target.poll().unwrap(), Some((CoreId(1), event)));
+    expected.add(&[]);
 }
 
 #[test]
