@@ -9,6 +9,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use trapline_core::target::{Event, Resume};
 
@@ -16,6 +17,9 @@ use crate::error::Error;
 use crate::host_instructions;
 use crate::kick::{self, Thread};
 use crate::patience::Patience;
+
+/// How long a vCPU's thread looks out for what it is to do: as long as KVM on arm64 for an interrupt, `halt_poll_ns`.
+const LONGEST: Duration = Duration::from_micros(500);
 
 /// What a vCPU's thread is to do.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -85,7 +89,7 @@ impl CoreControl {
     pub(crate) fn attach(&self) -> Result<Attached<'_>, Error> {
         kick::install_handler()?;
         self.state().thread = Some(Thread::current());
-        Ok(Attached { control: self, patience: Patience::new() })
+        Ok(Attached { control: self, patience: Patience::new(LONGEST) })
     }
 
     /// Whether the vCPU is halted, and whoever controls it knows: its registers can be reached, and stay
@@ -231,9 +235,11 @@ impl Attached<'_> {
                 Wanted::Halt => {
                     control.called.store(false, Ordering::Relaxed);
                     drop(state);
-                    let wait = self.patience.begin();
-                    if !wait.look_out(|| control.called.load(Ordering::Relaxed)) {
+                    self.patience.begin();
+                    let called = || control.called.load(Ordering::Relaxed).then_some(());
+                    if self.patience.look_out(called).is_none() {
                         control.sleep_until_called();
+                        self.patience.end();
                     }
                 }
             }

@@ -154,7 +154,7 @@ fn serve_clients(
         let client = listener.accept().context("no gdb client can be accepted")?;
         tracing::info!("a gdb client is here");
         let mut commands = linux.map(LinuxCommands::new);
-        let further = commands.as_mut().map(|commands| commands as &mut dyn Commands<_, _, _>);
+        let further = commands.as_mut().map(|commands| commands as &mut (dyn Commands<_, _, _> + Send));
         match service.serve(client, further)? {
             Served::Closed(Closed::Killed) => return Ok(true),
             Served::Closed(Closed::Detached) => tracing::info!("the gdb client has detached"),

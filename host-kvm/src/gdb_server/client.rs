@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
-use rustix::net::{SendFlags, send};
+use rustix::net::{RecvFlags, SendFlags, recv, send};
 use trapline_core::gdb::Connection;
 
 use super::notifier::Notifier;
@@ -41,6 +41,14 @@ impl Client {
             }
             Self::Unix(stream) => stream.set_write_timeout(Some(PATIENCE)),
         }
+    }
+
+    /// Another name of the same connection.
+    pub(super) fn duplicate(&self) -> io::Result<Self> {
+        Ok(match self {
+            Self::Tcp(stream) => Self::Tcp(stream.try_clone()?),
+            Self::Unix(stream) => Self::Unix(stream.try_clone()?),
+        })
     }
 
     /// Tells a client that it is not served, and nothing more. What it has sent stays unread: the connection must
@@ -121,6 +129,20 @@ impl Outgoing {
     }
 }
 
+impl Outgoing {
+    /// Reads what the client has sent, if it has sent something; 0 bytes where it has closed the connection.
+    pub(super) fn try_read(&mut self, buffer: &mut [u8]) -> io::Result<Option<usize>> {
+        loop {
+            match recv(&self.client, &mut *buffer, RecvFlags::DONTWAIT) {
+                Ok((count, _)) => return Ok(Some(count)),
+                Err(Errno::AGAIN) => return Ok(None),
+                Err(Errno::INTR) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+}
+
 impl Connection for Outgoing {
     type Error = io::Error;
 
@@ -132,7 +154,7 @@ impl Connection for Outgoing {
     /// Whoever takes a byte now and then takes time from everybody: the guest's stops, other clients, the end of
     /// service. So all has to be gone by the deadline.
     fn flush(&mut self) -> io::Result<()> {
-        let deadline = Instant::now() + PATIENCE;
+        let mut deadline = None;
         let mut rest = self.bytes.as_slice();
         while !rest.is_empty() {
             match send(&self.client, rest, SendFlags::DONTWAIT | SendFlags::NOSIGNAL) {
@@ -142,7 +164,7 @@ impl Connection for Outgoing {
                     if self.service.as_ref().is_some_and(|service| service.is_finished()) {
                         return Err(io::Error::other("it takes no answer, and service ends"));
                     }
-                    if Instant::now() >= deadline {
+                    if Instant::now() >= *deadline.get_or_insert_with(|| Instant::now() + PATIENCE) {
                         return Err(io::Error::new(io::ErrorKind::TimedOut, "it does not take its answers"));
                     }
                     match poll(&mut [PollFd::new(&self.client, PollFlags::OUT)], Some(&LOOK)) {

@@ -1,38 +1,41 @@
 //! Serving gdb for a guest: a client's socket and the guest's stops in one `poll`.
 //!
-//! vCPU threads say what happens through a [`Notifier`]; [`serve`] listens to it and to one client. A VMM
-//! that has an event loop of its own can drive [`trapline_core::gdb::Server`] from there instead.
+//! vCPU threads say what happens through a [`Notifier`]; [`serve`] listens to it and to one client. As long as the
+//! client and the guest take turns quickly, the vCPU's thread serves the client itself, see `session`. A VMM that has an event loop of its own can drive [`trapline_core::gdb::Server`] from there instead.
 
 mod client;
+mod loan;
 mod notifier;
+mod session;
 
 use std::collections::VecDeque;
 use std::io;
 use std::os::fd::AsFd;
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use rustix::event::{PollFd, PollFlags};
+use rustix::event::{PollFd, PollFlags, Timespec};
 use trapline_core::debugger::Debugger;
-use trapline_core::gdb::{Closed, Commands, Server, ServerError, Status};
+use trapline_core::gdb::{Closed, Commands, Server, ServerError};
 use trapline_core::pool::Owner;
 use trapline_core::target::TargetError;
 
 use crate::error::Error;
-use crate::patience::Patience;
 use crate::target::KvmTarget;
 
 pub use client::{Client, Outgoing};
 pub use notifier::{End, Notifier, wait_readable};
 
-use notifier::{Watch, readable};
+use notifier::readable;
+use session::{Broken, Further, Shared, Turn};
 
 /// A packet that arrives and one that leaves, in bytes: large enough that memory transfers are not bound by
 /// round trips.
 const PACKET_BUFFER: usize = 0x8000;
 /// How many refused clients are remembered.
 const REFUSED: usize = 8;
-/// How much is read at once.
-const INCOMING: usize = 0x4000;
+/// How often the serving thread asks itself whether vCPUs' threads still carry the session on. A Ctrl-C that comes
+/// when the guest has just begun to run for longer waits for so long, twice.
+const LOOK: Timespec = Timespec { tv_sec: 0, tv_nsec: 5_000_000 };
 
 /// How the service for one client ended.
 #[derive(Debug)]
@@ -114,7 +117,7 @@ impl<'a, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize>
     pub fn serve(
         &mut self,
         client: Client,
-        commands: Option<&mut dyn Commands<KvmTarget, CORES, SOFTWARE, BYTECODE>>,
+        commands: Option<&mut (dyn Commands<KvmTarget, CORES, SOFTWARE, BYTECODE> + Send)>,
     ) -> Result<Served, Error> {
         lock(self.debugger)?.target_mut().set_console(Some(self.notifier.console()));
         let result = self.serve_until_closed(client, commands);
@@ -133,96 +136,81 @@ impl<'a, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize>
     fn serve_until_closed(
         &mut self,
         client: Client,
-        mut commands: Option<&mut dyn Commands<KvmTarget, CORES, SOFTWARE, BYTECODE>>,
-    ) -> Result<Served, ServerError<Error, io::Error>> {
+        commands: Further<'_, CORES, SOFTWARE, BYTECODE>,
+    ) -> Result<Served, Broken> {
         client.prepare().map_err(ServerError::Connection)?;
-        let (mut packet_buffer, mut incoming) = (vec![0; PACKET_BUFFER], vec![0; INCOMING]);
+        // Another name of the same connection, to wait for it while others have the session.
+        let waited_for = client.duplicate().map_err(ServerError::Connection)?;
+        let mut packet_buffer = vec![0; PACKET_BUFFER];
         let outgoing = Outgoing::new(client).until(Arc::clone(self.notifier));
-        let debugger = || lock(self.debugger).map_err(ServerError::Target);
-        let mut server = Server::new(&mut *debugger()?, outgoing, &mut packet_buffer)?;
+        let mut debugger = lock(self.debugger).map_err(ServerError::Target)?;
+        let server = Server::new(&mut *debugger, outgoing, &mut packet_buffer)?;
+        drop(debugger);
         // What was printed for a client that is gone.
         self.notifier.take_output();
-        let patience = Patience::new();
-        // For a stop that may come at once.
-        let mut watch = None;
+        let commands = commands.map(|commands| commands as &mut (dyn Commands<_, _, _, _> + Send));
+        let shared = Shared::new(server, commands, self.debugger, self.notifier);
+        let notifier = self.notifier;
+        notifier.helped().lend(&shared, || self.attend(&shared, &waited_for))
+    }
+
+    /// Waits for everything and does it, until the session is over.
+    fn attend(
+        &mut self,
+        shared: &Shared<'_, CORES, SOFTWARE, BYTECODE>,
+        client: &Client,
+    ) -> Result<Served, Broken> {
+        // Where vCPUs' threads carry the session on: how often they had done so when last looked at.
+        let mut others = None;
+        let mut woken = false;
         loop {
-            if self.notifier.is_finished() {
-                server.report_exit(&mut *debugger()?, 0)?;
-                return Ok(Served::Ended);
+            match shared.attend(woken) {
+                Turn::Ended(end) => return end,
+                Turn::Ours { runs } => {
+                    woken = false;
+                    others = others.filter(|_| runs);
+                }
+                // A client's packet has woken this thread in vain, and would again.
+                Turn::Others => others = others.or(Some(0)),
             }
-            let Some(connection) = server.connection() else { return Ok(Served::Closed(Closed::Detached)) };
-            let ready = match watch.take() {
-                Some(watch) => self.look_out(&patience, watch, connection.client()),
-                None => self.wait(connection.client()),
+            shared.leave_to_others(others.is_some());
+            let ready = match others {
+                Some(_) => self.wait(None, Some(&LOOK)),
+                None => self.wait(Some(client), None),
             };
             let ready = ready.map_err(ServerError::Connection)?;
             if ready.other {
                 refuse(self.others, &mut self.refused);
             }
-            let mut status = server.status();
-            if ready.woken {
-                let mut debugger = debugger()?;
-                // What was printed before a stop comes before the stop.
-                server.report_output(&self.notifier.take_output())?;
-                status = server.report_stop(&mut debugger)?;
-            }
-            if ready.client {
-                let Some(connection) = server.connection() else { continue };
-                let count = connection.read(&mut incoming).map_err(ServerError::Connection)?;
-                if count == 0 {
-                    return Ok(Served::Lost(ClientLost::Disconnected));
-                }
-                let bytes = incoming.get(..count).unwrap_or_default();
-                watch = Some(self.notifier.watch());
-                let mut debugger = debugger()?;
-                server.report_output(&self.notifier.take_output())?;
-                status = match &mut commands {
-                    Some(commands) => server.receive_with(&mut debugger, *commands, bytes)?,
-                    None => server.receive(&mut debugger, bytes)?,
-                };
-                watch.take_if(|_| status != Status::Running);
-            }
-            if let Status::Closed(closed) = status {
-                return Ok(Served::Closed(closed));
-            }
+            woken |= ready.woken;
+            // As long as they do so between two looks, it stays theirs, unless they say otherwise.
+            let turns = shared.turns();
+            others = others.filter(|before| !ready.woken && *before != turns).map(|_| turns);
         }
     }
 
-    /// As [`Self::wait`], while the guest runs and may be about to stop.
-    fn look_out(&self, patience: &Patience, watch: Watch<'_>, client: &Client) -> io::Result<Ready> {
-        let wait = patience.begin();
-        wait.look_out(|| watch.woken());
-        match watch.end() {
-            true => Ok(Ready { client: false, woken: true, other: false }),
-            false => self.wait(client),
-        }
-    }
-
-    /// Waits until something is to be done.
-    fn wait(&self, client: &Client) -> io::Result<Ready> {
+    /// Waits until something is to be done, or no longer than `limit`.
+    fn wait(&self, client: Option<&Client>, limit: Option<&Timespec>) -> io::Result<Ready> {
+        // What is not waited for is one that is there already, for nothing.
+        let nothing = || PollFd::new(self.notifier, PollFlags::empty());
         let mut fds = [
-            PollFd::new(client, PollFlags::IN),
+            client.map_or_else(nothing, |client| PollFd::new(client, PollFlags::IN)),
             PollFd::new(self.notifier, PollFlags::IN),
-            // Without others, one that is there already.
-            match self.others {
-                Some(others) => PollFd::from_borrowed_fd(others.as_fd(), PollFlags::IN),
-                None => PollFd::new(self.notifier, PollFlags::empty()),
-            },
+            self.others
+                .map_or_else(nothing, |others| PollFd::from_borrowed_fd(others.as_fd(), PollFlags::IN)),
         ];
-        readable(&mut fds)?;
-        let [client, woken, other] =
+        readable(&mut fds, limit)?;
+        let [_, woken, other] =
             fds.map(|fd| fd.revents().contains(PollFlags::IN) || fd.revents().contains(PollFlags::HUP));
         if woken {
             self.notifier.clear();
         }
-        Ok(Ready { client, woken, other: other && self.others.is_some() })
+        Ok(Ready { woken, other: other && self.others.is_some() })
     }
 }
 
 /// What is to be done.
 struct Ready {
-    /// The client has sent something, or is gone.
-    client: bool,
     /// The guest has something to say.
     woken: bool,
     /// Another client is here.

@@ -5,10 +5,11 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use rustix::event::{EventfdFlags, PollFd, PollFlags, eventfd, poll};
+use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
 use rustix::fd::OwnedFd;
 use trapline_core::target::{Console, CoreId};
 
+use super::loan::Loan;
 use crate::run_loop::{Notice, Observer};
 
 /// The most text that waits for a client, in bytes.
@@ -33,9 +34,10 @@ pub enum End {
 #[derive(Debug)]
 pub struct Notifier {
     wake: OwnedFd,
-    /// Whether a thread looks out for what is said, so that the descriptor need not tell it.
-    watched: AtomicBool,
     end: Mutex<Option<End>>,
+    /// Whether there has been an end, to be looked at without the lock.
+    finished: AtomicBool,
+    helped: Loan,
     output: Mutex<Output>,
 }
 
@@ -54,8 +56,13 @@ impl Notifier {
     /// Where the process has no file descriptor left.
     pub fn new() -> io::Result<Arc<Self>> {
         let wake = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
-        let (watched, end, output) = (AtomicBool::new(false), Mutex::new(None), Mutex::default());
-        Ok(Arc::new(Self { wake, watched, end, output }))
+        Ok(Arc::new(Self {
+            wake,
+            end: Mutex::new(None),
+            finished: AtomicBool::new(false),
+            helped: Loan::default(),
+            output: Mutex::default(),
+        }))
     }
 
     /// For [`crate::VcpuThreads::start`].
@@ -63,6 +70,7 @@ impl Notifier {
     pub fn observer(self: &Arc<Self>) -> Observer {
         let notifier = Arc::clone(self);
         Arc::new(move |notice| match notice {
+            Notice::Stopped { .. } if notifier.helped.help() => {}
             Notice::Stopped { .. } | Notice::Waiting(_) => notifier.wake(),
             notice => notifier.finish(End::Guest(notice)),
         })
@@ -71,9 +79,8 @@ impl Notifier {
     /// Ends all service. The first reason counts.
     pub fn finish(&self, end: End) {
         self.lock().get_or_insert(end);
+        self.finished.store(true, Ordering::Release);
         self.wake();
-        // Whoever waits for the end beside the one that looks out hears of it as well.
-        self.make_readable();
     }
 
     /// Why service ended, once.
@@ -84,7 +91,7 @@ impl Notifier {
     /// Whether service is to end.
     #[must_use]
     pub fn is_finished(&self) -> bool {
-        self.lock().is_some()
+        self.finished.load(Ordering::Acquire) && self.lock().is_some()
     }
 
     /// Waits until service is to end.
@@ -93,7 +100,7 @@ impl Notifier {
     /// Where `poll` fails.
     pub fn wait(&self) -> io::Result<()> {
         while !self.is_finished() {
-            readable(&mut [PollFd::new(self, PollFlags::IN)])?;
+            readable(&mut [PollFd::new(self, PollFlags::IN)], None)?;
             self.clear();
         }
         Ok(())
@@ -121,53 +128,20 @@ impl Notifier {
         self.end.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn wake(&self) {
-        if !self.watched.swap(false, Ordering::AcqRel) {
-            self.make_readable();
-        }
-    }
-
-    fn make_readable(&self) {
+    pub(super) fn wake(&self) {
         // It fails only where the counter is full, and then the descriptor is readable anyway.
         let _ = rustix::io::write(&self.wake, &1u64.to_ne_bytes());
     }
 
-    /// Looks out for what is said from now on. One thread does so at a time.
-    pub(super) fn watch(&self) -> Watch<'_> {
-        self.watched.store(true, Ordering::Release);
-        Watch(self)
+    /// Whoever serves a client, and may be helped by a vCPU's thread that has something to tell it.
+    pub(super) const fn helped(&self) -> &Loan {
+        &self.helped
     }
 
     /// Takes all wake-ups so far.
     pub(super) fn clear(&self) {
         // It fails only where there are none.
         let _ = rustix::io::read(&self.wake, &mut [0; 8]);
-    }
-}
-
-/// While it lives, what is said does not make the notifier readable.
-pub(super) struct Watch<'a>(&'a Notifier);
-
-impl Watch<'_> {
-    /// Whether something has been said.
-    pub(super) fn woken(&self) -> bool {
-        !self.0.watched.load(Ordering::Acquire)
-    }
-
-    /// Looks out no longer; whether something has been said, for whoever asks to take note of it.
-    pub(super) fn end(self) -> bool {
-        let woken = !self.0.watched.swap(false, Ordering::AcqRel);
-        std::mem::forget(self);
-        woken
-    }
-}
-
-impl Drop for Watch<'_> {
-    /// What has been said and nobody took note of makes the notifier readable after all.
-    fn drop(&mut self) {
-        if !self.0.watched.swap(false, Ordering::AcqRel) {
-            self.0.make_readable();
-        }
     }
 }
 
@@ -203,7 +177,7 @@ pub fn wait_readable(fd: impl AsFd, notifier: &Notifier) -> io::Result<bool> {
             return Ok(false);
         }
         let mut fds = [PollFd::new(&fd, PollFlags::IN), PollFd::new(notifier, PollFlags::IN)];
-        readable(&mut fds)?;
+        readable(&mut fds, None)?;
         let [readable, _] = fds.map(|fd| !fd.revents().is_empty());
         notifier.clear();
         if readable {
@@ -212,49 +186,13 @@ pub fn wait_readable(fd: impl AsFd, notifier: &Notifier) -> io::Result<bool> {
     }
 }
 
-/// Waits until one of them is readable.
-pub(super) fn readable(fds: &mut [PollFd<'_>]) -> io::Result<()> {
+/// Waits until one of them is readable, or no longer than `limit`.
+pub(super) fn readable(fds: &mut [PollFd<'_>], limit: Option<&Timespec>) -> io::Result<()> {
     loop {
-        match poll(fds, None) {
+        match poll(fds, limit) {
             Ok(_) => return Ok(()),
             Err(rustix::io::Errno::INTR) => {}
             Err(error) => return Err(error.into()),
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn is_readable(notifier: &Notifier) -> bool {
-        let none = rustix::event::Timespec { tv_sec: 0, tv_nsec: 0 };
-        poll(&mut [PollFd::new(notifier, PollFlags::IN)], Some(&none)).unwrap() > 0
-    }
-
-    #[test]
-    fn whoever_looks_out_is_told_and_nothing_else_is_done() {
-        let notifier = Notifier::new().unwrap();
-        let watch = notifier.watch();
-        assert!(!watch.woken());
-        notifier.wake();
-        assert!(watch.woken() && watch.end());
-        assert!(!is_readable(&notifier));
-
-        assert!(!notifier.watch().end());
-        notifier.wake();
-        assert!(is_readable(&notifier), "nobody looks out any more");
-    }
-
-    #[test]
-    fn what_nobody_took_note_of_is_not_lost() {
-        let notifier = Notifier::new().unwrap();
-        let watch = notifier.watch();
-        notifier.wake();
-        drop(watch);
-        assert!(is_readable(&notifier));
-        notifier.clear();
-        drop(notifier.watch());
-        assert!(!is_readable(&notifier));
     }
 }

@@ -7,8 +7,8 @@ mod arguments;
 mod halted;
 mod points;
 
-use std::cell::LazyCell;
 use std::fmt::{self, Write};
+use std::sync::LazyLock;
 
 use trapline_core::debugger::Debugger;
 use trapline_core::gdb::Commands;
@@ -20,7 +20,7 @@ use super::Kernel;
 use super::live::{self, Live, LiveError};
 
 /// A kernel that is read when it is first needed; a message where it cannot be.
-pub type LazyKernel = LazyCell<Result<Kernel, String>, Box<dyn FnOnce() -> Result<Kernel, String>>>;
+pub type LazyKernel = LazyLock<Result<Kernel, String>, Box<dyn FnOnce() -> Result<Kernel, String> + Send>>;
 
 /// The commands, for one client.
 pub struct LinuxCommands<'k> {
