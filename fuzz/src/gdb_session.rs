@@ -10,7 +10,7 @@ use trapline_core::gdb::{MIN_PACKET_BUFFER, Server, Status};
 use trapline_core::target::{CoreId, Event, Register};
 
 use crate::hardware::{State, check_breakpoint, check_watchpoint};
-use crate::recorder::{self, Did, NOP, RAM, Recorder};
+use crate::recorder::{self, Did, RAM, Recorder, YIELD};
 use crate::wire::{Sent, packet};
 
 const CORES: u16 = 2;
@@ -24,7 +24,7 @@ const DATA: u64 = 0x1000;
 const DATA_SIZE: u64 = 0x40;
 /// What a client writes over instructions: none that begins an exclusive sequence, which takes comparators of
 /// its own. `NOP`, `YIELD`, `MRS X0, DAIF`, `BRK #0`, UNDEFINED.
-const INSTRUCTIONS: [u32; 5] = [NOP, 0xd503_203f, 0xd53b_4220, 0xd420_0000, 0];
+const INSTRUCTIONS: [u32; 5] = [0xd503_201f, YIELD, 0xd53b_4220, 0xd420_0000, 0];
 /// X0 is never 2^63, and it is not 0: `26 0000` is X0, `27` the end.
 const CONDITIONS: [&str; 4] = ["", ";X4,26000027", ";X5,2600000e27", ";X1,ff"];
 /// What changes nothing.

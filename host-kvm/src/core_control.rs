@@ -7,7 +7,7 @@
 
 #![expect(unsafe_code, reason = "a kick must not outlive the thread that it is for")]
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -41,8 +41,6 @@ struct State {
     /// The debug exception that halted the vCPU, until its thread has told the debugger.
     pending: Option<Event>,
     thread: Option<Thread>,
-    /// The host's counter when the thread last came out.
-    halted_at: u64,
     /// How many threads sleep until something changes.
     sleeping: usize,
 }
@@ -61,6 +59,10 @@ pub(crate) struct CoreControl {
     /// Whether the vCPU's thread is wanted to do something else than to stay outside, for it to look at without the
     /// lock.
     called: AtomicBool,
+    /// [`State::is_halted`] for whoever controls the vCPU, to be looked at without the lock: only that one resumes it.
+    halted: AtomicBool,
+    /// The host's counter when the thread last came out.
+    halted_at: AtomicU64,
 }
 
 impl CoreControl {
@@ -72,11 +74,12 @@ impl CoreControl {
                 inside: false,
                 pending: None,
                 thread: None,
-                halted_at: host_instructions::counter(),
                 sleeping: 0,
             }),
             changed: Condvar::new(),
             called: AtomicBool::new(false),
+            halted: AtomicBool::new(true),
+            halted_at: AtomicU64::new(host_instructions::counter()),
         }
     }
 
@@ -95,12 +98,17 @@ impl CoreControl {
     /// Whether the vCPU is halted, and whoever controls it knows: its registers can be reached, and stay
     /// as they are. While an event of it has yet to be told, it counts as running.
     pub(crate) fn is_halted(&self) -> bool {
-        self.state().is_halted()
+        self.halted.load(Ordering::Acquire)
+    }
+
+    /// Tells those who look without the lock what has become of the state.
+    fn publish(&self, state: &State) {
+        self.halted.store(state.is_halted(), Ordering::Release);
     }
 
     /// The host's counter when the vCPU was last halted.
     pub(crate) fn halted_at(&self) -> u64 {
-        self.state().halted_at
+        self.halted_at.load(Ordering::Relaxed)
     }
 
     /// Lets a halted vCPU run; false where it is not halted.
@@ -110,6 +118,7 @@ impl CoreControl {
             return false;
         }
         state.wanted = Wanted::Run(how);
+        self.publish(&state);
         self.called.store(true, Ordering::Relaxed);
         self.wake(state);
         true
@@ -122,6 +131,7 @@ impl CoreControl {
             return false;
         }
         state.wanted = Wanted::CallBack;
+        self.publish(&state);
         self.called.store(true, Ordering::Relaxed);
         self.wake(state);
         true
@@ -129,7 +139,9 @@ impl CoreControl {
 
     /// Gets the vCPU's thread on its way outside, and does not wait for it; [`Self::halt`] does.
     pub(crate) fn begin_halt(&self) {
-        begin_halt(&mut self.state());
+        let mut state = self.state();
+        begin_halt(&mut state);
+        self.publish(&state);
     }
 
     /// Halts the vCPU and returns when its thread is outside. An event that is pending then is dropped.
@@ -140,12 +152,14 @@ impl CoreControl {
             state = self.sleep(state);
         }
         state.pending = None;
+        self.publish(&state);
     }
 
     /// Makes the vCPU's thread return. It does not wait for it.
     pub(crate) fn leave(&self) {
         let mut state = self.state();
         state.wanted = Wanted::Leave;
+        self.publish(&state);
         self.called.store(true, Ordering::Relaxed);
         kick_inside(&state);
         self.wake(state);
@@ -229,7 +243,7 @@ impl Attached<'_> {
                 Wanted::CallBack => {
                     state.wanted = Wanted::Halt;
                     state.pending = Some(Event::CalledBack);
-                    state.halted_at = host_instructions::counter();
+                    control.halted_at.store(host_instructions::counter(), Ordering::Relaxed);
                     return Some(Entered::CalledBack);
                 }
                 Wanted::Halt => {
@@ -264,18 +278,22 @@ impl Attached<'_> {
     fn come_out(&self, halt: bool, pending: Option<Event>) {
         let mut state = self.control.state();
         state.inside = false;
-        state.halted_at = host_instructions::counter();
+        self.control.halted_at.store(host_instructions::counter(), Ordering::Relaxed);
         if halt && state.wanted != Wanted::Leave {
             state.wanted = Wanted::Halt;
             state.pending = pending;
         }
+        self.control.publish(&state);
         self.control.wake(state);
     }
 
     /// The event that the thread came out with, unless somebody halted the vCPU since. From now on it is
     /// halted.
     pub(crate) fn take_event(&self) -> Option<Event> {
-        self.control.state().pending.take()
+        let mut state = self.control.state();
+        let event = state.pending.take();
+        self.control.publish(&state);
+        event
     }
 }
 
@@ -284,6 +302,7 @@ impl Drop for Attached<'_> {
         let mut state = self.control.state();
         state.thread = None;
         state.inside = false;
+        self.control.publish(&state);
         self.control.wake(state);
     }
 }

@@ -194,12 +194,15 @@ impl KvmTarget {
 
     /// Lets the guest's time go on, if no core runs: the halted `core` is the first.
     fn run_on(&mut self, core: CoreId) -> TargetResult<(), Self> {
-        if self.cores.iter().all(|core| core.control.is_halted()) {
-            let halted_at = self.cores.iter().map(|core| core.control.halted_at()).max();
+        if !self.cores.iter().all(|core| core.control.is_halted()) {
+            return Ok(());
+        }
+        let halted_at = self.cores.iter().map(|core| core.control.halted_at()).max();
+        if let Some(stopped) = self.time.stopped(halted_at.unwrap_or_default()) {
             let entry = Arc::clone(self.core(core)?);
             let mut vcpu =
                 entry.vcpu.lock().map_err(|_| TargetError::Lost(Error::Poisoned { what: "a vCPU" }))?;
-            self.time.run_on(&mut vcpu, halted_at.unwrap_or_default()).map_err(TargetError::Lost)?;
+            self.time.run_on(&mut vcpu, stopped).map_err(TargetError::Lost)?;
         }
         Ok(())
     }

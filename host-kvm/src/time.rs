@@ -50,13 +50,15 @@ impl VirtualTime {
         halted_at.max(self.set_at)
     }
 
-    /// Sets the counters back to where they stood when the last vCPU was halted, at `halted_at` by the
-    /// host's counter. To be called before the first vCPU runs on.
-    pub(crate) fn run_on(&mut self, vcpu: &mut KvmVcpu, halted_at: u64) -> Result<(), Error> {
+    /// For how long the guest's time is to be set back before the first vCPU runs on, where the last one was halted at
+    /// `halted_at` by the host's counter; `None` where that is too short to be made up for.
+    pub(crate) fn stopped(&self, halted_at: u64) -> Option<u64> {
         let stopped = host_instructions::counter().saturating_sub(self.still_since(halted_at));
-        if !self.hold || stopped < self.shortest {
-            return Ok(());
-        }
+        (self.hold && stopped >= self.shortest).then_some(stopped)
+    }
+
+    /// Sets the counters back by [`Self::stopped`].
+    pub(crate) fn run_on(&mut self, vcpu: &mut KvmVcpu, stopped: u64) -> Result<(), Error> {
         for counter in self.counters {
             let counter = RegisterId::system(*counter);
             let now = vcpu.read(counter)?;

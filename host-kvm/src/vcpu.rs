@@ -73,6 +73,9 @@ pub struct KvmVcpu {
     arming: Arming,
     /// What the kernel has; `None` until we have told it.
     applied: Option<GuestDebug>,
+    /// How the vCPU ran last, where running so again needs nothing of the kernel's guest debug to change: nothing has
+    /// been armed since, and the guest's own comparators have no part in it.
+    settled: Option<Resume>,
     /// Whether EL1 uses AArch32, once it is known; it never changes.
     el1_uses_aarch32: Option<bool>,
     /// The comparators that its guest sees, once they are known.
@@ -96,6 +99,7 @@ impl KvmVcpu {
             cache: RegisterCache::default(),
             arming: Arming::default(),
             applied: None,
+            settled: None,
             el1_uses_aarch32: None,
             own_capabilities: None,
             displaced: Displaced::default(),
@@ -309,6 +313,7 @@ impl KvmVcpu {
     /// What the debug hardware is to trap from the next [`KvmVcpu::run`] on.
     pub fn arm(&mut self, arming: &Arming) {
         self.arming = *arming;
+        self.settled = None;
     }
 
     /// What the debug hardware is to trap.
@@ -336,7 +341,7 @@ impl KvmVcpu {
     pub fn with_fd<T>(&mut self, work: impl FnOnce(&VcpuFd) -> T) -> Result<T, Error> {
         self.write_back()?;
         self.cache.invalidate();
-        self.applied = None;
+        (self.applied, self.settled) = (None, None);
         self.on = false;
         Ok(work(&self.fd.fd))
     }
@@ -360,9 +365,14 @@ impl KvmVcpu {
     /// be; it did not run either. [`Error::Ioctl`] where `KVM_SET_GUEST_DEBUG` or `KVM_RUN` fails.
     pub fn run(&mut self, how: Resume, devices: &(impl Devices + ?Sized)) -> Result<Exit, Error> {
         self.write_back()?;
-        let mut debug = GuestDebug::new(&self.arming, how);
-        self.displaced = self.add_own_pairs(&mut debug)?;
-        self.apply_debug(debug)?;
+        if self.settled != Some(how) {
+            let mut debug = GuestDebug::new(&self.arming, how);
+            let own = !debug.hides_own && !debug.bank.is_disarmed();
+            self.displaced = if own { self.add_own_pairs(&mut debug)? } else { Displaced::default() };
+            self.settled = None;
+            self.apply_debug(debug)?;
+            self.settled = (!own).then_some(how);
+        }
         self.cache.invalidate();
         self.on = false;
         loop {
@@ -406,9 +416,6 @@ impl KvmVcpu {
     /// Lets the guest keep what comparators it has set for itself, where ours would take their place.
     /// Returns those that find no place.
     fn add_own_pairs(&mut self, debug: &mut GuestDebug) -> Result<Displaced, Error> {
-        if debug.hides_own || debug.bank.is_disarmed() {
-            return Ok(Displaced::default());
-        }
         let capabilities = match self.own_capabilities {
             Some(capabilities) => capabilities,
             None => own_pairs::capabilities(self)?,

@@ -39,11 +39,18 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize
     pub fn on_event(&mut self, core: CoreId, event: Event) -> TargetResult<Outcome, T> {
         let run = core::mem::take(&mut self.core(core)?.run);
         let Some(goal) = self.begin_event(core, &run)? else { return Ok(Outcome::Stopped) };
+        let outcome = self.on_event_of(core, event, &run, goal);
+        self.known = None;
+        outcome
+    }
+
+    /// An event of a core that did this, and the goal of it.
+    fn on_event_of(&mut self, core: CoreId, event: Event, run: &Run, goal: Goal) -> TargetResult<Outcome, T> {
         // Where no page can trap writes, the program has no code for it.
         if let Event::TrappedWrite(write) = event
             && self.has_page_watches()
         {
-            if let Run::Stepping(step) = &run {
+            if let Run::Stepping(step) = run {
                 // What the step was to pass is still to be passed.
                 self.core(core)?.seen = step.passes;
             }
@@ -53,13 +60,17 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize
             return self.called_back(core, goal);
         }
         match Cause::of(&event) {
-            Cause::Step if matches!(run, Run::Stepping(_)) => self.step_ended(core, goal, &run),
+            Cause::Step if let Run::Stepping(step) = run => {
+                let kept = step.quiet.filter(|quiet| step.keeps_pstate && !quiet.masks_anything());
+                self.known = kept.map(|quiet| (core, quiet.before()));
+                self.step_ended(core, goal, run)
+            }
             Cause::Breakpoint => {
                 let pc = self.target.read_register(core, Register::Pc)?;
-                if let Run::Stepping(Step { passage: Some(passage), .. }) = &run
+                if let Run::Stepping(Step { passage: Some(passage), .. }) = run
                     && passage.ends_at(pc)
                 {
-                    return self.step_ended(core, goal, &run);
+                    return self.step_ended(core, goal, run);
                 }
                 let candidates = self.breakpoints_at(pc);
                 if candidates.is_empty() {
@@ -217,7 +228,13 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize
         goal: Goal,
     ) -> TargetResult<Outcome, T> {
         let pc = self.target.read_register(core, Register::Pc)?;
-        self.core(core)?.seen = Some(Seen { pc, watchpoints, own });
+        let seen = Some(Seen { pc, watchpoints, own });
+        self.core(core)?.seen = seen;
+        #[cfg(feature = "quick-steps")]
+        if matches!(goal, Goal::Continue) && self.pass_simple(core, pc, seen)? {
+            self.run_free(core)?;
+            return Ok(Outcome::Resumed);
+        }
         if let Some(physical) = self.planted_at(core, pc) {
             self.pause_others(core)?;
             self.plant(Some(physical))?;

@@ -16,11 +16,13 @@
 //! | `arming` | from what is reserved to what stands in the comparators |
 //! | `planting` | break instructions into and out of memory |
 //! | `memory` | virtual memory through the guest's own tables |
+//! | `code` | code that is looked at more than once (feature `quick-steps`) |
 //! | `regime` | the registers that rule these tables |
 //! | `resume` | actions, and stepping over what is armed |
 //! | `restart` | a target that starts over |
 //! | `quiet` | steps that interrupts do not disturb |
 //! | `passage` | running through code as one step: an exclusive sequence, or |
+//! | `simple` | passing a simple instruction without a step (feature `quick-steps`) |
 //! | `stretch` | a stretch of a range that need not be stepped (feature `quick-steps`) |
 //! | `exclusive` | store exclusives that a watchpoint has trapped |
 //! | `event` | from an event to a verdict |
@@ -36,6 +38,8 @@ mod accessed;
 mod activity;
 mod arming;
 mod attached;
+#[cfg(feature = "quick-steps")]
+mod code;
 mod event;
 mod exclusive;
 mod hit;
@@ -50,6 +54,8 @@ mod regime;
 mod request;
 mod restart;
 mod resume;
+#[cfg(feature = "quick-steps")]
+mod simple;
 mod stores;
 #[cfg(feature = "quick-steps")]
 mod stretch;
@@ -70,7 +76,7 @@ use heapless::Vec;
 use crate::comparator::Bank;
 use crate::injection::Features;
 use crate::pool::{BreakpointPool, Slots, WatchpointPool};
-use crate::registers::{ExceptionLevel, StackPointer};
+use crate::registers::{ExceptionLevel, Pstate, StackPointer};
 use crate::software::SoftwareBreakpoints;
 use crate::stop::{Stop, StopReason};
 use crate::target::{
@@ -81,6 +87,8 @@ use access::Access;
 use accessed::Values;
 use arming::Committed;
 use attached::Attached;
+#[cfg(feature = "quick-steps")]
+use code::CodeBlock;
 use pages::Paged;
 use regime::{CoreRegime, RegimeCache};
 use resume::{Goal, Run};
@@ -119,6 +127,11 @@ pub struct Debugger<
     features: Option<Features>,
     /// Watched values as they were when the cores last ran on, where hardware stops after the access.
     values: Values,
+    /// Code that is looked at again and again for one step.
+    #[cfg(feature = "quick-steps")]
+    code: CodeBlock,
+    /// A core's `PSTATE` but for its flags, while an event is handled: that of before the step that has ended.
+    known: Option<(CoreId, Pstate)>,
 }
 
 /// What the engine keeps of one core.
@@ -206,6 +219,9 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize
             regimes: RegimeCache::default(),
             features: None,
             values: Values::default(),
+            #[cfg(feature = "quick-steps")]
+            code: CodeBlock::default(),
+            known: None,
         })
     }
 

@@ -4,7 +4,9 @@ use crate::aarch32;
 use crate::breakpoint::Instruction;
 use crate::pool::Slots;
 use crate::registers::{Pstate, Spsr};
-use crate::stepping::{AfterStep, ExceptionRegisters, ExceptionSources, QuietStep, keeps_translation};
+use crate::stepping::{
+    AfterStep, ExceptionRegisters, ExceptionSources, QuietStep, keeps_pstate, keeps_translation,
+};
 use crate::target::{CoreId, Profile, Refusal, Register, Resume, SystemRegister, Target, TargetResult};
 
 use super::arming::Except;
@@ -44,9 +46,30 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize
         passes: Option<Seen>,
         retry: Option<Retry>,
     ) -> TargetResult<(), T> {
+        #[cfg(feature = "quick-steps")]
+        self.code.open();
+        let begun = self.step_reading(core, pc, goal, passes, retry);
+        #[cfg(feature = "quick-steps")]
+        self.code.close();
+        begun
+    }
+
+    fn step_reading(
+        &mut self,
+        core: CoreId,
+        pc: u64,
+        goal: Goal,
+        passes: Option<Seen>,
+        retry: Option<Retry>,
+    ) -> TargetResult<(), T> {
         let (watchpoints, own) = passes.map_or((Slots::NONE, false), |seen| (seen.watchpoints, seen.own));
         let except = Except { breakpoints: self.breakpoints.slots_at(pc), watchpoints, own };
-        let pstate = self.pstate(core)?;
+        let pstate = match self.known.take() {
+            Some((known, pstate)) if cfg!(feature = "quick-steps") && known == core && !may_be_vector(pc) => {
+                Some(pstate)
+            }
+            _ => self.pstate(core)?,
+        };
         if pstate.is_some_and(Pstate::is_aarch32) && !aarch32::BUILT_IN {
             return Err(NO_AARCH32.into());
         }
@@ -94,7 +117,10 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize
         if passage.is_some() || !instruction.is_some_and(keeps) {
             self.regimes.forget_of(core);
         }
-        self.core(core)?.run = Run::Stepping(Step { pc, quiet, passage, retry, goal, passes });
+        let keeps_pstate = cfg!(feature = "quick-steps")
+            && passage.is_none()
+            && instruction.is_some_and(|word| keeps_pstate(word, set));
+        self.core(core)?.run = Run::Stepping(Step { pc, quiet, keeps_pstate, passage, retry, goal, passes });
         self.target.resume(core, resume)
     }
 
@@ -123,6 +149,10 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize
     /// The word at a virtual address as the guest wrote it, or `None` where no instruction of the set can
     /// be read there. The second half is 0 where a page without a successor ends behind a T32 instruction.
     pub(super) fn fetch(&mut self, core: CoreId, address: u64, set: Instruction) -> Option<u32> {
+        #[cfg(feature = "quick-steps")]
+        if let Some(word) = self.fetch_from_block(core, address, set) {
+            return Some(word);
+        }
         let mut word = [0; 4];
         match self.read_code(core, address, &mut word) {
             Ok(4) => Some(u32::from_le_bytes(word)),
@@ -159,6 +189,11 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize
 }
 
 const NO_AARCH32: Refusal = Refusal::Unsupported("steps of AArch32 code take the feature aarch32");
+
+/// Whether an exception to EL1 may have led to `pc`: vectors of AArch64 are 0x80 bytes apart.
+const fn may_be_vector(pc: u64) -> bool {
+    pc & 0x7f == 0
+}
 
 /// The instruction set that a core in this state executes.
 const fn instruction_set(pstate: Pstate) -> Instruction {

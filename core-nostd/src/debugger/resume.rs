@@ -54,6 +54,8 @@ pub(super) struct Step {
     pub(super) pc: u64,
     /// What to put right afterwards; `None` where the target keeps interrupts off by itself.
     pub(super) quiet: Option<QuietStep>,
+    /// Whether its instruction leaves `PSTATE` as it is but for its flags, unless it takes an exception.
+    pub(super) keeps_pstate: bool,
     /// What is run through as one.
     pub(super) passage: Option<Passage>,
     /// It makes a store exclusive that a watchpoint has kept from being made.
@@ -220,6 +222,11 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize
             if only_at.is_none_or(|seen| seen == pc)
                 && let Some(physical) = self.planted_at(core, pc)
             {
+                if matches!(goal, Goal::Continue) && self.is_carried_out(core)? {
+                    // It stands behind it, and is started with the others.
+                    self.core(core)?.seen = None;
+                    continue;
+                }
                 return Ok(Some((core, goal, physical)));
             }
         }
@@ -237,7 +244,7 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize
             Action::Step => self.begin_step(core, Goal::Report),
             Action::StepRange { start, end } => self.begin_step(core, Goal::Range { start, end }),
             Action::Continue => {
-                if self.must_pass_comparators(core)? {
+                if self.must_pass_comparators(core)? && !self.is_carried_out(core)? {
                     self.begin_step(core, Goal::Continue)
                 } else {
                     self.run_free(core)
@@ -253,6 +260,19 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize
             return Ok(false);
         }
         Ok(self.target.read_register(core, Register::Pc)? == seen.pc)
+    }
+
+    /// Whether the instruction that a core is to pass is so simple that it has been carried out, with no step.
+    #[cfg(feature = "quick-steps")]
+    fn is_carried_out(&mut self, core: CoreId) -> TargetResult<bool, T> {
+        let pc = self.target.read_register(core, Register::Pc)?;
+        let seen = self.core(core)?.seen;
+        self.pass_simple(core, pc, seen)
+    }
+
+    #[cfg(not(feature = "quick-steps"))]
+    fn is_carried_out(&mut self, _: CoreId) -> TargetResult<bool, T> {
+        Ok(false)
     }
 
     /// Runs a core with everything armed.

@@ -11,10 +11,14 @@ mod exclusive;
 mod fixups;
 mod instruction;
 mod quiet;
+#[cfg(feature = "quick-steps")]
+mod simple;
 mod stretch;
 mod t32;
 
 pub use exclusive::{ExclusiveSequence, MAX_EXITS, MAX_INSTRUCTIONS};
 pub use fixups::Fixups;
 pub use quiet::{AfterStep, ExceptionRegisters, ExceptionSources, QuietStep};
-pub use stretch::{Stretch, keeps_translation};
+#[cfg(feature = "quick-steps")]
+pub(crate) use simple::Simple;
+pub use stretch::{Stretch, keeps_pstate, keeps_translation};

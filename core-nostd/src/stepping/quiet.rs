@@ -83,6 +83,12 @@ impl QuietStep {
         matches!(self.effect, Effect::Wait)
     }
 
+    /// `PSTATE` before the step.
+    #[must_use]
+    pub const fn before(&self) -> Pstate {
+        self.before
+    }
+
     /// Whether the step added masks at all. If not there is nothing to put right, and [`QuietStep::end`]
     /// need not be asked.
     #[must_use]

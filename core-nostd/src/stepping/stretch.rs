@@ -167,6 +167,14 @@ pub const fn keeps_translation(word: u32, set: Instruction) -> bool {
     matches!(set, Instruction::A64) && !is_system(word) && word & 0xff00_0000 != 0xd400_0000
 }
 
+/// Whether a step of an instruction that ends at none of the vectors leaves `PSTATE` as it is but for flags and
+/// `BTYPE`: `word` is an A64 instruction that keeps translation and is neither an exception return nor a branch to a
+/// register, which looks like one.
+#[must_use]
+pub const fn keeps_pstate(word: u32, set: Instruction) -> bool {
+    keeps_translation(word, set) && word & 0xfe00_0000 != 0xd600_0000
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -244,6 +252,25 @@ mod tests {
         ] {
             assert_eq!(keeps_translation(word, Instruction::A64), expected, "{word:#010x}");
             assert!(!keeps_translation(word, Instruction::A32) && !keeps_translation(word, Instruction::T32));
+        }
+    }
+
+    #[test]
+    fn what_may_write_pstate_does_not_keep_it() {
+        for (word, expected) in [
+            (ADD, true),
+            (CBNZ_BACK_ONE, true),
+            (BL, true),
+            (0xd53b_4220, true),  // mrs x0, daif
+            (0xf940_0281, true),  // ldr x1, [x20]
+            (RET, false),         // as ERET, by its class
+            (0xd69f_03e0, false), // eret
+            (0xd50b_4225, false), // a system instruction
+            (0xd503_41df, false), // msr daifset, #1
+            (0xd500_401f, false), // cfinv
+            (0xd400_0001, false), // svc #0
+        ] {
+            assert_eq!(keeps_pstate(word, Instruction::A64), expected, "{word:#010x}");
         }
     }
 

@@ -1,6 +1,6 @@
 //! Conditions, counts, commands and values, evaluated where the stop happens.
 
-use crate::recorder::{Did, NOP, RAM, Recorder, breakpoint, brk, step, watchpoint};
+use crate::recorder::{Did, RAM, Recorder, YIELD, breakpoint, brk, step, watchpoint};
 use trapline_core::address::AddressRange;
 use trapline_core::agent::{BytecodeError, EvaluationError, Operand, operand};
 use trapline_core::breakpoint::{Breakpoint, Instruction};
@@ -95,6 +95,51 @@ fn a_false_condition_is_passed_and_a_true_one_stops() {
     assert_eq!((hit.request, hit.count, hit.failure), (hardware(HERE), 1, None));
 }
 
+/// `NOP` and `BL .+8`, with what comes next.
+const SIMPLE: [(u32, u64); 2] = [(0xd503_201f, 4), (0x9400_0002, 8)];
+
+#[test]
+#[cfg_attr(not(feature = "quick-steps"), ignore = "takes the feature quick-steps")]
+fn a_simple_instruction_is_passed_without_a_step() {
+    for request in [hardware(HERE), software(HERE)] {
+        let exception = if request == hardware(HERE) { breakpoint() } else { brk(COMMENT) };
+        for (word, next) in SIMPLE {
+            let mut engine = engine(2);
+            engine.target_mut().set_word(HERE, word);
+            insert(&mut engine, request, &conditions(&[X0_IS_5]));
+            engine.resume().unwrap();
+            engine.target_mut().take();
+            assert_eq!(event(&mut engine, 0, HERE, exception), Outcome::Resumed);
+            // Nothing else is told to do anything.
+            assert_eq!(engine.target_mut().take(), [Did::Run(0)], "{word:#x}");
+            assert_eq!(engine.target_mut().get(0, Register::Pc), HERE + next);
+            if next == 8 {
+                assert_eq!(engine.target_mut().get(0, Register::X(30)), HERE + 4);
+            }
+        }
+    }
+}
+
+#[test]
+#[cfg_attr(not(feature = "quick-steps"), ignore = "takes the feature quick-steps")]
+fn a_simple_instruction_is_stepped_where_more_may_come_of_it() {
+    const MDE: u64 = 1 << 15;
+    const SS: u64 = 1;
+    const BTYPE: u64 = 1 << 10;
+    const IL: u64 = 1 << 20;
+    let mdscr = Register::System(SystemRegister::MDSCR_EL1);
+    for (register, bits) in [(mdscr, MDE), (mdscr, SS), (Register::Pstate, BTYPE), (Register::Pstate, IL)] {
+        let mut engine = engine(1);
+        engine.target_mut().set_word(HERE, SIMPLE[0].0);
+        insert(&mut engine, hardware(HERE), &conditions(&[X0_IS_5]));
+        engine.resume().unwrap();
+        let value = engine.target_mut().get(0, register);
+        engine.target_mut().set(0, register, value | bits);
+        assert_eq!(event(&mut engine, 0, HERE, breakpoint()), Outcome::Resumed);
+        assert_eq!(engine.target_mut().take().last(), Some(&Did::Step(0)), "{register} {bits:#x}");
+    }
+}
+
 #[test]
 fn of_several_conditions_any_true_one_stops() {
     let mut engine = engine(1);
@@ -181,11 +226,11 @@ fn a_false_condition_of_a_software_breakpoint_holds_the_other_cores_for_one_step
     engine.target_mut().take();
     assert_eq!(event(&mut engine, 0, HERE, brk(COMMENT)), Outcome::Resumed);
     let did = engine.target_mut().take();
-    assert_eq!((did[0], did[1]), (Did::Halt(1), Did::Write(HERE, NOP)));
+    assert_eq!((did[0], did[1]), (Did::Halt(1), Did::Write(HERE, YIELD)));
     assert_eq!(did.last(), Some(&Did::Step(0)));
     assert_eq!(event(&mut engine, 0, HERE + 4, step()), Outcome::Resumed);
     let did = engine.target_mut().take();
-    assert!(matches!(did[1], Did::Write(HERE, word) if word != NOP), "{did:?}");
+    assert!(matches!(did[1], Did::Write(HERE, word) if word != YIELD), "{did:?}");
     assert!(did.contains(&Did::Run(0)) && did.contains(&Did::Run(1)), "{did:?}");
     set_x(&mut engine, 0, 5);
     assert_eq!(event(&mut engine, 0, HERE, brk(COMMENT)), Outcome::Stopped);
@@ -267,9 +312,9 @@ fn a_watch_for_changes_stops_after_the_access_with_both_values() {
     let options = Options { value: ValueCondition::Changed, ..Options::default() };
     insert(&mut engine, watch(WATCHED, 4), &options);
     engine.resume().unwrap();
-    assert_eq!(store(&mut engine, NOP), Outcome::Resumed);
+    assert_eq!(store(&mut engine, YIELD), Outcome::Resumed);
     assert_eq!(store(&mut engine, 0x1234), Outcome::Stopped);
-    assert_eq!(change(&engine), Change { address: WATCHED, length: 4, old: NOP.into(), new: 0x1234 });
+    assert_eq!(change(&engine), Change { address: WATCHED, length: 4, old: YIELD.into(), new: 0x1234 });
     assert_eq!(engine.stop().unwrap().pc, HERE + 4);
     assert_eq!(engine.hits()[0].count, 1);
     // The access is made: nothing has to be passed.
@@ -307,8 +352,8 @@ fn a_change_of_a_long_range_is_told_by_the_doubleword_that_is_touched() {
     insert(&mut engine, watch(WATCHED - 4096, 8192), &options);
     engine.resume().unwrap();
     assert_eq!(store(&mut engine, 1), Outcome::Stopped);
-    let old = u64::from(NOP) << 32 | u64::from(NOP);
-    let new = u64::from(NOP) << 32 | 1;
+    let old = u64::from(YIELD) << 32 | u64::from(YIELD);
+    let new = u64::from(YIELD) << 32 | 1;
     assert_eq!(change(&engine), Change { address: WATCHED, length: 8, old, new });
 }
 

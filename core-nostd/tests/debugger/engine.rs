@@ -1,6 +1,6 @@
 //! The engine's policy, over a target that records what is done to it.
 
-use crate::recorder::{Did, NOP, RAM, Recorder, breakpoint, brk, step, watchpoint};
+use crate::recorder::{Did, RAM, Recorder, YIELD, breakpoint, brk, step, watchpoint};
 use trapline_core::address::AddressRange;
 use trapline_core::breakpoint::{Breakpoint, Instruction};
 use trapline_core::debugger::{Action, Debugger, Options, Outcome, Request, ValueCondition};
@@ -118,7 +118,7 @@ fn running_on_from_a_software_breakpoint_holds_the_other_cores_until_it_is_plant
 
     engine.resume().unwrap();
     let did = engine.target_mut().take();
-    assert_eq!(did.first(), Some(&Did::Write(RAM + 0x20, NOP)));
+    assert_eq!(did.first(), Some(&Did::Write(RAM + 0x20, YIELD)));
     assert_eq!(did.last(), Some(&Did::Step(1)));
     assert!(!did.contains(&Did::Run(0)), "{did:?}");
 
@@ -141,7 +141,7 @@ fn a_client_reads_and_writes_what_stands_under_a_planted_instruction() {
     assert_eq!(engine.target_mut().word(RAM + 0x20), BRK);
     let mut bytes = [0; 12];
     assert_eq!(engine.read_virtual(CoreId(0), RAM + 0x1c, &mut bytes), Ok(12));
-    assert_eq!(bytes, *NOP.to_le_bytes().repeat(3));
+    assert_eq!(bytes, *YIELD.to_le_bytes().repeat(3));
 
     engine.write_virtual(CoreId(0), RAM + 0x20, &[1, 2, 3, 4]).unwrap();
     engine.resume().unwrap();
@@ -496,7 +496,7 @@ fn an_exclusive_sequence_that_faults_ends_its_step_at_the_vector() {
     assert_eq!(engine.target_mut().get(0, system(SystemRegister::SPSR_EL1)), OPEN);
 }
 
-/// Steps through 64 instructions, all NOPs.
+/// Steps through 64 instructions, all YIELDs.
 fn step_through(engine: &mut Engine) {
     engine.set_action(CoreId(0), Action::StepRange { start: RAM, end: RAM + 0x100 }).unwrap();
     engine.resume().unwrap();
@@ -573,7 +573,7 @@ fn a_fault_in_a_range_ends_the_step_at_its_vector() {
 #[test]
 fn code_that_begins_at_the_vector_gets_away_from_it() {
     let vector = RAM + 0x8200;
-    for (first, next) in [(NOP, Did::Step(0)), (0x885f_7c20, Did::Run(0))] {
+    for (first, next) in [(YIELD, Did::Step(0)), (0x885f_7c20, Did::Run(0))] {
         let mut engine = engine(1);
         engine.target_mut().set(0, Register::Pc, vector);
         engine.target_mut().set_word(vector, first);
@@ -636,7 +636,7 @@ fn detaching_leaves_no_trace_and_lets_the_target_run() {
     assert_eq!(event(&mut engine, 0, RAM + 0x20, brk(COMMENT)), Outcome::Stopped);
     engine.detach(Owner::DEBUGGER).unwrap();
     let did = engine.target_mut().take();
-    assert_eq!(engine.target_mut().word(RAM + 0x20), NOP);
+    assert_eq!(engine.target_mut().word(RAM + 0x20), YIELD);
     assert!(
         did.ends_with(&[Did::Commit(0, 0, 0), Did::Run(0), Did::Commit(1, 0, 0), Did::Run(1)]),
         "{did:?}"
@@ -658,7 +658,7 @@ fn a_target_that_starts_over_keeps_what_is_inserted_and_runs_on() {
         Ok(())
     });
     assert_eq!(outcome, Ok(Outcome::Resumed));
-    assert_eq!(memory_at_reset, NOP);
+    assert_eq!(memory_at_reset, YIELD);
     assert_eq!(
         engine.target_mut().take(),
         [Did::Write(RAM + 0x20, BRK), Did::Commit(0, 1, 0), Did::Run(0), Did::Commit(1, 1, 0), Did::Run(1)]

@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::convert::Infallible;
 use std::rc::Rc;
 
-use crate::recorder::{Did, NOP, RAM, Recorder, breakpoint, step, watchpoint};
+use crate::recorder::{Did, RAM, Recorder, YIELD, breakpoint, step, watchpoint};
 use trapline_core::address::PhysicalAddress;
 use trapline_core::debugger::Debugger;
 use trapline_core::gdb::{Closed, Connection, Server, Status};
@@ -227,13 +227,13 @@ fn system_registers_have_their_encodings_for_numbers() {
 fn memory_reads_end_where_memory_ends() {
     let mut buffer = [0; 2048];
     let mut client = Client::new(1, &mut buffer);
-    assert_eq!(client.ask("m40000000,8"), "1f2003d51f2003d5");
-    assert_eq!(client.ask("m4000fffc,8"), "1f2003d5");
+    assert_eq!(client.ask("m40000000,8"), "3f2003d53f2003d5");
+    assert_eq!(client.ask("m4000fffc,8"), "3f2003d5");
     assert_eq!(client.ask("m40010000,8"), "E0e");
     assert_eq!(client.ask("M40000000,4:01020304"), "OK");
     assert_eq!(client.debugger.target_mut().word(RAM), 0x0403_0201);
     assert_eq!(client.ask("M4000fffe,4:01020304"), "E0e");
-    assert_eq!(client.debugger.target_mut().word(RAM + 0xfffc), NOP);
+    assert_eq!(client.debugger.target_mut().word(RAM + 0xfffc), YIELD);
 }
 
 #[test]
@@ -353,16 +353,16 @@ fn a_step_of_one_thread_holds_the_others() {
 fn memory_is_searched_and_compared_without_sending_it() {
     let mut buffer = [0; 2048];
     let mut client = Client::new(1, &mut buffer);
-    // RAM is full of NOPs: 1f 20 03 d5.
+    // RAM is full of YIELDs: 3f 20 03 d5.
     client.debugger.target_mut().set_word(RAM + 0x7ffc, 0x1122_3344);
     let at = RAM + 0x7ffc;
     assert_eq!(client.ask("qSearch:memory:40000000;10000;\x44\x33"), format!("1,{at:x}"));
     // Across what is read at once, whatever that is, and at the very end.
-    assert_eq!(client.ask("qSearch:memory:40000000;10000;\x11\x1f"), format!("1,{:x}", at + 3));
+    assert_eq!(client.ask("qSearch:memory:40000000;10000;\x11\x3f"), format!("1,{:x}", at + 3));
     for word in (RAM + 0x100..RAM + 0x1000).step_by(4) {
         client.debugger.target_mut().set_word(word, 0x5453_5251);
         assert_eq!(client.ask("qSearch:memory:40000002;fffe;QRST"), format!("1,{word:x}"));
-        client.debugger.target_mut().set_word(word, NOP);
+        client.debugger.target_mut().set_word(word, YIELD);
     }
     assert_eq!(client.ask("qSearch:memory:4000fff8;8; \x03"), "1,4000fff9");
     assert_eq!(client.ask("qSearch:memory:40000000;10000;QQ"), "0");
@@ -373,7 +373,7 @@ fn memory_is_searched_and_compared_without_sending_it() {
 
     // By the definition of it, over 0x2000 bytes and over none.
     let mut crc = u32::MAX;
-    for byte in NOP.to_le_bytes().repeat(0x800) {
+    for byte in YIELD.to_le_bytes().repeat(0x800) {
         crc ^= u32::from(byte) << 24;
         for _ in 0..8 {
             crc = crc << 1 ^ if crc >> 31 != 0 { 0x04c1_1db7 } else { 0 };
@@ -417,7 +417,7 @@ fn detaching_disarms_and_killing_ends() {
     client.halts(0, RAM + 0x10, breakpoint());
     assert_eq!(client.ask("D"), "OK");
     assert_eq!(client.server.status(), Status::Closed(Closed::Detached));
-    assert_eq!(client.debugger.target_mut().word(RAM + 0x20), NOP);
+    assert_eq!(client.debugger.target_mut().word(RAM + 0x20), YIELD);
     assert!(client.debugger.target_mut().take().ends_with(&[Did::Commit(0, 0, 0), Did::Run(0)]));
 
     let mut buffer = [0; 2048];

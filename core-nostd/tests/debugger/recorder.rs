@@ -15,7 +15,7 @@ use trapline_core::target::{
 
 pub(crate) const RAM: u64 = 0x4000_0000;
 pub(crate) const RAM_SIZE: usize = 0x1_0000;
-pub(crate) const NOP: u32 = 0xd503_201f;
+pub(crate) const YIELD: u32 = 0xd503_203f;
 
 /// What the engine did that a core or the memory could notice.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -75,13 +75,13 @@ impl Console for Printed {
 
 impl Recorder {
     /// `cores` halted cores at EL1 with the MMU off and interrupts on, each at the start of a RAM full
-    /// of NOPs.
+    /// of YIELDs.
     pub(crate) fn new(cores: u16) -> Self {
         let mut target = Self {
             registers: vec![BTreeMap::new(); usize::from(cores)],
             states: vec![CoreState::Halted; usize::from(cores)],
             banks: vec![Bank::default(); usize::from(cores)],
-            memory: NOP.to_le_bytes().repeat(RAM_SIZE / 4),
+            memory: YIELD.to_le_bytes().repeat(RAM_SIZE / 4),
             did: Vec::new(),
             reads: 0,
             console: Some(Printed::default()),
