@@ -1,6 +1,7 @@
 //! A whole vCPU at once: saving it, and putting it back as far as KVM lets it.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use trapline_core::target::SystemRegister;
 
@@ -57,16 +58,20 @@ pub struct VcpuEvents {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct VcpuState {
     /// In an order in which KVM takes them: what others are judged by comes first.
-    registers: Vec<Saved>,
+    registers: Plan,
     /// The registers' bytes, one after the other.
     bytes: Vec<u8>,
     events: Option<VcpuEvents>,
     power: u32,
 }
 
+/// What is saved of a vCPU, in an order in which KVM takes it. It is worked out once: a vCPU that is initialised lists the
+/// same registers for ever.
+pub(crate) type Plan = Arc<[Saved]>;
+
 /// A saved register, with all that restoring asks of it: what an identifier means is not worked out again.
 #[derive(Clone, PartialEq, Eq, Debug)]
-struct Saved {
+pub(crate) struct Saved {
     id: RegisterId,
     level: SyncLevel,
     clears_bits: bool,
@@ -95,8 +100,15 @@ impl VcpuState {
     /// [`Error::Ioctl`], [`Error::ReadRegister`], and [`Error::WriteRegister`] for a changed register.
     pub fn save(vcpu: &mut KvmVcpu) -> Result<Self, Error> {
         vcpu.write_back()?;
-        let ids = vcpu.registers()?;
-        let (registers, bytes) = read_all(&ids, |id, buffer| {
+        let registers = match vcpu.plan() {
+            Some(plan) => Arc::clone(plan),
+            None => {
+                let plan = plan(&vcpu.registers()?)?;
+                vcpu.keep_plan(Arc::clone(&plan));
+                plan
+            }
+        };
+        let bytes = read_all(&registers, |id, buffer| {
             vcpu.get(id, buffer).map_err(|errno| Error::ReadRegister { id, errno })
         })?;
         Ok(Self { registers, bytes, events: vcpu.events()?, power: vcpu.raw_power_state()? })
@@ -117,14 +129,17 @@ impl VcpuState {
             if register.clears_bits {
                 // Not a value of its own: with everything cleared, its partner sets what is to be set.
                 // Kernels that take either for an assignment end up with the partner's value, too.
-                vcpu.set(id, &vec![0xff; bytes.len()]).unwrap_or_default();
+                let all = [0xff; LARGEST];
+                vcpu.set(id, all.get(..bytes.len()).unwrap_or_default()).unwrap_or_default();
                 continue;
             }
             let Err(errno) = vcpu.set(id, bytes) else { continue };
-            let mut actual = vec![0; bytes.len()];
-            let actual = vcpu.get(id, &mut actual).is_ok().then_some(actual);
-            if actual.as_deref() != Some(bytes) {
-                refused.push(Refused { id, wanted: bytes.to_vec(), actual, errno });
+            let mut actual = [0; LARGEST];
+            let actual = actual.get_mut(..bytes.len()).unwrap_or_default();
+            let actual = vcpu.get(id, actual).is_ok().then_some(&*actual);
+            if actual != Some(bytes) {
+                let (wanted, actual) = (bytes.to_vec(), actual.map(<[u8]>::to_vec));
+                refused.push(Refused { id, wanted, actual, errno });
             }
         }
         vcpu.forget();
@@ -165,24 +180,35 @@ impl VcpuState {
     }
 }
 
-/// Reads registers in their order, and puts them into the one in which KVM takes them.
-fn read_all(
-    ids: &[RegisterId],
-    mut read: impl FnMut(RegisterId, &mut [u8]) -> Result<(), Error>,
-) -> Result<(Vec<Saved>, Vec<u8>), Error> {
+/// The most bytes that a register has.
+const LARGEST: usize = 256;
+
+/// Registers in the order in which KVM takes them.
+fn plan(ids: &[RegisterId]) -> Result<Plan, Error> {
     let mut registers = Vec::with_capacity(ids.len());
-    let mut bytes = Vec::with_capacity(16 * ids.len());
+    let mut end = 0;
     for &id in ids {
         let unknown = || Error::ReadRegister { id, errno: Errno::new(libc::E2BIG) };
-        let place = bytes.len()..bytes.len() + id.size().ok_or_else(unknown)?.bytes();
-        bytes.resize(place.end, 0);
-        read(id, bytes.get_mut(place.clone()).unwrap_or_default())?;
+        let place = end..end + id.size().ok_or_else(unknown)?.bytes();
+        end = place.end;
         let saved = Saved { id, level: SyncLevel::of(id), clears_bits: clears_bits(id), place };
         registers.push((rank(&saved), saved));
     }
     // The sort is stable, so everything else stays in KVM's order.
     registers.sort_by_key(|(rank, _)| *rank);
-    Ok((registers.into_iter().map(|(_, saved)| saved).collect(), bytes))
+    Ok(registers.into_iter().map(|(_, saved)| saved).collect())
+}
+
+/// Reads all that is planned.
+fn read_all(
+    registers: &[Saved],
+    mut read: impl FnMut(RegisterId, &mut [u8]) -> Result<(), Error>,
+) -> Result<Vec<u8>, Error> {
+    let mut bytes = vec![0; registers.iter().map(|saved| saved.place.end).max().unwrap_or_default()];
+    for saved in registers {
+        read(saved.id, bytes.get_mut(saved.place.clone()).unwrap_or_default())?;
+    }
+    Ok(bytes)
 }
 
 /// `PSTATE` before the other core registers, since it says whether they are AArch32's; counters before
@@ -247,7 +273,7 @@ mod tests {
         let names = ["CNTV_CTL_EL0", "CNTV_CVAL_EL0", "PMCNTENSET_EL0", "PMCNTENCLR_EL0", "CNTVCT_EL0"];
         let mut ids: Vec<RegisterId> = names.map(system).to_vec();
         ids.push(RegisterId::core(CoreRegister::Pstate).unwrap());
-        let (registers, _) = read_all(&ids, |_, _| Ok(())).unwrap();
+        let registers = plan(&ids).unwrap();
         let order: Vec<String> = registers.iter().map(|register| register.id.to_string()).collect();
         let expected =
             ["PSTATE", "CNTVCT_EL0", "PMCNTENCLR_EL0", "CNTV_CVAL_EL0", "PMCNTENSET_EL0", "CNTV_CTL_EL0"];
@@ -257,7 +283,8 @@ mod tests {
     #[test]
     fn a_saved_register_is_found_by_its_identifier() {
         let id = system("SCTLR_EL1");
-        let (registers, bytes) = read_all(&[id], |_, buffer| {
+        let registers = plan(&[id]).unwrap();
+        let bytes = read_all(&registers, |_, buffer| {
             buffer.copy_from_slice(&0x0123_4567_u64.to_ne_bytes());
             Ok(())
         })

@@ -23,7 +23,7 @@ use crate::kick::Window;
 use crate::own_pairs;
 use crate::register_cache::{OneRegister, RegisterCache};
 use crate::register_id::{RegisterId, SveRegister};
-use crate::register_sync::VcpuEvents;
+use crate::register_sync::{Plan, VcpuEvents};
 #[cfg(feature = "machine")]
 use crate::vcpu_features::VcpuFeatures;
 use crate::write_traps::TrappingPages;
@@ -82,6 +82,8 @@ pub struct KvmVcpu {
     own_capabilities: Option<Capabilities>,
     /// The comparators that the guest has set for itself and that find no place next to ours.
     displaced: Displaced,
+    /// What is saved of it, once that is known.
+    plan: Option<Plan>,
     /// Whether it took a debug exception when it last ran, so that it must be on.
     on: bool,
     /// The guest's memory, which must not be unmapped before the vCPU is gone. Dropped last.
@@ -100,6 +102,7 @@ impl KvmVcpu {
             arming: Arming::default(),
             applied: None,
             settled: None,
+            plan: None,
             el1_uses_aarch32: None,
             own_capabilities: None,
             displaced: Displaced::default(),
@@ -304,6 +307,16 @@ impl KvmVcpu {
         edge::set_vcpu_events(&self.fd.fd, events)
     }
 
+    /// What is saved of the vCPU, if that is known.
+    pub(crate) const fn plan(&self) -> Option<&Plan> {
+        self.plan.as_ref()
+    }
+
+    /// Keeps what is saved of the vCPU.
+    pub(crate) fn keep_plan(&mut self, plan: Plan) {
+        self.plan = Some(plan);
+    }
+
     /// Takes nothing for known that was read before. Everything changed must have been written back.
     pub(crate) fn forget(&mut self) {
         debug_assert!(self.cache.is_clean());
@@ -341,7 +354,7 @@ impl KvmVcpu {
     pub fn with_fd<T>(&mut self, work: impl FnOnce(&VcpuFd) -> T) -> Result<T, Error> {
         self.write_back()?;
         self.cache.invalidate();
-        (self.applied, self.settled) = (None, None);
+        (self.applied, self.settled, self.plan) = (None, None, None);
         self.on = false;
         Ok(work(&self.fd.fd))
     }

@@ -28,6 +28,8 @@ struct Place {
     address: PhysicalAddress,
     instruction: Instruction,
     state: SiteState,
+    /// How many requests are for it.
+    requests: usize,
     /// What memory held before; zeros until the first planting.
     original: InstructionBytes,
 }
@@ -125,13 +127,20 @@ impl<const N: usize> SoftwareBreakpoints<N> {
             return Err(SoftwareError::Misaligned { address, instruction });
         }
         let request = SoftwareBreakpoint { address, virtual_address, instruction, owner, references: 1 };
-        if let Some(known) = self.requests.iter_mut().find(|known| known.is_same(&request)) {
+        let first = self.requests.partition_point(|known| known.virtual_address < virtual_address);
+        let same_address = self.requests.iter_mut().skip(first);
+        let mut same_address = same_address.take_while(|known| known.virtual_address == virtual_address);
+        if let Some(known) = same_address.find(|known| known.is_same(&request)) {
             let references = known.references;
             known.references =
                 references.checked_add(1).ok_or(SoftwareError::TooManyReferences { references })?;
             return Ok(());
         }
-        if let Some(existing) = self.places.iter().find(|place| place.conflicts(address, instruction)) {
+        // No two overlap, so that only the last one before can reach so far, and those that begin within.
+        let end = range_of(address, instruction).last();
+        let before = self.places.partition_point(|place| place.address < address).saturating_sub(1);
+        let mut near = self.places.iter().skip(before).take_while(|place| place.address.0 <= end);
+        if let Some(existing) = near.find(|place| place.conflicts(address, instruction)) {
             return Err(SoftwareError::Overlaps { address, existing: existing.address });
         }
         let full = SoftwareError::Full { capacity: N };
@@ -141,15 +150,17 @@ impl<const N: usize> SoftwareBreakpoints<N> {
         }
         match place {
             Ok(index) => {
-                if let Some(place) = self.places.get_mut(index)
-                    && place.state == SiteState::Unwanted
-                {
-                    place.state = SiteState::Planted;
+                if let Some(place) = self.places.get_mut(index) {
+                    place.requests += 1;
+                    if place.state == SiteState::Unwanted {
+                        place.state = SiteState::Planted;
+                    }
                 }
             }
             Err(index) => {
                 let original = InstructionBytes::new(instruction, &[]);
-                let place = Place { address, instruction, state: SiteState::Requested, original };
+                let place =
+                    Place { address, instruction, state: SiteState::Requested, requests: 1, original };
                 self.places.insert(index, place).map_err(|_| full)?;
             }
         }
@@ -172,8 +183,12 @@ impl<const N: usize> SoftwareBreakpoints<N> {
         owner: Owner,
     ) -> Result<(), SoftwareError> {
         let mut found = None;
-        for (index, request) in self.requests.iter().enumerate() {
-            if request.virtual_address == virtual_address && request.owner == owner {
+        let first = self.requests.partition_point(|request| request.virtual_address < virtual_address);
+        for (index, request) in self.requests.iter().enumerate().skip(first) {
+            if request.virtual_address != virtual_address {
+                break;
+            }
+            if request.owner == owner {
                 found = Some(index);
                 if Some(request.address) == address {
                     break;
@@ -199,13 +214,13 @@ impl<const N: usize> SoftwareBreakpoints<N> {
 
     fn remove_request(&mut self, index: usize) {
         let Some(request) = take_out(&mut self.requests, index) else { return };
-        let address = request.address;
-        if self.requests.iter().any(|request| request.address == address) {
-            return;
-        }
-        if let Ok(index) = self.places.binary_search_by_key(&address, |place| place.address)
+        if let Ok(index) = self.places.binary_search_by_key(&request.address, |place| place.address)
             && let Some(place) = self.places.get_mut(index)
         {
+            place.requests -= 1;
+            if place.requests > 0 {
+                return;
+            }
             match place.state {
                 SiteState::Requested => _ = take_out(&mut self.places, index),
                 SiteState::Planted | SiteState::Unwanted => place.state = SiteState::Unwanted,
@@ -219,10 +234,9 @@ impl<const N: usize> SoftwareBreakpoints<N> {
     /// Tell [`SoftwareBreakpoints::planted`] and [`SoftwareBreakpoints::restored`] what was done.
     #[must_use]
     pub fn next_pending(&self, after: Option<PhysicalAddress>) -> Option<Site> {
-        self.places
-            .iter()
-            .find(|place| place.state != SiteState::Planted && Some(place.address) > after)
-            .map(|place| self.site(place))
+        let first = self.places.partition_point(|place| Some(place.address) <= after);
+        let mut rest = self.places.iter().skip(first);
+        rest.find(|place| place.state != SiteState::Planted).map(|place| self.site(place))
     }
 
     /// The breakpoint instruction of a [`SiteState::Requested`] place was written at `address`, over
