@@ -3,10 +3,7 @@
 //! A session with a client lives on the stack of the thread that serves it, with what that thread has borrowed. vCPUs'
 //! threads, which live longer, may carry it on meanwhile.
 
-#![expect(
-    unsafe_code,
-    reason = "a reference is kept past what its type says, and used only as long as it is good"
-)]
+#![expect(unsafe_code, reason = "a reference is kept past its type and used while it is good")]
 
 use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
