@@ -29,7 +29,7 @@ struct Place {
     instruction: Instruction,
     state: SiteState,
     /// How many requests are for it.
-    requests: usize,
+    requests: u32,
     /// What memory held before; zeros until the first planting.
     original: InstructionBytes,
 }
