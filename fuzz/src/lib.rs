@@ -8,6 +8,7 @@
 
 pub mod aarch32;
 pub mod breakpoint;
+pub mod chip;
 pub mod condition;
 pub mod driver;
 pub mod expression;
@@ -23,6 +24,7 @@ pub mod register_id;
 pub mod simulator;
 pub mod software;
 pub mod stepping;
+pub mod symbols;
 pub mod syndrome;
 pub mod translation;
 pub mod translation_aarch32;
@@ -60,6 +62,7 @@ macro_rules! targets {
 targets! {
     aarch32
     breakpoint
+    chip
     condition
     expression
     gdb_session
@@ -74,6 +77,7 @@ targets! {
     simulator
     software
     stepping
+    symbols
     syndrome
     translation
     translation_aarch32
@@ -141,8 +145,8 @@ mod tests {
     }
 
     tests! {
-        aarch32 breakpoint condition expression gdb_session gdb_stream injection kernel_image loader lookup m_profile
-        pools register_id simulator software stepping syndrome
+        aarch32 breakpoint chip condition expression gdb_session gdb_stream injection kernel_image loader lookup m_profile
+        pools register_id simulator software stepping symbols syndrome
         translation translation_aarch32 watchpoint_plan
     }
 }

@@ -6,6 +6,8 @@
 #![expect(unsafe_code, reason = "guest memory is given to KVM by address")]
 
 mod common;
+#[path = "common/failing.rs"]
+mod failing;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, mpsc};
@@ -13,11 +15,11 @@ use std::thread;
 use std::time::Duration;
 
 use common::a64::{self, Program};
-use common::{CODE, DATA, Output, id, kvm, machine, machine_from, pc, x};
+use common::{CODE, DATA, Output, breakpoint, id, kvm, machine, machine_from, pc, x};
 use kvm_bindings::{KVM_MP_STATE_RUNNABLE, kvm_mp_state, kvm_userspace_memory_region, kvm_vcpu_init};
 use trapline_core::debugger::{Action, Debugger};
 use trapline_core::stop::StopReason;
-use trapline_core::target::{CoreId, Register, Resume};
+use trapline_core::target::{Arming, CoreId, Register, Resume};
 use trapline_kvm::machine::MachineConfig;
 use trapline_kvm::{Error, Exit, KvmTarget, KvmVcpu, NoDevices, Notice, Observer, SystemEvent};
 use vm_memory::{Bytes, GuestAddress, GuestMemoryBackend, GuestMemoryMmap};
@@ -158,4 +160,62 @@ fn a_run_that_fails_is_a_typed_error_and_the_registers_are_as_they_were() {
         }
         assert_eq!((pc(&mut vcpu), x(&mut vcpu, 1)), (second_page, 0x1234));
     }
+}
+
+/// Does something on a thread whose calls of one ioctl fail.
+fn while_failing<T: Send>(ioctl: &str, work: impl FnOnce() -> T + Send) -> T {
+    let filter = failing::filter(ioctl).unwrap();
+    let worker = move || {
+        seccompiler::apply_filter(&filter).unwrap();
+        work()
+    };
+    thread::scope(|scope| scope.spawn(worker).join().unwrap())
+}
+
+#[test]
+fn an_ioctl_that_fails_in_the_middle_of_a_session_costs_nothing_but_itself() {
+    let mut program = Program::at(CODE);
+    program.load(5, 0);
+    let counts = program.add(a64::add(5, 5, 1));
+    program.branch(counts);
+    let mut machine = machine(&program);
+    let vcpu = &mut machine.vcpus_mut()[0];
+    let mut arming = Arming::default();
+    arming.bank.breakpoints[0] = breakpoint(counts);
+    vcpu.arm(&arming);
+    let hit = |vcpu: &mut KvmVcpu| {
+        assert!(matches!(vcpu.run(Resume::Run, &NoDevices), Ok(Exit::Debug { .. })));
+        (pc(vcpu), x(vcpu, 5))
+    };
+    assert_eq!(hit(vcpu), (counts, 0));
+    // Past the breakpoint, which stays armed.
+    let go_on = |vcpu: &mut KvmVcpu| {
+        vcpu.arm(&Arming::default());
+        vcpu.run(Resume::Step, &NoDevices).unwrap();
+        vcpu.arm(&arming);
+    };
+    go_on(vcpu);
+
+    // A register that has not been read since.
+    let read = while_failing("KVM_GET_ONE_REG", || vcpu.read(id(Register::Pc)));
+    assert!(matches!(read, Err(Error::ReadRegister { errno, .. }) if errno.errno() == libc::EIO), "{read:?}");
+    assert_eq!(hit(vcpu), (counts, 1));
+
+    vcpu.write(id(Register::X(5)), 40).unwrap();
+    let run = while_failing("KVM_SET_ONE_REG", || vcpu.run(Resume::Run, &NoDevices));
+    assert!(
+        matches!(run, Err(Error::WriteRegister { value: 40, errno, .. }) if errno.errno() == libc::EIO),
+        "{run:?}"
+    );
+    go_on(vcpu);
+    assert_eq!(hit(vcpu), (counts, 41), "what was written is not lost");
+
+    vcpu.arm(&Arming::default());
+    let run = while_failing("KVM_SET_GUEST_DEBUG", || vcpu.run(Resume::Step, &NoDevices));
+    assert!(matches!(run, Err(Error::Ioctl { errno, .. }) if errno.errno() == libc::ENOMEM), "{run:?}");
+    assert!(run.unwrap_err().to_string().starts_with("KVM_SET_GUEST_DEBUG"));
+    go_on(vcpu);
+    let run = while_failing("KVM_RUN", || vcpu.run(Resume::Run, &NoDevices));
+    assert!(matches!(run, Err(Error::Ioctl { operation: "KVM_RUN", .. })), "{run:?}");
+    assert_eq!(hit(vcpu), (counts, 42), "the guest has not run");
 }

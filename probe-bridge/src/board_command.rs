@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use indicatif::{ProgressBar, ProgressStyle};
-use probe_rs::config::Registry;
 use probe_rs::probe::list::Lister;
 use probe_rs::probe::{DebugProbeSelector, Probe, WireProtocol};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -20,9 +19,10 @@ use trapline_core::pool::Owner;
 use trapline_core::stop::Stop;
 use trapline_core::target::{CoreState, TargetError};
 use trapline_kvm::gdb_server::{Clients as _, End, Notifier, wait_readable};
+use trapline_probe::board::chip::{is_m_profile, registry};
 use trapline_probe::board::{
-    AttachOptions, Board, BoardTarget, Busy, Ended, MemoryPath, Observer, attach, is_m_profile,
-    run_until_stopped, serve, watch,
+    AttachOptions, Board, BoardTarget, Busy, Ended, MemoryPath, Observer, attach, run_until_stopped, serve,
+    watch,
 };
 
 use crate::cli::BoardArguments;
@@ -45,7 +45,7 @@ pub(crate) fn run(arguments: &BoardArguments) -> Result<ExitCode> {
     if listener.is_none() && points.is_none() {
         bail!("with --gdb none and neither --break nor --watch there is nothing to do");
     }
-    let registry = registry(arguments)?;
+    let registry = registry(arguments.chip_description_path.as_deref())?;
     let probe = open_probe(arguments)?;
     let mut options = AttachOptions {
         chip: arguments.chip.clone(),
@@ -232,19 +232,6 @@ fn show_slots(target: &impl BoardTarget) {
         capabilities.watchpoints,
         if target.steps_with_interrupts_disabled() { "held off" } else { "masked" },
     );
-}
-
-/// The chips that probe-rs knows, and those that a file describes.
-fn registry(arguments: &BoardArguments) -> Result<Registry> {
-    let mut registry = Registry::from_builtin_families();
-    if let Some(path) = &arguments.chip_description_path {
-        let text =
-            std::fs::read_to_string(path).with_context(|| format!("{} cannot be read", path.display()))?;
-        registry
-            .add_target_family_from_yaml(&text)
-            .with_context(|| format!("{} describes no chip", path.display()))?;
-    }
-    Ok(registry)
 }
 
 /// The probe that was asked for, or the only one.

@@ -15,6 +15,7 @@ use trapline_core::pool::Owner;
 use trapline_kvm::gdb_server::{Clients as _, End, Notifier, Served, Service, wait_readable};
 use trapline_kvm::machine::{Boot, Bus, Machine, MachineConfig, Pages};
 use trapline_kvm::{KvmCapabilities, KvmTarget, Notice, SystemEvent, VcpuFeatures};
+use trapline_probe::file;
 use trapline_probe::linux::monitor::{LazyKernel, LinuxCommands};
 
 use crate::cli::{GuestArguments, GuestFeature};
@@ -96,8 +97,7 @@ pub(crate) fn run(arguments: &GuestArguments) -> Result<ExitCode> {
 
 /// What the guest starts with.
 fn boot(arguments: &GuestArguments) -> Result<Boot> {
-    let read =
-        |path: &Path| std::fs::read(path).with_context(|| format!("{} cannot be read", path.display()));
+    let read = |path: &Path| file::read(path, file::LARGEST_PROGRAM);
     Ok(Boot {
         kernel: read(&arguments.kernel)?,
         flat: arguments.flat,

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use trapline_kvm::kernel_image::unpack;
+use trapline_probe::file::read;
 use trapline_probe::linux::Kernel;
 use trapline_probe::linux::image::KernelImage;
 #[cfg(feature = "kvm")]
@@ -13,7 +14,7 @@ use trapline_probe::linux::monitor::LazyKernel;
 
 use crate::cli::SymbolsArguments;
 
-/// No kernel is larger once it is unpacked, in bytes.
+/// No kernel is larger, packed or unpacked, in bytes.
 const LARGEST: u64 = 512 << 20;
 
 /// A kernel out of a file, read when somebody asks for it.
@@ -21,15 +22,19 @@ const LARGEST: u64 = 512 << 20;
 pub(crate) fn read_when_needed(file: &Path) -> LazyKernel {
     let file = file.to_owned();
     LazyKernel::new(Box::new(move || {
-        let read = || anyhow::Ok(Kernel::read(&unpacked(&file)?)?);
-        read().map_err(|error| format!("{}: {error:#}", file.display()))
+        let read = || {
+            let kernel = unpacked(&file)?;
+            Kernel::read(&kernel).with_context(|| file.display().to_string())
+        };
+        read().map_err(|error| format!("{error:#}"))
     }))
 }
 
 /// An unpacked kernel.
 fn unpacked(file: &Path) -> Result<Vec<u8>> {
-    let packed = std::fs::read(file).context("the file cannot be read")?;
-    Ok(unpack(&packed, LARGEST)?.into_owned())
+    let packed = read(file, LARGEST)?;
+    let unpacked = unpack(&packed, LARGEST).with_context(|| file.display().to_string())?;
+    Ok(unpacked.into_owned())
 }
 
 /// Writes the file and says what is in it.
@@ -38,7 +43,7 @@ fn unpacked(file: &Path) -> Result<Vec<u8>> {
 /// Where the kernel cannot be read, or the file cannot be written.
 pub(crate) fn run(arguments: &SymbolsArguments) -> Result<ExitCode> {
     let (kernel_file, output) = (arguments.kernel.display(), arguments.output.display());
-    let unpacked = unpacked(&arguments.kernel).with_context(|| kernel_file.to_string())?;
+    let unpacked = unpacked(&arguments.kernel)?;
     let kernel = Kernel::read(&unpacked).with_context(|| kernel_file.to_string())?;
     let image = KernelImage::new(&unpacked).with_context(|| kernel_file.to_string())?;
     let elf = kernel.to_elf(&image, arguments.kaslr)?;

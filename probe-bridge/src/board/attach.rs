@@ -2,17 +2,16 @@
 
 use std::time::Duration;
 
+use probe_rs::architecture::arm::FullyQualifiedApAddress;
 use probe_rs::architecture::arm::dp::DpAddress;
-use probe_rs::architecture::arm::{ApV2Address, FullyQualifiedApAddress};
 use probe_rs::config::Registry;
 use probe_rs::probe::Probe;
-use probe_rs::{CoreType, Permissions, Session};
-use probe_rs_target::{ApAddress, ArmCoreAccessOptions, CoreAccessOptions, MemoryRegion};
-use trapline_core::address::AddressRange;
+use probe_rs::{Permissions, Session};
 use trapline_core::target::CoreId;
 
-use super::armv8a::{Armv8aTarget, CoreAddresses};
+use super::armv8a::Armv8aTarget;
 use super::busy::Busy;
+use super::chip::{ChipCores, flash};
 use super::cortex_m::{self, CortexMTarget};
 use super::error::{BoardError, Result};
 use super::session_link::{SessionLink, catch_driver};
@@ -74,49 +73,33 @@ fn attach_to(probe: Probe, registry: &Registry, options: &AttachOptions) -> Resu
         true => probe.attach_under_reset_with_registry(chip, permissions, registry)?,
         false => probe.attach_with_registry(chip, permissions, registry)?,
     };
-    let wrong = |what| BoardError::Description { chip: chip.clone(), what };
-    let armv8a = ports(&session, |core_type| core_type == CoreType::Armv8a).map_err(wrong)?;
-    if !armv8a.is_empty() {
-        let addresses = armv8a.iter().map(|(_, access)| match (access.debug_base, access.cti_base) {
-            (Some(debug), Some(cti)) => Ok(CoreAddresses { debug, cti }),
-            _ => Err(wrong("lacks debug_base or cti_base of an Armv8-A core")),
-        });
-        let addresses = addresses.collect::<Result<Vec<_>>>()?;
-        let cores: Vec<_> = armv8a.into_iter().map(|(port, _)| port).collect();
-        let memory = memory_port(&mut session, &cores, options)?;
-        let target = Armv8aTarget::attach(SessionLink::new(session, cores, memory), &addresses)?;
-        return Ok(Board::Armv8a(target));
-    }
-    let cores = ports(&session, |core_type| M_PROFILE.contains(&core_type)).map_err(wrong)?;
-    if cores.is_empty() {
-        return Err(wrong("has neither Armv8-A nor Cortex-M cores, which are what this tool debugs"));
-    }
-    let cores: Vec<_> = cores.into_iter().map(|(port, _)| port).collect();
-    let memory = match (options.memory, cores.first()) {
-        (MemoryPath::AccessPort(number), Some(first)) => {
-            Some(FullyQualifiedApAddress::v1_with_dp(first.dp(), number))
+    match ChipCores::of(session.target())? {
+        ChipCores::Armv8a(cores) => {
+            let (ports, addresses): (Vec<_>, Vec<_>) = cores.into_iter().unzip();
+            let memory = memory_port(&mut session, &ports, options)?;
+            let link = SessionLink::new(session, ports, memory);
+            Ok(Board::Armv8a(Armv8aTarget::attach(link, &addresses)?))
         }
-        // A core's own access port leads to all that it reaches itself.
-        _ => None,
-    };
-    let (count, flash) = (cores.len() as u16, flash(&session));
-    let mut link = SessionLink::new(session, cores, memory);
-    if *then_reset {
-        reset(&mut link, count)?;
+        ChipCores::CortexM(ports) => {
+            let memory = match (options.memory, ports.first()) {
+                (MemoryPath::AccessPort(number), Some(first)) => {
+                    Some(FullyQualifiedApAddress::v1_with_dp(first.dp(), number))
+                }
+                // A core's own access port leads to all that it reaches itself.
+                _ => None,
+            };
+            let count = u16::try_from(ports.len()).map_err(|_| BoardError::Description {
+                chip: chip.clone(),
+                what: "has more cores than can be numbered",
+            })?;
+            let flash = flash(session.target());
+            let mut link = SessionLink::new(session, ports, memory);
+            if *then_reset {
+                reset(&mut link, count)?;
+            }
+            Ok(Board::CortexM(CortexMTarget::attach(link, count, &flash)?))
+        }
     }
-    Ok(Board::CortexM(CortexMTarget::attach(link, count, &flash)?))
-}
-
-const M_PROFILE: [CoreType; 4] = [CoreType::Armv6m, CoreType::Armv7m, CoreType::Armv7em, CoreType::Armv8m];
-
-/// Whether a chip has Cortex-M cores and no Armv8-A cores.
-#[must_use]
-pub fn is_m_profile(registry: &Registry, chip: &str) -> bool {
-    // What does not know the chip says so when it attaches.
-    registry.get_target_by_name(chip).is_ok_and(|target| {
-        let has = |kind: &dyn Fn(CoreType) -> bool| target.cores.iter().any(|core| kind(core.core_type));
-        has(&|core_type| M_PROFILE.contains(&core_type)) && !has(&|core_type| core_type == CoreType::Armv8a)
-    })
 }
 
 /// Resets Cortex-M cores by the reset line, and has them halt at their first instruction.
@@ -140,38 +123,6 @@ fn reset(link: &mut SessionLink, cores: u16) -> Result<()> {
         cortex_m::catch_reset(link, CoreId(core), false)?;
     }
     Ok(())
-}
-
-/// The access ports of those cores of a chip that are meant, and what else the description says of them.
-fn ports(
-    session: &Session,
-    meant: impl Fn(CoreType) -> bool,
-) -> std::result::Result<Vec<(FullyQualifiedApAddress, ArmCoreAccessOptions)>, &'static str> {
-    let cores = session.target().cores.iter().filter(|core| meant(core.core_type));
-    let port = cores.map(|core| {
-        let CoreAccessOptions::Arm(access) = &core.core_access_options else {
-            return Err("reaches an Arm core by something that is no Arm debug port");
-        };
-        let dp = access.targetsel.map_or(DpAddress::Default, DpAddress::Multidrop);
-        let port = match access.ap {
-            ApAddress::V1(number) => FullyQualifiedApAddress::v1_with_dp(dp, number),
-            ApAddress::V2(base) => FullyQualifiedApAddress::v2_with_dp(dp, ApV2Address::new(base)),
-        };
-        Ok((port, access.clone()))
-    });
-    port.collect()
-}
-
-/// Where the chip's description has memory that takes no plain write.
-fn flash(session: &Session) -> Vec<AddressRange> {
-    let regions = session.target().memory_map.iter();
-    let flash = regions.filter_map(|region| match region {
-        MemoryRegion::Nvm(region) => Some(&region.range),
-        _ => None,
-    });
-    flash
-        .filter_map(|range| AddressRange::new(range.start, range.end.checked_sub(range.start)?).ok())
-        .collect()
 }
 
 /// The access port that leads to memory.

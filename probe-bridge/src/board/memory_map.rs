@@ -1,4 +1,4 @@
-//! What a chip's description says of its memory.
+//! A chip's memory as gdb is told of it.
 
 use trapline_core::address::AddressRange;
 use trapline_core::target::{MemoryKind, MemoryRegion, Refusal, TargetError};
@@ -7,7 +7,8 @@ use super::error::{BoardError, Result};
 
 /// The 32-bit address space, in which all but `read_only` may be memory that can be written: what a description
 /// leaves out may be a device. gdb takes hardware breakpoints of its own accord where memory is read-only.
-pub(super) fn of(read_only: &[AddressRange]) -> Vec<MemoryRegion> {
+#[must_use]
+pub fn of(read_only: &[AddressRange]) -> Vec<MemoryRegion> {
     const END: u64 = 1 << 32;
     let mut sorted = read_only.to_vec();
     sorted.sort_by_key(|range| range.first());
@@ -21,7 +22,8 @@ pub(super) fn of(read_only: &[AddressRange]) -> Vec<MemoryRegion> {
         }
     };
     for range in sorted {
-        let (first, end) = (range.first().max(next), (range.last() + 1).min(END));
+        // A description may be of a larger address space, and say the same twice.
+        let (first, end) = (range.first().clamp(next, END), range.last().saturating_add(1).min(END));
         add(next, first, MemoryKind::Ram);
         add(first, end, MemoryKind::Rom);
         next = next.max(end);
@@ -57,6 +59,8 @@ mod tests {
             (0x0801_0000, MemoryKind::Ram),
         ];
         assert_eq!(regions, expected);
+        // What lies above is nothing that a Cortex-M core reaches.
+        assert_eq!(of(&[range(1 << 40, 0x1000), range(u64::MAX, 1)]), of(&[]));
         assert_eq!(of(&[]).iter().map(|region| region.range.len()).collect::<Vec<_>>(), [1 << 32]);
         let whole = of(&[range(0xffff_0000, 0x1_0000)]);
         assert_eq!(

@@ -10,7 +10,8 @@
 //! | `armv8a` | Armv8-A cores as a target of the engine |
 //! | `cortex_m` | Cortex-M cores as a target of the engine |
 //! | `target` | what both have beside what the engine needs |
-//! | `memory_map` | what a chip's description says of its memory |
+//! | `chip` | what a chip's description says of its cores and its memory |
+//! | `memory_map` | a chip's memory as gdb is told of it |
 //! | `attach` | from a probe and a chip's name to a target |
 //! | `busy` | for how long the probe has been asked for something |
 //! | `serve` | a gdb client and the board's stops in one loop |
@@ -20,15 +21,16 @@ mod access_port;
 pub mod armv8a;
 mod attach;
 mod busy;
+pub mod chip;
 pub mod cortex_m;
 mod error;
 pub mod link;
-mod memory_map;
+pub mod memory_map;
 mod serve;
 mod session_link;
 mod target;
 
-pub use attach::{AttachOptions, Board, MemoryPath, attach, is_m_profile};
+pub use attach::{AttachOptions, Board, MemoryPath, attach};
 pub use busy::Busy;
 pub use error::{BoardError, Result};
 pub use serve::{Ended, Found, Observer, Unobserved, run_until_stopped, serve, watch};

@@ -10,10 +10,11 @@ use trapline_core::pool::Owner;
 use trapline_core::target::{CoreId, Profile, Target, TargetError};
 use trapline_core::watchpoint::{Access, Watchpoint};
 use trapline_probe::expression;
+use trapline_probe::file;
 
-use super::location::{Asked, BreakPoint, WatchPoint};
 use super::options::{OnStop, PointOptions};
-use super::symbols::Symbols;
+use trapline_probe::places::Symbols;
+use trapline_probe::places::{Asked, BreakPoint, WatchPoint};
 
 /// How many bytes are watched where nothing says how many.
 const LENGTH: u64 = 8;
@@ -59,7 +60,7 @@ impl Points {
         }
         let symbols = match &options.symbols {
             Some(path) => read(path)?,
-            None => symbols().map_or_else(|| Ok(Symbols::none()), Symbols::read)?,
+            None => symbols().map_or_else(|| Ok(Symbols::none()), |file| Symbols::read(&file))?,
         };
         let breaks = options.breaks.iter().map(|point| Point::at_code(point, &symbols));
         let watches = options.watches.iter().map(|point| Point::at_data(point, &symbols));
@@ -110,8 +111,8 @@ impl Points {
 /// Reads a file with symbols.
 fn read(path: &Path) -> Result<Symbols> {
     let name = path.display();
-    let file = std::fs::read(path).with_context(|| format!("--symbols {name}"))?;
-    Symbols::read(file).with_context(|| format!("--symbols {name}"))
+    let bytes = file::read(path, file::LARGEST_PROGRAM).with_context(|| format!("--symbols {name}"))?;
+    Symbols::read(&bytes).with_context(|| format!("--symbols {name}"))
 }
 
 impl Point {

@@ -14,7 +14,7 @@ use trapline_core::watchpoint::Access;
 use super::armed::Points;
 use super::options::{Format, PointOptions};
 use super::report::{Frame, Report, Summary};
-use super::symbols::Symbols;
+use trapline_probe::places::Symbols;
 
 /// How far a backtrace goes.
 const FRAMES: usize = 16;

@@ -4,18 +4,14 @@
 //! | module | holds |
 //! |---|---|
 //! | `options` | the options |
-//! | `location` | places and points as they are written |
-//! | `symbols` | names, lines and addresses of an ELF file |
 //! | `armed` | from the options to requests |
 //! | `hit` | what there is to tell of a hit |
 //! | `report` | hits and summary, as text and as JSON |
 
 mod armed;
 mod hit;
-mod location;
 mod options;
 mod report;
-mod symbols;
 
 pub(crate) use armed::Points;
 pub(crate) use hit::Tracer;

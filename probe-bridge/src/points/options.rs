@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
-use super::location::{BreakPoint, WatchPoint};
+use trapline_probe::places::{BreakPoint, WatchPoint};
 
 /// What is to be trapped by the tool itself, and what is told of it. The same for every target.
 #[derive(Clone, Debug, Default, Args)]

@@ -17,7 +17,7 @@ use std::time::Duration;
 use serde_json::{Map, Value, json};
 use trapline_core::stop::Change;
 
-use super::symbols::Place;
+use trapline_probe::places::Place;
 
 /// An instruction, and where it lies.
 pub(super) struct Frame {

@@ -1,13 +1,18 @@
 //! What goes wrong on the host: signals, system calls that fail, outputs that nobody takes.
 
 use std::collections::BTreeSet;
-use std::fs;
+use std::ffi::{CString, OsStr};
+use std::fs::{self, File};
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
+use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
 use rustix::process::Signal;
+use rustix::pty::{OpenptFlags, openpt, ptsname, unlockpt};
 
 use crate::Check;
 use crate::clients::is_free;
@@ -93,17 +98,49 @@ fn fail_late(tools: &Tools) -> Result<String> {
 }
 
 fn full_disk(tools: &Tools) -> Result<String> {
+    const SIZE: u64 = 16 << 10;
+    let disk = SmallDisk::mount(tools.directory().join("disk"), SIZE)?;
+    let serial = disk.0.join("serial.log");
+    let serial_name = serial.to_str().context("a name that is no text")?;
     let guest = programs::talks(0);
-    let tool = tools.start_with(&guest, Start { serial: "/dev/full", ..Start::default() })?;
-    talks_on(tool, guest.busy)
+    let tool = tools.start_with(&guest, Start { serial: serial_name, ..Start::default() })?;
+    let seen = talks_on(tool, guest.busy)?;
+    let kept = fs::read(&serial)?;
+    let all = kept.iter().all(|byte| *byte == b'x');
+    ensure!(all && (SIZE / 2..=SIZE).contains(&(kept.len() as u64)), "{} bytes are kept", kept.len());
+    Ok(format!("{seen}; {} KiB that had room are kept", kept.len() >> 10))
+}
+
+/// A file system in memory with little room; it goes with this.
+struct SmallDisk(PathBuf);
+
+impl SmallDisk {
+    fn mount(place: PathBuf, size: u64) -> Result<Self> {
+        fs::create_dir(&place)?;
+        let options = CString::new(format!("size={size}"))?;
+        mount("tmpfs", &place, "tmpfs", MountFlags::empty(), options.as_c_str())
+            .with_context(|| format!("a small disk needs root: no tmpfs at {}", place.display()))?;
+        Ok(Self(place))
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        // Whoever has a file open there keeps it.
+        let _ = unmount(&self.0, UnmountFlags::DETACH);
+    }
 }
 
 /// The guest goes on though nobody takes what it says, and that is said once.
 fn talks_on(mut tool: Tool, busy: u64) -> Result<String> {
-    for _ in 0..2 {
+    for round in 0..2 {
         let mut wire = tool.client()?;
         wire.send(&packet(b"vCont;c"))?;
-        thread::sleep(Duration::from_millis(50));
+        if round == 0 {
+            tool.wait_for("serial port is lost")?;
+        } else {
+            thread::sleep(Duration::from_millis(50));
+        }
         wire.send(&[3])?;
         ensure!(wire.receive()?.starts_with("T02"));
         wire.expect(&format!("Z1,{busy:x},4"), "OK")?;
@@ -153,11 +190,31 @@ fn closed_error(tools: &Tools) -> Result<String> {
 }
 
 fn closed_terminal(tools: &Tools) -> Result<String> {
-    let mut tool = without_error(tools, &[])?;
-    let wire = tool.client()?;
-    tool.signal(Signal::HUP)?;
-    tool.ends_with(129)?;
-    drop(wire);
+    let guest = programs::talks(0);
+    for running in [false, true] {
+        let terminal = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC)
+            .context("there are no pseudo-terminals")?;
+        unlockpt(&terminal)?;
+        let name = ptsname(&terminal, Vec::new())?;
+        let line =
+            File::options().read(true).write(true).open(Path::new(OsStr::from_bytes(name.to_bytes())))?;
+        // The tool leads a session of its own, whose terminal this is.
+        let tool = tools.command(&guest, Start { serial: "stdio", ..Start::default() })?;
+        let mut command = Command::new("setsid");
+        command.arg("-c").arg(tool.get_program()).args(tool.get_args());
+        command.stdin(line.try_clone()?).stdout(line.try_clone()?).stderr(line);
+        let terminal = File::from(terminal);
+        let mut tool = Tool::without_reader(command, &terminal)?;
+        let mut wire = tool.client()?;
+        wire.expect(&format!("Z0,{:x},4", guest.busy), "OK")?;
+        wire.go_on()?;
+        if running {
+            wire.expect(&format!("z0,{:x},4", guest.busy), "OK")?;
+            wire.send(&packet(b"vCont;c"))?;
+        }
+        drop(terminal);
+        tool.ends_with(129)?;
+    }
     Ok("ended by SIGHUP, with nobody to tell".to_owned())
 }
 

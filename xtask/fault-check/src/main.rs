@@ -7,6 +7,9 @@
 mod a64;
 mod clients;
 mod failing;
+/// Filters that let ioctls fail, as in the tests on KVM.
+#[path = "../../../host-kvm/tests/common/failing.rs"]
+mod filters;
 mod guests;
 mod hosts;
 mod long;

@@ -1,7 +1,7 @@
 //! `trapline guest` as a child, and what it says.
 
 use std::fs;
-use std::io::{BufRead as _, BufReader, PipeReader};
+use std::io::{BufRead as _, BufReader, Read};
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -114,14 +114,14 @@ impl Tool {
         Ok(Self { child, said, lines: Vec::new(), address: String::new() })
     }
 
-    /// Takes the address out of what a command says on a pipe, and closes that.
-    pub(crate) fn without_reader(mut command: Command, said: PipeReader) -> Result<Self> {
+    /// Takes the address out of what a command says, and nothing more.
+    pub(crate) fn without_reader(mut command: Command, said: impl Read) -> Result<Self> {
         let child = command.spawn().with_context(|| format!("cannot start {command:?}"))?;
         // The command has the other end as well.
         drop(command);
         let lines = BufReader::new(said).lines().map_while(Result::ok);
         let line = lines.into_iter().find(|line| line.contains("target remote")).context("it ended")?;
-        let address = line.rsplit(' ').next().unwrap_or_default().to_owned();
+        let address = line.trim_end().rsplit(' ').next().unwrap_or_default().to_owned();
         Ok(Self { child, said: channel().1, lines: Vec::new(), address })
     }
 

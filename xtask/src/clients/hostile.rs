@@ -31,7 +31,7 @@ const MALFORMED: [(&[u8], &str); 18] = [
 ];
 
 /// How many random packets are sent, and how many at once.
-const RANDOM: usize = 20_000;
+const RANDOM: usize = 100_000;
 const AT_ONCE: usize = 500;
 
 pub(super) fn check(wire: &mut Wire, address: &str) -> Result<Seen> {

@@ -2,6 +2,8 @@
 # PID 1 of the emulated host: opens the ports to the machine outside, runs one program, says how it ended.
 
 /bin/busybox mount -t devtmpfs dev /dev
+/bin/busybox mkdir /dev/pts
+/bin/busybox mount -t devpts pts /dev/pts
 /bin/busybox mount -t proc proc /proc
 /bin/busybox mount -t sysfs sys /sys
 /bin/busybox --install -s /bin

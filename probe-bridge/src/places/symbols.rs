@@ -1,10 +1,10 @@
 //! Names, lines and addresses of an ELF file.
 
-use std::borrow::Cow;
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
-use addr2line::gimli::{self, EndianSlice, LittleEndian};
-use anyhow::{Context, Result, anyhow, bail};
+use addr2line::gimli::{self, EndianArcSlice, LittleEndian};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 use object::{Architecture, Object, ObjectSection, ObjectSymbol, SymbolKind};
 use rustc_demangle::demangle;
 
@@ -13,13 +13,16 @@ use super::location::Location;
 /// How many near names or lines are told where one is wrong.
 const NEAR: usize = 5;
 
-type Dwarf<'f> = addr2line::Context<EndianSlice<'f, LittleEndian>>;
+type Dwarf = addr2line::Context<EndianArcSlice<LittleEndian>>;
+
+/// The most that a section of debug information may have once it is unpacked, in bytes.
+const LARGEST_SECTION: u64 = 1 << 30;
 
 /// The symbols of one ELF file.
-pub(crate) struct Symbols {
+pub struct Symbols {
     /// By ascending address.
     symbols: Vec<Symbol>,
-    lines: Option<Dwarf<'static>>,
+    lines: Option<Dwarf>,
 }
 
 /// A symbol with a place in memory.
@@ -34,32 +37,35 @@ struct Symbol {
 
 /// Where an address lies.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub(crate) struct Place {
+pub struct Place {
     /// The symbol, and bytes behind its start.
-    pub(crate) symbol: Option<(String, u64)>,
+    pub symbol: Option<(String, u64)>,
     /// The source file, and the line where it is known.
-    pub(crate) line: Option<(String, Option<u32>)>,
+    pub line: Option<(String, Option<u32>)>,
 }
 
 /// A place that was found, and the size of what stands there where that is known.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct Found {
-    pub(crate) address: u64,
-    pub(crate) size: Option<u64>,
+pub struct Found {
+    /// Its address.
+    pub address: u64,
+    /// In bytes.
+    pub size: Option<u64>,
 }
 
 impl Symbols {
     /// No symbols at all: addresses are all that can be said.
-    pub(crate) const fn none() -> Self {
+    #[must_use]
+    pub const fn none() -> Self {
         Self { symbols: Vec::new(), lines: None }
     }
 
-    /// Those of an ELF file. It stays in memory for good: there is one in a process.
+    /// Those of an ELF file.
     ///
     /// # Errors
-    /// Where it is none.
-    pub(crate) fn read(file: Vec<u8>) -> Result<Self> {
-        let file = object::File::parse(&*file.leak()).context("its symbols cannot be read")?;
+    /// Where it is none, or a section of its debug information is larger than 1 GiB.
+    pub fn read(file: &[u8]) -> Result<Self> {
+        let file = object::File::parse(file).context("its symbols cannot be read")?;
         let mut symbols: Vec<Symbol> = file
             .symbols()
             .filter(|symbol| symbol.is_definition() && symbol.kind() != SymbolKind::Section)
@@ -77,25 +83,14 @@ impl Symbols {
             .collect();
         symbols.sort_by(|one, other| (one.address, &one.name).cmp(&(other.address, &other.name)));
         symbols.dedup();
-        let load = |section: gimli::SectionId| -> Result<_, gimli::Error> {
-            let data = file.section_by_name(section.name()).map(|section| section.uncompressed_data());
-            let data: &'static [u8] = match data {
-                Some(Ok(Cow::Borrowed(data))) => data,
-                Some(Ok(Cow::Owned(data))) => data.leak(),
-                _ => &[],
-            };
-            Ok(EndianSlice::new(data, LittleEndian))
-        };
-        let has_lines = file.section_by_name(".debug_line").is_some();
-        let dwarf = gimli::Dwarf::load(load).ok().filter(|_| has_lines);
-        Ok(Self { symbols, lines: dwarf.and_then(|dwarf| addr2line::Context::from_dwarf(dwarf).ok()) })
+        Ok(Self { symbols, lines: lines(&file)? })
     }
 
     /// The address of a place.
     ///
     /// # Errors
     /// Where it is not there, or there are several.
-    pub(crate) fn find(&self, location: &Location) -> Result<Found> {
+    pub fn find(&self, location: &Location) -> Result<Found> {
         match location {
             Location::Address(address) => Ok(Found { address: *address, size: None }),
             Location::Line(file, line) => self.find_line(file, *line),
@@ -113,7 +108,7 @@ impl Symbols {
     ///
     /// # Errors
     /// As [`Self::find`].
-    pub(crate) fn find_symbol(&self, name: &str) -> Result<Found> {
+    pub fn find_symbol(&self, name: &str) -> Result<Found> {
         if self.symbols.is_empty() {
             bail!("there are no symbols; give --symbols an ELF file that has them");
         }
@@ -189,7 +184,8 @@ impl Symbols {
     }
 
     /// Where an address lies.
-    pub(crate) fn place(&self, address: u64) -> Place {
+    #[must_use]
+    pub fn place(&self, address: u64) -> Place {
         let behind = self.symbols.partition_point(|symbol| symbol.address <= address);
         let before = self.symbols.get(..behind).unwrap_or_default();
         let holds = |symbol: &&Symbol| symbol.size == 0 || address - symbol.address < symbol.size;
@@ -197,7 +193,9 @@ impl Symbols {
         let last = before.last().map_or(0, |symbol| symbol.address);
         let nearest = before.iter().rev().take_while(|symbol| symbol.address == last);
         let symbol = nearest.filter(holds).max_by_key(|symbol| (symbol.size > 0, symbol.is_code));
-        let location = self.lines.as_ref().and_then(|dwarf| dwarf.find_location(address).ok().flatten());
+        // Of the last byte of all nothing is asked: what looks lines up counts one on. No instruction begins there.
+        let lines = self.lines.as_ref().filter(|_| address < u64::MAX);
+        let location = lines.and_then(|dwarf| dwarf.find_location(address).ok().flatten());
         Place {
             symbol: symbol.map(|symbol| (symbol.name.clone(), address - symbol.address)),
             line: location.and_then(|location| Some((location.file?.to_owned(), location.line))),
@@ -205,8 +203,36 @@ impl Symbols {
     }
 }
 
+/// The line numbers of a file, where it has some.
+fn lines(file: &object::File<'_>) -> Result<Option<Dwarf>> {
+    if file.section_by_name(".debug_line").is_none() {
+        return Ok(None);
+    }
+    let load = |id: gimli::SectionId| -> Result<_> {
+        let data = match file.section_by_name(id.name()) {
+            Some(section) => unpacked(&section).with_context(|| format!("section {}", id.name()))?,
+            None => Arc::default(),
+        };
+        Ok(EndianArcSlice::new(data, LittleEndian))
+    };
+    let dwarf = gimli::Dwarf::load(load)?;
+    // Without line numbers addresses and symbols are still of use.
+    Ok(addr2line::Context::from_dwarf(dwarf).ok())
+}
+
+/// The contents of a section.
+fn unpacked(section: &object::Section<'_, '_>) -> Result<Arc<[u8]>> {
+    let packed = section.compressed_data()?;
+    ensure!(
+        packed.uncompressed_size <= LARGEST_SECTION,
+        "it unpacks to {} bytes, more than the {LARGEST_SECTION} that are read",
+        packed.uncompressed_size
+    );
+    Ok(packed.decompress()?.into())
+}
+
 /// File, line and address of everything that begins a statement in the files called `wanted`.
-fn lines_of(dwarf: &Dwarf<'_>, wanted: &str) -> Result<Vec<(String, u64, u64)>> {
+fn lines_of(dwarf: &Dwarf, wanted: &str) -> Result<Vec<(String, u64, u64)>> {
     let mut found = Vec::new();
     for range in dwarf.find_location_range(0, u64::MAX).context("the line numbers cannot be read")? {
         let (start, _, location) = range;

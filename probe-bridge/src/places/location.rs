@@ -7,7 +7,7 @@ use trapline_core::watchpoint::Access;
 
 /// A place in the target's memory.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(crate) enum Location {
+pub enum Location {
     /// A symbol, and bytes behind its start.
     Symbol(String, u64),
     /// A line of a source file.
@@ -55,7 +55,7 @@ impl fmt::Display for Location {
 }
 
 /// A number as it is written in C: decimal, or hexadecimal after 0x.
-pub(super) fn number(text: &str) -> Option<u64> {
+fn number(text: &str) -> Option<u64> {
     match text.strip_prefix("0x").or_else(|| text.strip_prefix("0X")) {
         Some(digits) => u64::from_str_radix(digits, 16).ok(),
         None => text.parse().ok(),
@@ -64,11 +64,13 @@ pub(super) fn number(text: &str) -> Option<u64> {
 
 /// The argument of `--break`.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(crate) struct BreakPoint {
+pub struct BreakPoint {
     /// As it was written.
-    pub(crate) text: String,
-    pub(crate) location: Location,
-    pub(crate) condition: Option<String>,
+    pub text: String,
+    /// Where.
+    pub location: Location,
+    /// What is written behind `if`.
+    pub condition: Option<String>,
 }
 
 impl FromStr for BreakPoint {
@@ -82,7 +84,7 @@ impl FromStr for BreakPoint {
 
 /// What is asked of a watched value.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Asked {
+pub enum Asked {
     /// Nothing.
     Any,
     /// That it has changed.
@@ -93,15 +95,19 @@ pub(crate) enum Asked {
 
 /// The argument of `--watch`.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(crate) struct WatchPoint {
+pub struct WatchPoint {
     /// As it was written.
-    pub(crate) text: String,
-    pub(crate) location: Location,
+    pub text: String,
+    /// Where.
+    pub location: Location,
     /// In bytes; none where it was not written.
-    pub(crate) length: Option<u64>,
-    pub(crate) access: Access,
-    pub(crate) asked: Asked,
-    pub(crate) condition: Option<String>,
+    pub length: Option<u64>,
+    /// Which accesses.
+    pub access: Access,
+    /// Of the value there.
+    pub asked: Asked,
+    /// What is written behind `if`.
+    pub condition: Option<String>,
 }
 
 impl FromStr for WatchPoint {

@@ -1,0 +1,12 @@
+//! Places in a program: as somebody writes them, and as an ELF file has them.
+//!
+//! | module | holds |
+//! |---|---|
+//! | `location` | places and points as they are written on the command line |
+//! | `symbols` | names, lines and addresses of an ELF file |
+
+mod location;
+mod symbols;
+
+pub use location::{Asked, BreakPoint, Location, WatchPoint};
+pub use symbols::{Found, Place, Symbols};
