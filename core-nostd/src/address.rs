@@ -79,6 +79,15 @@ impl AddressRange {
         self.first <= other.last && other.first <= self.last
     }
 
+    /// The same bytes by addresses without tags, see [`untag`]; a range in which a tag changes stays as it is.
+    #[must_use]
+    pub const fn untagged(self) -> Self {
+        match Self::new(untag(self.first), self.len()) {
+            Ok(range) => range,
+            Err(_) => self,
+        }
+    }
+
     /// How far `address` lies from the nearest byte of the range: 0 inside it.
     #[must_use]
     pub const fn distance(self, address: u64) -> u64 {

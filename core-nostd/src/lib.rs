@@ -8,7 +8,8 @@
 //!    Cortex-M.
 //! 2. **The parts of a debugger**: [`pool`] (which comparator serves which request), [`software`]
 //!    (planted instructions), [`own_pairs`] (a guest's comparators beside them), [`context`] (debug registers, saved and restored), [`injection`]
-//!    (exceptions that are the guest's own), [`stepping`] (what a step must not disturb),
+//!    (exceptions that are the guest's own), [`stepping`] (what a step must not disturb), [`load_store`] (what an
+//!    instruction accesses),
 //!    [`translation`] (stage 1 walks), [`stop`] (whose stop is it).
 //! 3. **The debugger**: [`target`] is what a backend implements, [`debugger`] the engine over it, and
 //!    `gdb` (feature `gdb`) the server over the engine.
@@ -37,6 +38,7 @@ pub mod el2;
 #[cfg(feature = "gdb")]
 pub mod gdb;
 pub mod injection;
+pub mod load_store;
 pub mod m_profile;
 pub mod own_pairs;
 pub mod pool;

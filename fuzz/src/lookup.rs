@@ -86,6 +86,21 @@ pub fn check(data: &[u8]) {
         "{hit:?} of {size} bytes at {first:#x}"
     );
 
-    pool.arm(&mut bank.watchpoints, hit.slots);
-    assert!(!hits(&bank, first, size), "{hit:?} does not let {size} bytes at {first:#x} pass");
+    // Where all that is accessed is known, so is the first byte that was asked for, and whether there is one.
+    let asked = |byte: &u64| {
+        pool.iter().any(|reserved| {
+            reserved.watchpoint.access().includes(Some(input.write))
+                && reserved.watchpoint.range().contains(*byte) != reserved.watchpoint.is_outside()
+        })
+    };
+    let accessed = AddressRange::new(first, size).unwrap_or(AddressRange::byte(first));
+    let exact = pool.touched(accessed, Some(input.write));
+    let exact = exact.unwrap_or_else(|| panic!("{accessed} touches nothing of {pool:?}"));
+    let lowest = bytes.clone().find(asked);
+    assert_eq!((!exact.spurious).then_some(exact.address), lowest, "{exact:?} of {accessed}");
+
+    for slots in [hit.slots, exact.slots] {
+        pool.arm(&mut bank.watchpoints, slots);
+        assert!(!hits(&bank, first, size), "{slots:?} do not let {size} bytes at {first:#x} pass");
+    }
 }

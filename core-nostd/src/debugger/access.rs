@@ -18,8 +18,11 @@ const BLOCK: u64 = MAX_COMPARED / 2;
 /// Size of the vector table in bytes.
 const VECTORS: u64 = 0x800;
 
-/// How many bytes are kept: those of any ranges of at most [`MAX_COMPARED`] bytes that have one in common.
-const KEPT: usize = 2 * MAX_COMPARED as usize;
+/// How many bytes are kept: those of any two ranges of at most [`MAX_COMPARED`] bytes that one access touches.
+const KEPT: usize = (2 * MAX_COMPARED + if cfg!(feature = "exact-accesses") { WIDEST } else { 0 }) as usize;
+
+/// The widest access that is not to a whole block, in bytes.
+const WIDEST: u64 = 64;
 
 /// An access that is about to be made.
 #[derive(Clone, Debug)]
@@ -65,7 +68,7 @@ impl Access {
         let shown = match range.len() {
             1..=8 => range,
             _ => {
-                let doubleword = AddressRange::new(self.address & !7, 8).ok()?;
+                let doubleword = AddressRange::new(range.nearest(self.address) & !7, 8).ok()?;
                 intersection(doubleword, range)?
             }
         };
@@ -107,20 +110,35 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize
     Debugger<T, CORES, SOFTWARE, BYTECODE>
 {
     /// Stops, waits or passes at an access that is watched, and keeps what is needed to look at it
-    /// afterwards.
-    pub(super) fn watched(&mut self, core: CoreId, hit: &pool::Hit, goal: Goal) -> TargetResult<Outcome, T> {
-        let candidates = self.watchpoints_at(hit);
+    /// afterwards. `accessed` is all that is accessed, where that is known.
+    pub(super) fn watched(
+        &mut self,
+        core: CoreId,
+        hit: &pool::Hit,
+        accessed: Option<AddressRange>,
+        goal: Goal,
+    ) -> TargetResult<Outcome, T> {
+        let candidates = self.watchpoints_at(hit, accessed);
         let verdict = self.judge(core, &candidates, &|_, _| None)?;
         self.keep(core, hit.address, &candidates)?;
-        let (watchpoint, address) = (hit.watchpoint, hit.address);
+        // Of several, the first that somebody is to be told of.
+        let told = match self.hits_of(core).first().map(|hit| hit.request) {
+            Some(Request::Watchpoint(told)) => {
+                accessed.and_then(|accessed| Some((told, told.first_touched(accessed)?)))
+            }
+            _ => None,
+        };
+        let (watchpoint, address) = told.unwrap_or((hit.watchpoint, hit.address));
         let reason = StopReason::Watchpoint { watchpoint, address, made: false, change: None };
         self.act(core, verdict, reason, hit.slots, goal)
     }
 
     /// The requests that an access may be a hit of.
-    fn watchpoints_at(&self, hit: &pool::Hit) -> Candidates {
-        let meant =
-            |watchpoint: Watchpoint| watchpoint == hit.watchpoint || watchpoint.range().contains(hit.address);
+    fn watchpoints_at(&self, hit: &pool::Hit, accessed: Option<AddressRange>) -> Candidates {
+        let meant = |watchpoint: Watchpoint| match accessed {
+            Some(accessed) => watchpoint.first_touched(accessed).is_some(),
+            None => watchpoint == hit.watchpoint || watchpoint.range().contains(hit.address),
+        };
         let reserved = self.watchpoints.iter();
         reserved
             .filter(|reserved| {
@@ -150,8 +168,13 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize
             if entry.value.is_before() {
                 continue;
             }
-            let window = window(watchpoint.range(), address);
-            kept = Some(kept.map_or(window, |kept| union(kept, window)));
+            let window = window(watchpoint.range(), watchpoint.range().nearest(address));
+            let both = kept.map_or(window, |kept| union(kept, window));
+            if both.len() > KEPT as u64 {
+                // Far ends of a block that is zeroed.
+                continue;
+            }
+            kept = Some(both);
             let _ = after.push((*request, *owner));
         }
         let Some(kept) = kept else { return Ok(()) };

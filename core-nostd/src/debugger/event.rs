@@ -81,9 +81,16 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize
             Cause::Watchpoint { address, precise, write, pair } => {
                 let block = self.target.capabilities().recorded_block(precise);
                 let named = pair.and_then(|pair| self.watchpoints.hit_of_pair(pair, address, block));
-                match named.or_else(|| self.watchpoints.lookup(address?, write, block)) {
+                let hit = named.or_else(|| self.watchpoints.lookup(address?, write, block));
+                #[cfg(feature = "exact-accesses")]
+                if let Some(outcome) =
+                    self.watchpoint_of_instruction(core, event, write, hit.as_ref(), goal)?
+                {
+                    return Ok(outcome);
+                }
+                match hit {
                     Some(hit) if hit.spurious => self.pass(core, hit.slots, false, goal),
-                    Some(hit) => self.watched(core, &hit, goal),
+                    Some(hit) => self.watched(core, &hit, None, goal),
                     None => self.give_back(core, event, goal),
                 }
             }

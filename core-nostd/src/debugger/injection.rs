@@ -38,7 +38,7 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize
 
     /// Whether a halted core would take exceptions of the guest's own comparators if they were not routed
     /// to the debugger.
-    fn takes_itself(&mut self, core: CoreId) -> TargetResult<bool, T> {
+    pub(super) fn takes_itself(&mut self, core: CoreId) -> TargetResult<bool, T> {
         let controls = DebugControls {
             mdscr_el1: MdscrEl1::from(self.read_system(core, SystemRegister::MDSCR_EL1)?),
             // A guest that has no OS Lock cannot have locked it.

@@ -26,9 +26,10 @@
 //! | `stretch` | a stretch of a range that need not be stepped (feature `quick-steps`) |
 //! | `exclusive` | store exclusives that a watchpoint has trapped |
 //! | `event` | from an event to a verdict |
+//! | `instruction` | what an instruction that was trapped is about to access |
 //! | `options`, `attached` | conditions, counts and commands of requests, and where they are kept |
 //! | `hit` | whether what was hit is to stop the target |
-//! | `pages`, `stores` | watching for writes by pages |
+//! | `pages` | watching for writes by pages |
 //! | `access` | stops after an access, with the values before and after it |
 //! | `accessed` | the same where hardware stops after every watched access, as the M profile's does |
 //! | `injection` | giving an exception back to the guest |
@@ -44,6 +45,7 @@ mod event;
 mod exclusive;
 mod hit;
 mod injection;
+mod instruction;
 mod memory;
 mod options;
 mod pages;
@@ -56,7 +58,6 @@ mod restart;
 mod resume;
 #[cfg(feature = "quick-steps")]
 mod simple;
-mod stores;
 #[cfg(feature = "quick-steps")]
 mod stretch;
 

@@ -10,7 +10,6 @@ use core::fmt;
 use heapless::Vec;
 
 use crate::address::{AddressRange, PhysicalAddress, untag};
-use crate::breakpoint::Instruction;
 use crate::pool::{Owner, ReservedWatchpoint, Slots};
 use crate::registers::Pstate;
 use crate::stop::{Stop, StopReason};
@@ -20,10 +19,14 @@ use crate::watchpoint::{Access, Watchpoint};
 use super::hit::{Candidates, MAX_HITS};
 use super::options::Then;
 use super::resume::{Action, Goal};
-use super::{Debugger, InsertError, Outcome, Request, stores};
+use super::{Debugger, InsertError, Outcome, Request};
 
 /// The longest range that is watched by pages, in bytes.
 pub const MAX_PAGED: u64 = 1 << 30;
+
+/// What a store is taken to write whose instruction is not known, in bytes: as much as any without SVE and without the
+/// memory copies.
+const WIDEST: u64 = 64;
 
 /// Pages that one instruction can write to.
 const LIFTED: usize = 4;
@@ -301,7 +304,7 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize
         goal: Goal,
     ) -> TargetResult<Outcome, T> {
         let pc = self.target.read_register(core, Register::Pc)?;
-        let written = self.written(core, pc, &write);
+        let written = self.written(core, pc, &write)?;
         let reported = self.core(core)?.trapped == Some(pc);
         let touched = if reported { None } else { self.paged.touched(written) };
         if let Some((candidates, watchpoint, address)) = touched {
@@ -340,14 +343,27 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize
         Ok(Outcome::Resumed)
     }
 
-    /// The physical bytes that a trapped write would change.
-    fn written(&mut self, core: CoreId, pc: u64, write: &TrappedWrite) -> AddressRange {
-        let first = write.address.0;
-        let length = match write.data {
-            Some(data) => data.length.into(),
-            None => self.fetch(core, pc, Instruction::A64).map_or(1, stores::width),
+    /// The physical bytes that a trapped write would change, in the smallest page of the one that is reported.
+    fn written(&mut self, core: CoreId, pc: u64, write: &TrappedWrite) -> TargetResult<AddressRange, T> {
+        const PAGE: u64 = 4096;
+        let reported = write.address.0;
+        let (first, length) = match write.data {
+            Some(data) => (reported, data.length.into()),
+            None => match self.accessing(core, pc)? {
+                // Virtual and physical addresses have the offset in the page in common. In a page after the first, the
+                // whole rest is written.
+                Some((bytes, _)) => {
+                    let (begins, offset) = (bytes.first() % PAGE, reported % PAGE);
+                    let in_first = (PAGE - begins).min(bytes.len());
+                    match offset >= begins || in_first == bytes.len() {
+                        true => (reported - offset + begins, in_first),
+                        false => (reported - offset, bytes.len() - in_first),
+                    }
+                }
+                None => (reported, WIDEST),
+            },
         };
-        AddressRange::new(first, length).unwrap_or(AddressRange::byte(first))
+        Ok(AddressRange::new(first, length).unwrap_or(AddressRange::byte(first)))
     }
 
     /// Whether a comparator may watch these physical bytes: virtual and physical addresses have the offset in the

@@ -7,7 +7,7 @@ use super::{Owner, PoolError, Slots};
 use crate::address::{AddressRange, untag};
 use crate::comparator::{Capabilities, MAX_PAIRS, Pair};
 use crate::m_profile::{self, UnitError, WatchpointUnit};
-use crate::watchpoint::{Watchpoint, plan};
+use crate::watchpoint::{Watchpoint, first_touched, plan};
 
 /// The most bytes that one access has, zeroing, SVE and memory copies apart: four 16-byte registers, or
 /// LD64B. The address recorded for a watchpoint lies at most that far below a watched byte.
@@ -177,6 +177,28 @@ impl<const N: usize> WatchpointPool<N> {
         nearest.map(|hit| Hit { slots, ..hit })
     }
 
+    /// The request that an access to exactly the bytes `accessed`, without a tag, is a hit of: the one whose first
+    /// accessed byte is lowest. `None` where it touches nothing that a comparator watches. `write` is as for
+    /// [`Self::lookup`].
+    #[must_use]
+    pub fn touched(&self, accessed: AddressRange, write: Option<bool>) -> Option<Hit> {
+        let mut first: Option<Hit> = None;
+        let mut slots = Slots::NONE;
+        for reserved in self.iter().filter(|reserved| reserved.watchpoint.access().includes(write)) {
+            let watchpoint = reserved.watchpoint;
+            let Ok(watched) = plan(&watchpoint).map(|plan| plan.watched()) else { continue };
+            let Some(watched) = first_touched(watched, watchpoint.is_outside(), accessed) else { continue };
+            slots |= reserved.slots;
+            let asked = watchpoint.first_touched(accessed);
+            let address = asked.unwrap_or(watched);
+            let exact = asked.is_some();
+            if first.is_none_or(|best| (!exact, untag(address)) < (best.spurious, untag(best.address))) {
+                first = Some(Hit { watchpoint, slots: Slots::NONE, address, exact, spurious: !exact });
+            }
+        }
+        first.map(|hit| Hit { slots, ..hit })
+    }
+
     /// Which request the pair `number` was hit for, where the syndrome names the pair: as [`Self::lookup`],
     /// without a guess. `far` is `None` where no address was recorded (FnV).
     #[must_use]
@@ -262,7 +284,7 @@ impl<const N: usize> WatchpointPool<N> {
 impl Hit {
     /// `watchpoint`, hit by an access that was recorded at `far`; its slots are yet to be filled in.
     fn new(watchpoint: Watchpoint, far: u64, block: u64) -> Self {
-        let range = without_tag(watchpoint.range());
+        let range = watchpoint.range().untagged();
         // The tag goes back in: the address is one of those asked for.
         let tag = range.first() ^ watchpoint.range().first();
         let (inside, outside) = (range.contains(far), watchpoint.is_outside());
@@ -290,13 +312,8 @@ impl Hit {
 
     /// Of several hits, the one of the lowest rank is meant.
     fn rank(&self, far: u64) -> (bool, u64) {
-        (self.spurious, without_tag(self.watchpoint.range()).distance(far))
+        (self.spurious, self.watchpoint.range().untagged().distance(far))
     }
-}
-
-/// The range asked for, without tags.
-fn without_tag(range: AddressRange) -> AddressRange {
-    AddressRange::new(untag(range.first()), range.len()).unwrap_or(range)
 }
 
 /// Whether an access that is recorded at `far` may have touched `range`, or with `outside` a byte outside it,

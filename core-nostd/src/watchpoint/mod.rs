@@ -112,6 +112,17 @@ impl Watchpoint {
         self.range
     }
 
+    /// The first byte asked for that an access to `accessed`, addresses without tags, touches. It has the tag of the
+    /// range.
+    #[must_use]
+    pub const fn first_touched(&self, accessed: AddressRange) -> Option<u64> {
+        let range = self.range.untagged();
+        match first_touched(range, self.outside, accessed) {
+            Some(address) => Some(address ^ range.first() ^ self.range.first()),
+            None => None,
+        }
+    }
+
     /// The accesses watched for.
     #[must_use]
     pub const fn access(&self) -> Access {
@@ -176,6 +187,17 @@ impl Watchpoint {
             value: Dbgwvr::from_address(piece.first()).into_bits(),
         }
     }
+}
+
+/// The first of the bytes `accessed` that lies in `range`, or with `outside` outside it.
+pub(crate) const fn first_touched(range: AddressRange, outside: bool, accessed: AddressRange) -> Option<u64> {
+    let first = accessed.first();
+    let address = match outside {
+        false => range.nearest(first),
+        true if range.contains(first) => range.last().saturating_add(1),
+        true => first,
+    };
+    if accessed.contains(address) && range.contains(address) != outside { Some(address) } else { None }
 }
 
 impl fmt::Display for Watchpoint {

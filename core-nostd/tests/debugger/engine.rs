@@ -1,48 +1,15 @@
 //! The engine's policy, over a target that records what is done to it.
 
-use crate::recorder::{Did, RAM, Recorder, YIELD, breakpoint, brk, step, watchpoint};
-use trapline_core::address::AddressRange;
-use trapline_core::breakpoint::{Breakpoint, Instruction};
-use trapline_core::debugger::{Action, Debugger, Options, Outcome, Request, ValueCondition};
+use crate::recorder::{Did, RAM, YIELD, breakpoint, brk, step, watchpoint};
+use crate::scene::{OPEN, QUIET, debugs_itself, engine, event, hardware, insert, software, watch};
+use trapline_core::debugger::{Action, Options, Outcome, ValueCondition};
 use trapline_core::pool::Owner;
-use trapline_core::scope::Scope;
 use trapline_core::software::COMMENT;
 use trapline_core::stop::StopReason;
 use trapline_core::target::{CoreId, Event, Refusal, Register, SystemRegister, TargetError};
-use trapline_core::watchpoint::{Access, Watchpoint};
+use trapline_core::watchpoint::Access;
 
-const QUIET: u64 = 0b0101 | 0b0111 << 6;
-const OPEN: u64 = 0b0101;
 const BRK: u32 = 0xd420_0000 | (COMMENT as u32) << 5;
-
-type Engine = Debugger<Recorder, 4, 16>;
-
-fn engine(cores: u16) -> Engine {
-    Debugger::new(Recorder::new(cores)).unwrap()
-}
-
-fn insert(engine: &mut Engine, request: Request) {
-    engine.insert(CoreId(0), request, Owner::DEBUGGER).unwrap();
-}
-
-fn hardware(address: u64) -> Request {
-    Request::Breakpoint(Breakpoint::at(address, Instruction::A64, Scope::EL1_AND_EL0).unwrap())
-}
-
-fn software(address: u64) -> Request {
-    Request::Software { address, instruction: Instruction::A64 }
-}
-
-fn watch(address: u64, length: u64, access: Access) -> Request {
-    let range = AddressRange::new(address, length).unwrap();
-    Request::Watchpoint(Watchpoint::new(range, access, Scope::EL1_AND_EL0))
-}
-
-/// A core halts at `pc` with `event`; what the engine makes of it.
-fn event(engine: &mut Engine, core: u16, pc: u64, event: Event) -> Outcome {
-    engine.target_mut().halts(core, pc);
-    engine.on_event(CoreId(core), event).unwrap()
-}
 
 #[test]
 fn nothing_is_touched_before_the_resume_and_nothing_twice() {
@@ -219,30 +186,6 @@ fn a_watchpoint_that_is_nobodys_goes_back_with_its_address() {
 }
 
 #[test]
-fn a_range_step_goes_on_inside_the_engine_until_it_leaves_the_range() {
-    let mut engine = engine(1);
-    engine.set_action(CoreId(0), Action::StepRange { start: RAM, end: RAM + 0xc }).unwrap();
-    engine.resume().unwrap();
-    assert_eq!(event(&mut engine, 0, RAM + 4, step()), Outcome::Resumed);
-    assert_eq!(event(&mut engine, 0, RAM + 8, step()), Outcome::Resumed);
-    assert_eq!(event(&mut engine, 0, RAM + 0xc, step()), Outcome::Stopped);
-    let stop = engine.stop().unwrap();
-    assert_eq!((stop.reason, stop.pc), (StopReason::Step, RAM + 0xc));
-    assert_eq!(engine.target_mut().get(0, Register::Pstate), OPEN);
-}
-
-#[test]
-fn a_breakpoint_inside_a_stepped_range_is_reported() {
-    let mut engine = engine(1);
-    insert(&mut engine, hardware(RAM + 8));
-    engine.set_action(CoreId(0), Action::StepRange { start: RAM, end: RAM + 0x100 }).unwrap();
-    engine.resume().unwrap();
-    assert_eq!(event(&mut engine, 0, RAM + 4, step()), Outcome::Resumed);
-    assert_eq!(event(&mut engine, 0, RAM + 8, step()), Outcome::Stopped);
-    assert_eq!(engine.stop().unwrap().reason, StopReason::Breakpoint);
-}
-
-#[test]
 fn a_core_halted_in_the_middle_of_a_step_keeps_its_interrupt_masks() {
     let mut engine = engine(2);
     engine.set_action(CoreId(0), Action::Step).unwrap();
@@ -263,11 +206,6 @@ fn a_step_event_that_nobody_asked_for_is_the_guests_own() {
     assert_eq!(event(&mut engine, 0, RAM + 0x40, step()), Outcome::Resumed);
     let esr = engine.target_mut().get(0, Register::System(SystemRegister::ESR_EL1));
     assert_eq!(esr >> 26, 0x33);
-}
-
-/// What a guest must have set to take breakpoint exceptions from EL1: MDE and KDE.
-fn debugs_itself(engine: &mut Engine) {
-    engine.target_mut().set(0, Register::System(SystemRegister::MDSCR_EL1), 1 << 15 | 1 << 13);
 }
 
 #[test]
@@ -336,108 +274,6 @@ fn a_core_that_its_backend_has_halted_in_mid_step_is_put_right_and_runs_on() {
 }
 
 #[test]
-fn an_exclusive_sequence_is_stepped_as_one() {
-    let mut engine = engine(1);
-    // ldxr w0, [x1]; add w0, w0, #1; stxr w2, w0, [x1]; cbnz w2, .-12
-    for (index, word) in [0x885f_7c20_u32, 0x1100_0400, 0x8802_7c20, 0x35ff_ffa2].into_iter().enumerate() {
-        engine.target_mut().set_word(RAM + 4 * index as u64, word);
-    }
-    engine.set_action(CoreId(0), Action::Step).unwrap();
-    engine.resume().unwrap();
-    // One comparator for the exit, one for the vector of a fault.
-    assert_eq!(engine.target_mut().take(), [Did::Pstate(0, QUIET), Did::Commit(0, 0b11, 0), Did::Run(0)]);
-    assert_eq!(event(&mut engine, 0, RAM + 12, breakpoint()), Outcome::Stopped);
-    let stop = engine.stop().unwrap();
-    assert_eq!((stop.reason, stop.pc), (StopReason::Step, RAM + 12));
-    assert_eq!(engine.target_mut().get(0, Register::Pstate), OPEN);
-    engine.clear_actions();
-    engine.target_mut().take();
-    engine.resume().unwrap();
-    assert_eq!(engine.target_mut().take(), [Did::Commit(0, 0, 0), Did::Run(0)]);
-}
-
-/// `ldxr w0, [x1]`, `add w0, w0, #1`, `stxr w2, w0, [x1]`, `cbnz w2, .-12`.
-const INCREMENT: [u32; 4] = [0x885f_7c20, 0x1100_0400, 0x8802_7c20, 0x35ff_ffa2];
-
-#[test]
-fn a_store_exclusive_that_is_watched_is_tried_again_until_it_is_made() {
-    let mut engine = engine(1);
-    for (index, word) in INCREMENT.into_iter().enumerate() {
-        engine.target_mut().set_word(RAM + 4 * index as u64, word);
-    }
-    let store = RAM + 8;
-    let request = watch(RAM + 0x1000, 4, Access::Write);
-    insert(&mut engine, request);
-    engine.resume().unwrap();
-    assert_eq!(event(&mut engine, 0, store, watchpoint(RAM + 0x1000, true)), Outcome::Stopped);
-    assert_eq!(engine.stop().unwrap().pc, store);
-
-    // gdb steps over a hit with its watchpoints removed.
-    engine.remove(request, Owner::DEBUGGER).unwrap();
-    engine.set_action(CoreId(0), Action::Step).unwrap();
-    engine.target_mut().take();
-    engine.resume().unwrap();
-    // The exception has cleared the monitor: the store fails, and the program goes back.
-    engine.target_mut().set(0, Register::X(2), 1);
-    assert_eq!(event(&mut engine, 0, store + 4, step()), Outcome::Resumed);
-    assert_eq!(engine.target_mut().take().last(), Some(&Did::Step(0)));
-    assert_eq!(event(&mut engine, 0, RAM, step()), Outcome::Resumed);
-    // From the load on it runs, with comparators on the exits.
-    let did = engine.target_mut().take();
-    assert!(did.ends_with(&[Did::Commit(0, 0b11, 0), Did::Run(0)]), "{did:?}");
-    engine.target_mut().set(0, Register::X(2), 0);
-    assert_eq!(event(&mut engine, 0, store + 4, breakpoint()), Outcome::Stopped);
-    let stop = engine.stop().unwrap();
-    assert_eq!((stop.reason, stop.pc), (StopReason::Step, store + 4));
-    assert_eq!(engine.target_mut().get(0, Register::Pstate), OPEN);
-
-    // Without a client the core runs on behind the store. On the way back the watchpoint is armed.
-    insert(&mut engine, request);
-    engine.clear_actions();
-    engine.resume().unwrap();
-    assert_eq!(event(&mut engine, 0, store, watchpoint(RAM + 0x1000, true)), Outcome::Stopped);
-    engine.resume().unwrap();
-    engine.target_mut().take();
-    engine.target_mut().set(0, Register::X(2), 1);
-    assert_eq!(event(&mut engine, 0, store + 4, step()), Outcome::Resumed);
-    let did = engine.target_mut().take();
-    assert!(did.contains(&Did::Commit(0, 0, 1)) && did.ends_with(&[Did::Step(0)]), "{did:?}");
-    assert_eq!(event(&mut engine, 0, RAM, step()), Outcome::Resumed);
-    let did = engine.target_mut().take();
-    assert!(did.ends_with(&[Did::Commit(0, 0b11, 0), Did::Run(0)]), "{did:?}");
-    engine.target_mut().set(0, Register::X(2), 0);
-    assert_eq!(event(&mut engine, 0, store + 4, breakpoint()), Outcome::Resumed);
-    assert!(engine.target_mut().take().ends_with(&[Did::Commit(0, 0, 1), Did::Run(0)]));
-}
-
-#[test]
-fn a_program_that_gives_its_store_exclusive_up_is_followed_no_further() {
-    let mut engine = engine(1);
-    for (index, word) in INCREMENT.into_iter().enumerate() {
-        engine.target_mut().set_word(RAM + 4 * index as u64, word);
-    }
-    insert(&mut engine, watch(RAM + 0x1000, 4, Access::Write));
-    engine.resume().unwrap();
-    event(&mut engine, 0, RAM + 8, watchpoint(RAM + 0x1000, true));
-    engine.set_action(CoreId(0), Action::Step).unwrap();
-    engine.resume().unwrap();
-    engine.target_mut().set(0, Register::X(2), 1);
-    assert_eq!(event(&mut engine, 0, RAM + 12, step()), Outcome::Resumed);
-    assert_eq!(event(&mut engine, 0, RAM + 0x400, step()), Outcome::Stopped);
-    assert_eq!(engine.stop().unwrap().reason, StopReason::Step);
-
-    // One that spins for ever ends as well.
-    event(&mut engine, 0, RAM + 8, watchpoint(RAM + 0x1000, true));
-    engine.target_mut().set(0, Register::Pc, RAM + 8);
-    let mut steps = 0;
-    engine.resume().unwrap();
-    while event(&mut engine, 0, RAM + 12, step()) == Outcome::Resumed {
-        steps += 1;
-        assert!(steps < 100);
-    }
-}
-
-#[test]
 fn a_change_that_is_made_while_another_core_stops_is_told_at_the_next_resume() {
     let mut engine = engine(2);
     let options = Options { value: ValueCondition::Changed, ..Options::default() };
@@ -474,140 +310,6 @@ fn a_change_that_is_made_while_another_core_stops_is_told_at_the_next_resume() {
     engine.resume().unwrap();
     let did = engine.target_mut().take();
     assert!(did.contains(&Did::Run(0)) && !did.contains(&Did::CallBack(0)), "{did:?}");
-}
-
-#[test]
-fn an_exclusive_sequence_that_faults_ends_its_step_at_the_vector() {
-    let mut engine = engine(1);
-    for (index, word) in [0x885f_7c20_u32, 0x8802_7c20].into_iter().enumerate() {
-        engine.target_mut().set_word(RAM + 4 * index as u64, word);
-    }
-    engine.set_action(CoreId(0), Action::Step).unwrap();
-    engine.resume().unwrap();
-    // The load aborts: the core is at its vector, with the masks of the step in SPSR_EL1.
-    let system = Register::System;
-    let target = engine.target_mut();
-    target.set(0, Register::Pstate, 0x3c5);
-    target.set(0, system(SystemRegister::SPSR_EL1), QUIET);
-    target.set(0, system(SystemRegister::ELR_EL1), RAM);
-    assert_eq!(event(&mut engine, 0, RAM + 0x8200, breakpoint()), Outcome::Stopped);
-    let stop = engine.stop().unwrap();
-    assert_eq!((stop.reason, stop.pc), (StopReason::Step, RAM + 0x8200));
-    assert_eq!(engine.target_mut().get(0, system(SystemRegister::SPSR_EL1)), OPEN);
-}
-
-/// Steps through 64 instructions, all YIELDs.
-fn step_through(engine: &mut Engine) {
-    engine.set_action(CoreId(0), Action::StepRange { start: RAM, end: RAM + 0x100 }).unwrap();
-    engine.resume().unwrap();
-}
-
-#[test]
-#[cfg_attr(not(feature = "quick-steps"), ignore = "takes the feature quick-steps")]
-fn a_range_is_run_through_to_breakpoints_on_its_exits() {
-    let mut engine = engine(1);
-    // cbnz x0, .-4; bl .+0x400
-    engine.target_mut().set_word(RAM + 4, 0xb5ff_ffe0);
-    engine.target_mut().set_word(RAM + 0xc, 0x9400_0100);
-    step_through(&mut engine);
-    // One comparator for the call, one for the vector of a fault.
-    let run = [Did::Pstate(0, QUIET), Did::Commit(0, 0b11, 0), Did::Run(0)];
-    assert_eq!(engine.target_mut().take(), run);
-    // The call is stepped, and leaves the range.
-    assert_eq!(event(&mut engine, 0, RAM + 0xc, breakpoint()), Outcome::Resumed);
-    let did = engine.target_mut().take();
-    assert_eq!(did, [Did::Pstate(0, OPEN), Did::Pstate(0, QUIET), Did::Commit(0, 0, 0), Did::Step(0)]);
-    assert_eq!(event(&mut engine, 0, RAM + 0x40c, step()), Outcome::Stopped);
-    assert_eq!(engine.stop().unwrap().reason, StopReason::Step);
-    assert_eq!(engine.target_mut().get(0, Register::Pstate), OPEN);
-}
-
-#[test]
-#[cfg_attr(not(feature = "quick-steps"), ignore = "takes the feature quick-steps")]
-fn a_range_is_run_through_from_behind_a_breakpoint_and_up_to_the_next_one() {
-    let mut engine = engine(1);
-    insert(&mut engine, hardware(RAM + 0x40));
-    engine.resume().unwrap();
-    assert_eq!(event(&mut engine, 0, RAM + 0x40, breakpoint()), Outcome::Stopped);
-    engine.target_mut().take();
-    step_through(&mut engine);
-    assert_eq!(engine.target_mut().take().last(), Some(&Did::Step(0)), "the breakpoint is off for this one");
-    assert_eq!(event(&mut engine, 0, RAM + 0x44, step()), Outcome::Resumed);
-    // The breakpoint, an exit, the vector.
-    let run = [Did::Commit(0, 0b111, 0), Did::Run(0)];
-    assert!(engine.target_mut().take().ends_with(&run));
-    assert_eq!(event(&mut engine, 0, RAM + 0x40, breakpoint()), Outcome::Stopped);
-    assert_eq!(engine.stop().unwrap().reason, StopReason::Breakpoint);
-}
-
-#[test]
-fn a_range_is_stepped_where_the_guest_or_the_client_has_the_comparators() {
-    let mut engine = engine(1);
-    debugs_itself(&mut engine);
-    step_through(&mut engine);
-    assert_eq!(engine.target_mut().take().last(), Some(&Did::Step(0)));
-
-    let mut engine = self::engine(1);
-    for number in 1..=5 {
-        insert(&mut engine, hardware(RAM + 0x1000 * number));
-    }
-    step_through(&mut engine);
-    assert_eq!(engine.target_mut().take().last(), Some(&Did::Step(0)), "one is left, for the vector");
-}
-
-#[test]
-#[cfg_attr(not(feature = "quick-steps"), ignore = "takes the feature quick-steps")]
-fn a_fault_in_a_range_ends_the_step_at_its_vector() {
-    let mut engine = engine(1);
-    step_through(&mut engine);
-    let system = Register::System;
-    let target = engine.target_mut();
-    target.set(0, Register::Pstate, 0x3c5);
-    target.set(0, system(SystemRegister::SPSR_EL1), QUIET);
-    target.set(0, system(SystemRegister::ELR_EL1), RAM + 0x10);
-    assert_eq!(event(&mut engine, 0, RAM + 0x8200, breakpoint()), Outcome::Stopped);
-    assert_eq!(engine.stop().unwrap().pc, RAM + 0x8200);
-    assert_eq!(engine.target_mut().get(0, system(SystemRegister::SPSR_EL1)), OPEN);
-}
-
-#[test]
-fn code_that_begins_at_the_vector_gets_away_from_it() {
-    let vector = RAM + 0x8200;
-    for (first, next) in [(YIELD, Did::Step(0)), (0x885f_7c20, Did::Run(0))] {
-        let mut engine = engine(1);
-        engine.target_mut().set(0, Register::Pc, vector);
-        engine.target_mut().set_word(vector, first);
-        engine.target_mut().set_word(vector + 8, 0x8802_7c20);
-        engine.set_action(CoreId(0), Action::StepRange { start: vector, end: vector + 0x80 }).unwrap();
-        engine.resume().unwrap();
-        let did = engine.target_mut().take();
-        assert_eq!(did.last(), Some(&next));
-        // Of the sequence, one exit alone.
-        assert!(
-            did.iter().all(|did| matches!(did, Did::Commit(0, pairs, 0) if *pairs <= 1)
-                || !matches!(did, Did::Commit(..)))
-        );
-    }
-}
-
-#[test]
-#[cfg_attr(not(feature = "quick-steps"), ignore = "takes the feature quick-steps")]
-fn a_core_halted_in_the_middle_of_a_range_goes_on_through_it() {
-    let mut engine = engine(1);
-    step_through(&mut engine);
-    engine.target_mut().set(0, Register::Pc, RAM + 0x20);
-    engine.interrupt().unwrap();
-    assert_eq!(engine.target_mut().get(0, Register::Pstate), OPEN);
-    engine.target_mut().take();
-    engine.resume().unwrap();
-    assert_eq!(engine.target_mut().take().last(), Some(&Did::Run(0)));
-    // The range is longer than a stretch.
-    for exit in [0x80, 0xc0] {
-        assert_eq!(event(&mut engine, 0, RAM + exit, breakpoint()), Outcome::Resumed, "{exit:#x}");
-        assert_eq!(engine.target_mut().take().last(), Some(&Did::Run(0)));
-    }
-    assert_eq!(event(&mut engine, 0, RAM + 0x100, breakpoint()), Outcome::Stopped);
-    assert_eq!(engine.stop().unwrap().reason, StopReason::Step);
 }
 
 #[test]

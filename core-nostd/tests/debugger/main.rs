@@ -2,9 +2,13 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails")]
 
+mod accesses;
 mod conditions;
 mod engine;
+mod exclusives;
 #[cfg(feature = "gdb")]
 mod gdb_server;
 mod pages;
+mod ranges;
 mod recorder;
+mod scene;

@@ -150,6 +150,7 @@ fn a_store_of_which_the_data_is_not_known_is_made_in_one_step_with_all_others_ha
     engine.resume().unwrap();
     did(&mut engine);
     // 16 bytes that end before the watched ones.
+    engine.target_mut().set(0, Register::X(1), WATCHED - 16);
     assert_eq!(trap(&mut engine, WATCHED - 16, None), Outcome::Resumed);
     let page = WATCHED & !0xfff;
     let done = did(&mut engine);
@@ -163,6 +164,7 @@ fn a_store_of_which_the_data_is_not_known_is_made_in_one_step_with_all_others_ha
     assert!(lowered < runs && done.contains(&Did::Run(0)), "{done:?}");
 
     // One byte further it reaches them.
+    engine.target_mut().set(0, Register::X(1), WATCHED - 15);
     assert_eq!(trap(&mut engine, WATCHED - 15, None), Outcome::Stopped);
     assert!(matches!(engine.stop().unwrap().reason, StopReason::Watchpoint { address: WATCHED, .. }));
 }

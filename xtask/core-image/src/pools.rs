@@ -79,6 +79,7 @@ pub(crate) fn link() {
         walk_watchpoints,
         pool::WatchpointPool::<16>::at_pair,
         pool::WatchpointPool::<16>::lookup,
+        pool::WatchpointPool::<16>::touched,
         pool::WatchpointPool::<16>::arm,
         software::break_bytes,
         software::InstructionBytes::new,

@@ -1,8 +1,8 @@
-//! Steps, and the registers of AArch32: `stepping`, `aarch32`.
+//! Steps, what instructions access, and the registers of AArch32: `stepping`, `load_store`, `aarch32`.
 
 use core::hint::black_box;
 
-use trapline_core::{aarch32, breakpoint, stepping};
+use trapline_core::{aarch32, breakpoint, load_store, stepping};
 
 use crate::walk;
 
@@ -10,6 +10,12 @@ use crate::walk;
 pub(crate) fn link() {
     debug![
         aarch32::View,
+        load_store::Base,
+        load_store::Direction,
+        load_store::Extend,
+        load_store::Length,
+        load_store::LoadStore,
+        load_store::Offset,
         stepping::AfterStep,
         stepping::ExceptionRegisters,
         stepping::ExceptionSources,
@@ -25,6 +31,12 @@ pub(crate) fn link() {
         aarch32::x_register,
         aarch32::View::from_aarch64,
         aarch32::View::to_aarch64,
+        load_store::LoadStore::decode,
+        load_store::LoadStore::base,
+        load_store::LoadStore::offset,
+        load_store::LoadStore::length,
+        load_store::LoadStore::direction,
+        load_store::LoadStore::accessed,
         stepping::ExceptionSources::of,
         find_sequence,
         find_sequence_in,

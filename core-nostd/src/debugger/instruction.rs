@@ -1,0 +1,82 @@
+//! What an instruction that was trapped is about to access.
+
+use crate::address::AddressRange;
+use crate::breakpoint::Instruction;
+use crate::load_store::{Base, Direction, LoadStore, Offset};
+#[cfg(feature = "exact-accesses")]
+use crate::pool;
+use crate::registers::Pstate;
+#[cfg(feature = "exact-accesses")]
+use crate::target::Event;
+use crate::target::{CoreId, Register, Target, TargetResult};
+
+use super::Debugger;
+#[cfg(feature = "exact-accesses")]
+use super::{Outcome, resume::Goal};
+
+impl<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize>
+    Debugger<T, CORES, SOFTWARE, BYTECODE>
+{
+    /// What bytes the instruction at `pc` of a halted core is about to access, without a tag, and how, where it is one
+    /// of A64 that is known.
+    pub(super) fn accessing(
+        &mut self,
+        core: CoreId,
+        pc: u64,
+    ) -> TargetResult<Option<(AddressRange, Direction)>, T> {
+        if self.pstate(core)?.is_none_or(Pstate::is_aarch32) {
+            return Ok(None);
+        }
+        let word = self.fetch(core, pc, Instruction::A64);
+        let Some(instruction) = word.and_then(LoadStore::decode) else { return Ok(None) };
+        let base = match instruction.base() {
+            Base::Register(number) => self.target.read_register(core, Register::X(number))?,
+            Base::StackPointer => {
+                let register = self.stack_pointer(core)?;
+                self.target.read_register(core, register)?
+            }
+            Base::ProgramCounter => pc,
+            Base::Zero => 0,
+        };
+        let index = match instruction.offset() {
+            Offset::Register { number: number @ 0..=30, .. } => {
+                self.target.read_register(core, Register::X(number))?
+            }
+            _ => 0,
+        };
+        let block = self.target.capabilities().zeroing_block;
+        let bytes = instruction.accessed(base, index, block.into());
+        Ok(bytes.map(|bytes| (bytes, instruction.direction())))
+    }
+}
+
+#[cfg(feature = "exact-accesses")]
+impl<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize>
+    Debugger<T, CORES, SOFTWARE, BYTECODE>
+{
+    /// Deals with a watchpoint exception by the instruction that it was taken before; `None` where that is not known.
+    /// `recorded` is what the recorded address leads to.
+    pub(super) fn watchpoint_of_instruction(
+        &mut self,
+        core: CoreId,
+        event: Event,
+        write: Option<bool>,
+        recorded: Option<&pool::Hit>,
+        goal: Goal,
+    ) -> TargetResult<Option<Outcome>, T> {
+        let pc = self.target.read_register(core, Register::Pc)?;
+        let Some((bytes, direction)) = self.accessing(core, pc)? else { return Ok(None) };
+        // Of an atomic, the syndrome tells the one direction that was checked first.
+        let write = if direction == Direction::Both { None } else { write };
+        let outcome = match (self.watchpoints.touched(bytes, write), recorded) {
+            (Some(hit), _) if hit.spurious => self.pass(core, hit.slots, false, goal),
+            (Some(hit), _) => self.watched(core, &hit, Some(bytes), goal),
+            // A comparator that matches more than it should; otherwise one of the guest's near ours.
+            (None, Some(hit)) if hit.exact || !self.takes_itself(core)? => {
+                self.pass(core, hit.slots, true, goal)
+            }
+            (None, _) => self.give_back(core, event, goal),
+        };
+        outcome.map(Some)
+    }
+}
