@@ -111,11 +111,12 @@ fn watch(first: u64, length: u64, access: Access) -> Watchpoint {
 #[test]
 fn the_engine_stops_for_what_is_touched_and_nothing_else_at_any_offset() {
     let guest = Guest::new((0..48).map(|offset| BASE - 16 + offset));
-    for (offset, length) in [(0, 1), (3, 1), (7, 1), (6, 4), (5, 3), (0, 16), (3, 13), (0, 4096)] {
+    for (offset, length) in [(0, 1), (3, 1), (7, 1), (6, 4), (5, 3), (0, 16), (3, 13)] {
         for access in [Access::Read, Access::Write] {
             guest.check(&[watch(BASE + offset, length, access)]);
         }
     }
+    guest.check(&[watch(BASE & !0xfff, 4096, Access::Write)]);
     guest.check(&[
         watch(BASE + 1, 1, Access::Write),
         watch(BASE + 6, 4, Access::ReadWrite),
@@ -138,5 +139,5 @@ fn the_engine_stops_for_what_is_touched_and_nothing_else_around_the_border_of_a_
 fn a_store_is_not_taken_for_one_to_the_start_of_its_page() {
     let page = DATA + 0x2000;
     let guest = Guest::new([1, 3, 5, 0x101, 0x7fd].into_iter().map(|offset| page + 0x40 + offset));
-    guest.check(&[watch(page, 8, Access::Write), watch(page + 0x20, 8, Access::Write)]);
+    guest.check(&[watch(page, 8, Access::Write), watch(page + 0x400, 8, Access::Write)]);
 }

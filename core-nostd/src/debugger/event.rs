@@ -8,6 +8,8 @@ use crate::stop::{Cause, Stop, StopReason};
 use crate::target::{CoreId, Event, Register, Target, TargetResult};
 
 use super::hit::{Candidates, MAX_HITS};
+#[cfg(feature = "exact-accesses")]
+use super::instruction::Recorded;
 use super::options::Then;
 use super::resume::{Goal, Run, Step};
 use super::{Debugger, Request, Seen};
@@ -83,10 +85,12 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize
                 let named = pair.and_then(|pair| self.watchpoints.hit_of_pair(pair, address, block));
                 let hit = named.or_else(|| self.watchpoints.lookup(address?, write, block));
                 #[cfg(feature = "exact-accesses")]
-                if let Some(outcome) =
-                    self.watchpoint_of_instruction(core, event, write, hit.as_ref(), goal)?
                 {
-                    return Ok(outcome);
+                    let passes = if let Run::Stepping(step) = &run { step.passes } else { None };
+                    let recorded = Recorded { write, hit, passes };
+                    if let Some(outcome) = self.watchpoint_of_instruction(core, event, &recorded, goal)? {
+                        return Ok(outcome);
+                    }
                 }
                 match hit {
                     Some(hit) if hit.spurious => self.pass(core, hit.slots, false, goal),

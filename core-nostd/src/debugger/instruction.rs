@@ -4,7 +4,7 @@ use crate::address::AddressRange;
 use crate::breakpoint::Instruction;
 use crate::load_store::{Base, Direction, LoadStore, Offset};
 #[cfg(feature = "exact-accesses")]
-use crate::pool;
+use crate::pool::{self, Slots};
 use crate::registers::Pstate;
 #[cfg(feature = "exact-accesses")]
 use crate::target::Event;
@@ -12,7 +12,7 @@ use crate::target::{CoreId, Register, Target, TargetResult};
 
 use super::Debugger;
 #[cfg(feature = "exact-accesses")]
-use super::{Outcome, resume::Goal};
+use super::{Outcome, Seen, resume::Goal};
 
 impl<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize>
     Debugger<T, CORES, SOFTWARE, BYTECODE>
@@ -50,31 +50,50 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize
     }
 }
 
+/// What a watchpoint exception has recorded, and where it came.
+#[cfg(feature = "exact-accesses")]
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Recorded {
+    /// Whether the access is a write; `None` where the hardware does not say.
+    pub(super) write: Option<bool>,
+    /// What the recorded address leads to.
+    pub(super) hit: Option<pool::Hit>,
+    /// What the step was to pass that it came in.
+    pub(super) passes: Option<Seen>,
+}
+
 #[cfg(feature = "exact-accesses")]
 impl<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize>
     Debugger<T, CORES, SOFTWARE, BYTECODE>
 {
     /// Deals with a watchpoint exception by the instruction that it was taken before; `None` where that is not known.
-    /// `recorded` is what the recorded address leads to.
     pub(super) fn watchpoint_of_instruction(
         &mut self,
         core: CoreId,
         event: Event,
-        write: Option<bool>,
-        recorded: Option<&pool::Hit>,
+        recorded: &Recorded,
         goal: Goal,
     ) -> TargetResult<Option<Outcome>, T> {
         let pc = self.target.read_register(core, Register::Pc)?;
         let Some((bytes, direction)) = self.accessing(core, pc)? else { return Ok(None) };
         // Of an atomic, the syndrome tells the one direction that was checked first.
-        let write = if direction == Direction::Both { None } else { write };
-        let outcome = match (self.watchpoints.touched(bytes, write), recorded) {
-            (Some(hit), _) if hit.spurious => self.pass(core, hit.slots, false, goal),
-            (Some(hit), _) => self.watched(core, &hit, Some(bytes), goal),
-            // A comparator that matches more than it should; otherwise one of the guest's near ours.
-            (None, Some(hit)) if hit.exact || !self.takes_itself(core)? => {
-                self.pass(core, hit.slots, true, goal)
+        let write = if direction == Direction::Both { None } else { recorded.write };
+        // Comparators near the access may match it though they should not: a step over it lifts them as well, and
+        // with them those that it has been trapped by before.
+        let passed =
+            recorded.passes.filter(|seen| seen.pc == pc).map_or(Slots::NONE, |seen| seen.watchpoints);
+        let near = recorded.hit.map_or(Slots::NONE, |hit| hit.slots) | passed;
+        let outcome = match (self.watchpoints.touched(bytes, write), recorded.hit) {
+            (Some(hit), _) => {
+                let hit = pool::Hit { slots: hit.slots | near, ..hit };
+                if hit.spurious {
+                    self.pass(core, hit.slots, false, goal)
+                } else {
+                    self.watched(core, &hit, Some(bytes), goal)
+                }
             }
+            // A comparator that matches more than it should; otherwise one of the guest's near ours.
+            (None, Some(hit)) if hit.exact || !self.takes_itself(core)? => self.pass(core, near, true, goal),
             (None, _) => self.give_back(core, event, goal),
         };
         outcome.map(Some)

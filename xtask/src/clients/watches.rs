@@ -46,35 +46,46 @@ const SHAPES: [Shape; 6] = [
     Shape { name: "watch 17 bytes", from: 0, length: 17 },
 ];
 
+/// The first of these bytes.
+const STORED: u64 = 5;
 /// How long the function is that stores to the record, in bytes; nothing else in it touches the record.
 const STORE_LENGTH: u64 = 0x20;
 /// How many hits elsewhere in a large range may come first: the firmware's stack and its timer are in it.
 const OTHER_HITS: usize = 200;
 
+/// Where the firmware has what is watched, and what writes it.
+struct Code {
+    record: u64,
+    /// The function that has the record updated.
+    update: u64,
+    /// The one with the store.
+    store: Range<u64>,
+}
+
 /// Checks every shape.
 pub(super) fn check(wire: &mut Wire, symbols: &Symbols) -> Result<Seen> {
-    let (record, update) = (symbols.address("PACKED")?, symbols.address("update_packed")?);
-    let store = symbols.address("store_unaligned")?;
-    let store = store..store + STORE_LENGTH;
+    let (record, store) = (symbols.address("PACKED")?, symbols.address("store_unaligned")?);
+    let update = symbols.address("update_packed")?;
+    let code = &Code { record, update, store: store..store + STORE_LENGTH };
     let mut seen = Seen::new();
     for Shape { name, from, length } in SHAPES {
         let address = record.wrapping_add_signed(from);
-        let hit = hits(wire, update, (address, length), &store).context(name)?;
+        let hit = hits(wire, code, (address, length)).context(name)?;
         seen.push((name.to_owned(), hit));
     }
     for (name, length) in [("watch an array of 4 KiB", 0x1000), ("watch a region of 1 MiB", 0x10_0000)] {
-        let hit = hits(wire, update, (record & !(length - 1), length), &store).context(name)?;
+        let hit = hits(wire, code, (record & !(length - 1), length)).context(name)?;
         seen.push((name.to_owned(), hit));
     }
     let taken = take_comparators(wire, record)?;
     seen.push(("a read watchpoint beyond the comparators".to_owned(), taken.refusal.clone()));
     for Shape { name, from, length } in SHAPES {
         let address = record.wrapping_add_signed(from);
-        let hit = hits(wire, update, (address, length), &store).context(name)?;
+        let hit = hits(wire, code, (address, length)).context(name)?;
         seen.push((format!("by pages: {name}"), hit));
     }
     let odd = (record - 0x11, 0x10_0003);
-    seen.push(("by pages: watch 1 MiB and 3 bytes".to_owned(), hits(wire, update, odd, &store)?));
+    seen.push(("by pages: watch 1 MiB and 3 bytes".to_owned(), hits(wire, code, odd)?));
     for address in &taken.addresses {
         wire.expect(&format!("z3,{address:x},8"), "OK")?;
     }
@@ -82,14 +93,12 @@ pub(super) fn check(wire: &mut Wire, symbols: &Symbols) -> Result<Seen> {
 }
 
 /// Watches a range while the record is updated. Every hit must be inside the range, and one of them come from the
-/// store to the record.
-///
-/// Which watched byte such a hit names is the processor's to choose: QEMU names the lowest, though the store, being
-/// unaligned, begins above it. The truth table of the KVM tests has the addresses of aligned accesses.
-fn hits(wire: &mut Wire, update: u64, (address, length): (u64, u64), store: &Range<u64>) -> Result<String> {
+/// store to the record and name the first watched byte of those that it writes.
+fn hits(wire: &mut Wire, code: &Code, (address, length): (u64, u64)) -> Result<String> {
+    let Code { record, update, store } = code;
     wire.expect(&format!("Z1,{update:x},4"), "OK")?;
     let stop = wire.go_on()?;
-    ensure!(stop.pc == update, "stopped at {:#x} instead of the breakpoint", stop.pc);
+    ensure!(stop.pc == *update, "stopped at {:#x} instead of the breakpoint", stop.pc);
     wire.expect(&format!("z1,{update:x},4"), "OK")?;
     wire.expect(&format!("Z2,{address:x},{length:x}"), "OK")?;
     let mut last = (0, 0);
@@ -98,6 +107,8 @@ fn hits(wire: &mut Wire, update: u64, (address, length): (u64, u64), store: &Ran
         let hit = stop.watched("watch").with_context(|| format!("no hit of it: {stop:?}"))?;
         ensure!((address..address + length).contains(&hit), "a hit at {hit:#x}, outside");
         if store.contains(&stop.pc) {
+            let first = address.max(record + STORED);
+            ensure!(hit == first, "the store was told to touch {hit:#x}, not {first:#x}");
             wire.expect(&format!("z2,{address:x},{length:x}"), "OK")?;
             return Ok(format!("hit at {hit:#x}{}", after(before)));
         }
