@@ -3,7 +3,10 @@
 #![expect(unsafe_code, reason = "guest memory is given to KVM by address")]
 
 use std::{
+    io::{ErrorKind, Read as _, Write as _},
+    net::TcpStream,
     ptr::from_ref,
+    thread,
     time::{Duration, Instant},
 };
 
@@ -26,6 +29,9 @@ const USE_HW: u32 = 1 << 17;
 const X1: u64 = 0x6030_0000_0010_0002;
 const X2: u64 = 0x6030_0000_0010_0004;
 const PC: u64 = 0x6030_0000_0010_0040;
+
+/// About as long as a stop reply.
+pub(crate) const STOP_REPLY: usize = 128;
 
 /// A vCPU about to run a guest.
 pub(crate) struct Bare {
@@ -100,6 +106,42 @@ impl Bare {
             self.run()?;
         }
         Ok(begun.elapsed())
+    }
+
+    /// Steps `count` times through the instructions at `from`, and reads PC after each step.
+    pub(crate) fn steps_seen(&mut self, from: u64, count: u32) -> Result<Duration> {
+        let mut value = [0; 8];
+        self.set(X2, u64::MAX)?;
+        self.set(PC, from)?;
+        self.debug(KVM_GUESTDBG_ENABLE | KVM_GUESTDBG_SINGLESTEP, 0)?;
+        let begun = Instant::now();
+        for _ in 0..count {
+            self.run()?;
+            self.vcpu.get_one_reg(PC, &mut value)?;
+        }
+        Ok(begun.elapsed())
+    }
+
+    /// Steps once for everything that comes over a connection, and answers each with as many bytes as a stop reply
+    /// has, until the connection is closed. It never sleeps.
+    pub(crate) fn steps_asked_for(&mut self, mut stream: TcpStream, from: u64) -> Result<()> {
+        let (mut packet, answer) = ([0; 64], [b'T'; STOP_REPLY]);
+        stream.set_nodelay(true)?;
+        stream.set_nonblocking(true)?;
+        self.set(X2, u64::MAX)?;
+        self.set(PC, from)?;
+        self.debug(KVM_GUESTDBG_ENABLE | KVM_GUESTDBG_SINGLESTEP, 0)?;
+        loop {
+            match stream.read(&mut packet) {
+                Ok(0) => return Ok(()),
+                Ok(_) => {
+                    self.run()?;
+                    stream.write_all(&answer)?;
+                }
+                Err(error) if error.kind() == ErrorKind::WouldBlock => thread::yield_now(),
+                Err(error) => return Err(error.into()),
+            }
+        }
     }
 
     /// Hits a breakpoint `count` times: looks at a register, steps over it, and goes on.

@@ -1,7 +1,7 @@
 //! A small client of gdb's remote serial protocol, the same for all servers.
 
 use std::{
-    io::{Read as _, Write as _},
+    io::{ErrorKind, Read as _, Write as _},
     net::{Shutdown, SocketAddr, TcpStream},
     time::{Duration, Instant},
 };
@@ -17,6 +17,8 @@ pub(crate) struct Client {
     incoming: Vec<u8>,
     acknowledges: bool,
     address: SocketAddr,
+    /// Whether it looks out for answers and never sleeps.
+    looks_out: bool,
     /// The largest packet that the server takes.
     pub(crate) packet_size: usize,
 }
@@ -34,8 +36,14 @@ impl Client {
         };
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(PATIENCE))?;
-        let mut client =
-            Self { stream, incoming: Vec::new(), acknowledges: true, address, packet_size: 0x400 };
+        let mut client = Self {
+            stream,
+            incoming: Vec::new(),
+            acknowledges: true,
+            address,
+            looks_out: false,
+            packet_size: 0x400,
+        };
         let mut features = client.ask("qSupported:swbreak+;hwbreak+;vContSupported+;xmlRegisters=aarch64")?;
         // QEMU tells of the stop that connecting to a running guest is, without having been asked.
         while features.starts_with('T') {
@@ -55,6 +63,12 @@ impl Client {
             bail!("the target does not stand still: {stop}");
         }
         Ok(client)
+    }
+
+    /// Whether it is to look out for answers instead of sleeping until they come.
+    pub(crate) fn look_out(&mut self, looks_out: bool) -> Result<()> {
+        self.looks_out = looks_out;
+        Ok(self.stream.set_nonblocking(looks_out)?)
     }
 
     /// Another client of the same server, after this one has left.
@@ -127,7 +141,14 @@ impl Client {
                 }
                 return Ok(packet);
             }
-            let count = self.stream.read(&mut buffer).context("no answer comes")?;
+            let count = loop {
+                match self.stream.read(&mut buffer) {
+                    Err(error) if self.looks_out && error.kind() == ErrorKind::WouldBlock => {
+                        std::thread::yield_now();
+                    }
+                    read => break read.context("no answer comes")?,
+                }
+            };
             if count == 0 {
                 bail!("the server has closed the connection");
             }

@@ -10,6 +10,13 @@ use crate::{
     ours::Ours,
 };
 
+/// Steps by a client that sleeps until it is answered, and by one that does not.
+pub(crate) const STEPS: &str = "step";
+pub(crate) const STEPS_LOOKED_OUT_FOR: &str = "step, for a client that never sleeps";
+
+/// The same range, but with a limit that reads PC after each step.
+pub(crate) const SEEN: &str = "range step, stepped, PC read";
+
 const STEP: &str = "vCont;s:1";
 const CONTINUE: &str = "vCont;c";
 const MEBIBYTE: usize = 1 << 20;
@@ -40,12 +47,19 @@ const fn measure(
     Measure { name, ours, peer, work }
 }
 
-pub(crate) const MEASURES: [Measure; 17] = [
-    measure("step", 2000, 40, |scene, count| steps(scene.client, None, count)),
+pub(crate) const MEASURES: [Measure; 19] = [
+    measure(STEPS, 2000, 40, |scene, count| steps(scene.client, None, count)),
+    measure(STEPS_LOOKED_OUT_FOR, 2000, 40, |scene, count| {
+        scene.client.look_out(true)?;
+        let time = steps(scene.client, None, count);
+        scene.client.look_out(false)?;
+        time
+    }),
     measure("step and p of PC", 2000, 40, |scene, count| steps(scene.client, Some("p20"), count)),
     measure("step and g", 2000, 40, |scene, count| steps(scene.client, Some("g"), count)),
     measure("range step, run", 40_000, 40, |scene, count| step_range(scene, scene.guest.counting, count)),
     measure("range step, stepped", 8000, 40, |scene, count| step_range(scene, scene.guest.stepped, count)),
+    measure(SEEN, 8000, 0, |scene, count| step_range(scene, scene.guest.stepped, count)),
     measure("hardware breakpoint, as gdb does it", 500, 12, |scene, count| {
         hits(scene.client, &format!("1,{:x},4", scene.guest.function), None, count)
     }),

@@ -1,11 +1,13 @@
 //! The run: rounds in which everybody has a turn at everything.
 
 use std::{
-    net::SocketAddr,
+    io::{ErrorKind, Read as _, Write as _},
+    net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream},
+    thread,
     time::{Duration, Instant},
 };
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, anyhow};
 use trapline_kvm::{SyncLevel, VcpuState};
 
 use crate::{
@@ -13,7 +15,7 @@ use crate::{
     client::Client,
     gdb::Work,
     guest::{Guest, guest},
-    measures::{MEASURES, Measure, Scene, hits, plain_hits, range, steps, stops},
+    measures::{self, MEASURES, Measure, Scene, hits, plain_hits, range, steps, stops},
     ours::{self, Ours},
     peer::Peer,
 };
@@ -92,16 +94,56 @@ fn take(measure: &Measure, who: &str, count: u32, mut scene: Scene<'_>) -> Resul
 fn limit(plan: &Plan<'_>, guest: &Guest) -> Result<()> {
     const STEPS: u32 = 8000;
     const HITS: u32 = 2000;
+    const ASKED: u32 = 2000;
     let mut bare = Bare::new(&guest.elf)?;
     for name in ["range step, run", "range step, stepped"] {
         if plan.wants(name) {
             rate(name, "limit", STEPS, bare.steps(guest.counting.address, STEPS)?);
         }
     }
+    if plan.wants(measures::SEEN) {
+        rate(measures::SEEN, "limit", STEPS, bare.steps_seen(guest.counting.address, STEPS)?);
+    }
+    for (name, looks_out) in [(measures::STEPS, false), (measures::STEPS_LOOKED_OUT_FOR, true)] {
+        if plan.wants(name) {
+            let time = asked_steps(&mut bare, guest.counting.address, ASKED, looks_out)?;
+            rate(name, "limit", ASKED, time);
+        }
+    }
     if plan.wants("condition false") {
         rate("condition false", "limit", HITS, bare.hits(guest.function, HITS)?);
     }
     Ok(())
+}
+
+/// A step for each packet of a client over loopback, with nothing but `KVM_RUN` between packet and answer.
+fn asked_steps(bare: &mut Bare, from: u64, count: u32, looks_out: bool) -> Result<Duration> {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+    let mut client = TcpStream::connect(listener.local_addr()?)?;
+    let server = listener.accept()?.0;
+    let client = move || -> Result<Duration> {
+        let mut answer = [0; bare::STOP_REPLY];
+        client.set_nodelay(true)?;
+        client.set_nonblocking(looks_out)?;
+        let begun = Instant::now();
+        for _ in 0..count {
+            client.write_all(b"$vCont;s:1#23")?;
+            let mut read = 0;
+            while read < answer.len() {
+                match client.read(&mut answer[read..]) {
+                    Err(error) if error.kind() == ErrorKind::WouldBlock => thread::yield_now(),
+                    count => read += count?,
+                }
+            }
+        }
+        Ok(begun.elapsed())
+    };
+    thread::scope(|scope| {
+        let client = scope.spawn(client);
+        let served = bare.steps_asked_for(server, from);
+        let time = client.join().map_err(|_| anyhow!("the client of the bare loop has panicked"))?;
+        served.and(time)
+    })
 }
 
 /// A whole vCPU, by the library and by a bare loop, on one vCPU, in turns.
@@ -183,7 +225,7 @@ fn ioctls(plan: &Plan<'_>, guest: &Guest, ours: &Ours, client: &mut Client) -> R
     count("a software breakpoint, continue only", &mut |client| plain_hits(client, &software, TIMES))?;
     count("a hardware breakpoint, as gdb does it", &mut |client| hits(client, &hardware, None, TIMES))?;
     count("a false condition", &mut |client| {
-        (crate::measures::condition)(&mut Scene { client, guest, ours: Some(ours) }, TIMES)
+        (measures::condition)(&mut Scene { client, guest, ours: Some(ours) }, TIMES)
     })
 }
 

@@ -14,7 +14,10 @@ use std::{
 use anyhow::{Context as _, Result, bail};
 use clap::{Args, ValueEnum};
 
-use self::{report::Report, samples::Samples};
+use self::{
+    report::{BY_HAND, Report},
+    samples::Samples,
+};
 use crate::{
     host::{EMULATOR, Event, Host, HostOptions, Input, MappedFile, Output, Program},
     setup::{GDB, HOST_TARGET, Inside, QEMU, Requirement, Setup},
@@ -48,7 +51,7 @@ pub(crate) struct Options {
     /// Measure nothing, and put together what earlier runs have written to such files (--json)
     #[arg(long, value_name = "FILE", conflicts_with_all = ["peer", "quick", "only"])]
     from: Vec<PathBuf>,
-    /// Write the table and the picture to docs/
+    /// Write the table and the picture to docs/, and leave what is written there by hand
     #[arg(long)]
     docs: bool,
     /// Fetch nothing: where something is missing, say what, and how to get it by hand
@@ -85,7 +88,10 @@ pub(crate) fn run(options: Options) -> Result<ExitCode> {
     if options.docs {
         let docs = workspace::root().join("docs");
         fs::create_dir_all(&docs).context("cannot make docs/")?;
-        write(&docs.join("benchmarks.md"), &report.page())?;
+        let page = docs.join("benchmarks.md");
+        let before = fs::read_to_string(&page).unwrap_or_default();
+        let by_hand = before.find(BY_HAND).and_then(|begin| before.get(begin..)).unwrap_or_default();
+        write(&page, &report.page(by_hand))?;
         write(&docs.join("benchmarks.svg"), &picture::of(&report))?;
     }
     Ok(ExitCode::SUCCESS)

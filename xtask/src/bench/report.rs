@@ -22,6 +22,9 @@ const AIMS: [(&str, Who, f64); 12] = [
     ("stop of 8 vCPUs", Who::Peer, 1.0),
 ];
 
+/// Where the part of the page begins that is written by hand, and stays.
+pub(super) const BY_HAND: &str = "\n## Where the time goes\n";
+
 /// What the numbers mean, for docs/.
 const NOTES: &str = "
 ## What the numbers mean
@@ -36,16 +39,11 @@ const NOTES: &str = "
 - *gdb*: Debian's gdb for arm64 on the same host, timed by its own `maint time`, most of which is what gdb itself does
   between packets. It sends conditions to a server that takes them.
 - *save and restore*: the limit issues the same ioctls on the same vCPU.
-- An ioctl count has two more for each counter that is set back after a stop of over a millisecond. The count of *a step*
-  is `KVM_RUN`, five registers for the stop reply, and a table base.
-
-## Where the time goes
-
-Counted in instructions of the host with one processor (QEMU's `-icount`, which no other load disturbs): a step over the
-wire takes 81,000 of them, the client's among them. 10,000 are `KVM_RUN`, 8,000 the other six ioctls, about 3,000 this project's own; the
-rest is the kernel's: packets over loopback, and changes of threads. An instruction of a range that has to be stepped takes
-16,700: 56 % `KVM_RUN`, 23 % registers read by `KVM_GET_ONE_REG`, of which each takes 1,300, and 21 % code of this
-project's. So a loop that reads no more than PC after each step stays below 0.9 of one that reads nothing.
+- *step, for a client that never sleeps*: the same client, looking out for answers all the time. The limit of both is a
+  server that never sleeps and has nothing but `KVM_RUN` between a packet and an answer of the same length.
+- *range step, stepped, PC read*: the same range, beside a loop that reads PC after each step, without which nobody knows
+  where the range ends.
+- An ioctl count has two more for each counter that is set back after a stop of over a millisecond.
 ";
 
 /// One measure, compared.
@@ -102,8 +100,8 @@ impl Report {
         text
     }
 
-    /// For docs/.
-    pub(super) fn page(&self) -> String {
+    /// For docs/, with the end of the page as it was, which is written `by_hand`.
+    pub(super) fn page(&self, by_hand: &str) -> String {
         let mut text = "# Benchmarks\n\n\
             What `cargo xtask bench --peer qemu --docs` measured: this project, QEMU with `-accel kvm` (the \
             peer), and bare\nloops of `KVM_RUN` (the limit), in rounds of one run on one emulated arm64 host, \
@@ -135,6 +133,7 @@ impl Report {
             missed => text.extend(missed.iter().map(|missed| format!("- {missed}\n"))),
         }
         text.push_str(NOTES);
+        text.push_str(by_hand);
         text
     }
 
