@@ -7,7 +7,7 @@ use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{HumanBytes, ProgressBar, ProgressStyle};
 use probe_rs::probe::list::Lister;
 use probe_rs::probe::{DebugProbeSelector, Probe, WireProtocol};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -19,10 +19,10 @@ use trapline_core::pool::Owner;
 use trapline_core::stop::Stop;
 use trapline_core::target::{CoreState, TargetError};
 use trapline_kvm::gdb_server::{Clients as _, End, Notifier, wait_readable};
-use trapline_probe::board::chip::{is_m_profile, registry};
+use trapline_probe::board::chip::{check_chip, is_m_profile, registry};
 use trapline_probe::board::{
-    AttachOptions, Board, BoardTarget, Busy, Ended, MemoryPath, Observer, attach, run_until_stopped, serve,
-    watch,
+    AttachOptions, Board, BoardTarget, Busy, Ended, MemoryPath, Observer, attach, explain, run_until_stopped,
+    serve, watch,
 };
 
 use crate::cli::BoardArguments;
@@ -32,6 +32,9 @@ use crate::points::{PointOptions, Points, Tracer};
 /// The most cores of a board, and the most software breakpoints.
 const CORES: usize = 64;
 const SOFTWARE: usize = 1024;
+
+/// What takes longer is shown.
+const SLOW: Duration = Duration::from_secs(2);
 
 type BoardDebugger<T> = Debugger<T, CORES, SOFTWARE>;
 
@@ -46,7 +49,9 @@ pub(crate) fn run(arguments: &BoardArguments) -> Result<ExitCode> {
         bail!("with --gdb none and neither --break nor --watch there is nothing to do");
     }
     let registry = registry(arguments.chip_description_path.as_deref())?;
-    let probe = open_probe(arguments)?;
+    check_chip(&registry, &arguments.chip)?;
+    let notifier = Notifier::new().context("no file descriptor is left")?;
+    end_on_signals(&notifier)?;
     let mut options = AttachOptions {
         chip: arguments.chip.clone(),
         under_reset: arguments.connect_under_reset,
@@ -54,23 +59,36 @@ pub(crate) fn run(arguments: &BoardArguments) -> Result<ExitCode> {
         memory: arguments.memory_ap.unwrap_or_default(),
         busy: Busy::default(),
     };
-    give_up_after(Duration::from_secs(arguments.probe_timeout), options.busy.clone())?;
+    look_after(Duration::from_secs(arguments.probe_timeout), options.busy.clone())?;
+    let probe = options.busy.during(|| open_probe(arguments))?;
     let name = probe.get_name();
     let progress = progress(&format!("attaching to {} through {name}", arguments.chip));
     let mut target = attach(probe, &registry, &options);
     if let Err(error) = &target
         && options.under_reset
         && is_m_profile(&registry, &options.chip)
+        && !notifier.is_finished()
     {
         tracing::info!("not under reset: {error}");
         options = AttachOptions { under_reset: false, then_reset: true, ..options };
-        target = attach(open_probe(arguments)?, &registry, &options);
+        let probe = options.busy.during(|| open_probe(arguments))?;
+        target = attach(probe, &registry, &options);
     }
     progress.finish_and_clear();
+    if target.is_err() && arguments.connect_under_reset {
+        release_reset(arguments, &options.busy);
+    }
+    if let Err(error) = target {
+        let explained = options.busy.during(|| {
+            // Nobody can be asked where the probe does not open.
+            open_probe(arguments).ok().and_then(|probe| explain(probe, &registry, &arguments.chip))
+        });
+        target = Err(explained.unwrap_or(error));
+    }
     let target = target.with_context(|| format!("cannot attach to {} through {name}", arguments.chip))?;
     match target {
-        Board::Armv8a(target) => debug(target, arguments, points, listener.as_ref()),
-        Board::CortexM(target) => debug(target, arguments, points, listener.as_ref()),
+        Board::Armv8a(target) => debug(target, arguments, points, listener.as_ref(), &notifier),
+        Board::CortexM(target) => debug(target, arguments, points, listener.as_ref(), &notifier),
     }
 }
 
@@ -80,16 +98,19 @@ fn debug<T: BoardTarget>(
     arguments: &BoardArguments,
     points: Option<Points>,
     listener: Option<&Listener>,
+    notifier: &Arc<Notifier>,
 ) -> Result<ExitCode> {
-    show_slots(&target);
-    let notifier = Notifier::new().context("no file descriptor is left")?;
-    end_on_signals(&notifier)?;
     let mut debugger = BoardDebugger::new(target)?;
-    let mut told = Told { tracer: None, notifier: &notifier, alone: listener.is_none() };
-    let result = arm(points, &arguments.points, &mut debugger, &mut told).and_then(|()| match listener {
-        Some(listener) => serve_clients(listener, &mut debugger, &notifier, &mut told),
-        None => Ok(watch(&mut debugger, &notifier, &mut told)?),
-    });
+    let mut told = Told { tracer: None, notifier, alone: listener.is_none() };
+    let result = if notifier.is_finished() {
+        Ok(())
+    } else {
+        show_slots(debugger.target());
+        arm(points, &arguments.points, &mut debugger, &mut told).and_then(|()| match listener {
+            Some(listener) => serve_clients(listener, &mut debugger, notifier, &mut told),
+            None => Ok(watch(&mut debugger, notifier, &mut told)?),
+        })
+    };
     // Whatever ended it, the board is left as it was found, as far as it can be reached.
     let freed = free(debugger);
     result?;
@@ -150,7 +171,7 @@ impl<T: BoardTarget> Observer<T, CORES, SOFTWARE> for Told<'_> {
 fn serve_clients<T: BoardTarget>(
     listener: &Listener,
     debugger: &mut BoardDebugger<T>,
-    notifier: &Notifier,
+    notifier: &Arc<Notifier>,
     told: &mut Told<'_>,
 ) -> Result<()> {
     say!("gdb: target remote {listener}");
@@ -234,12 +255,26 @@ fn show_slots(target: &impl BoardTarget) {
     );
 }
 
+/// Lets go of the reset line, which an attempt to attach that failed may have left pulled.
+fn release_reset(arguments: &BoardArguments, busy: &Busy) {
+    let released = busy.during(|| {
+        let mut probe = open_probe(arguments)?;
+        anyhow::Ok(probe.target_reset_deassert()?)
+    });
+    if let Err(error) = released {
+        tracing::info!("the reset line may be pulled still: {error:#}");
+    }
+}
+
 /// The probe that was asked for, or the only one.
 fn open_probe(arguments: &BoardArguments) -> Result<Probe> {
     let lister = Lister::new();
     let mut probe = match &arguments.probe {
         Some(selector) => {
-            lister.open(selector.clone()).with_context(|| format!("probe {selector} cannot be opened"))?
+            let how = "`trapline list` says which there are";
+            lister
+                .open(selector.clone())
+                .with_context(|| format!("probe {selector} cannot be opened; {how}"))?
         }
         None => {
             let probes = lister.list_all();
@@ -254,10 +289,16 @@ fn open_probe(arguments: &BoardArguments) -> Result<Probe> {
         }
     };
     if let Some(protocol) = arguments.protocol {
-        probe.select_protocol(protocol)?;
+        let name = probe.get_name();
+        probe
+            .select_protocol(protocol)
+            .with_context(|| format!("--protocol {protocol} is not for the probe {name}; leave it out"))?;
     }
     if let Some(speed) = arguments.speed {
-        let actual = probe.set_speed(speed)?;
+        let name = probe.get_name();
+        let actual = probe
+            .set_speed(speed)
+            .with_context(|| format!("--speed {speed}: the probe {name} does not take so many kHz"))?;
         if actual != speed {
             say!("the probe runs at {actual} kHz");
         }
@@ -276,13 +317,21 @@ fn progress(what: &str) -> ProgressBar {
     spinner
 }
 
-/// Ends the process where the probe takes too long for one thing: some of probe-rs's drivers wait for ever, and what
-/// they wait in cannot be left otherwise.
-fn give_up_after(limit: Duration, busy: Busy) -> Result<()> {
+/// Looks after the probe: shows what is moved where that takes its time, and ends the process where the probe owes an
+/// answer for too long. Some of probe-rs's drivers wait for ever, and what they wait in cannot be left otherwise.
+fn look_after(limit: Duration, busy: Busy) -> Result<()> {
     thread::Builder::new()
         .name("probe watch".to_owned())
         .spawn(move || {
+            let mut shown: Option<ProgressBar> = None;
             while busy.elapsed().is_none_or(|elapsed| elapsed < limit) {
+                match busy.moving().filter(|(duration, _)| *duration >= SLOW) {
+                    Some((duration, bytes)) => {
+                        let text = moved(bytes, duration);
+                        shown.get_or_insert_with(|| progress(&text)).set_message(text);
+                    }
+                    None => drop(shown.take().inspect(ProgressBar::finish_and_clear)),
+                }
                 thread::sleep(limit.min(Duration::from_secs(1)) / 4);
             }
             say!(
@@ -296,15 +345,27 @@ fn give_up_after(limit: Duration, busy: Busy) -> Result<()> {
     Ok(())
 }
 
-/// Lets SIGINT and SIGTERM end the service in order.
+/// What is moved, in words.
+fn moved(bytes: u64, duration: Duration) -> String {
+    let rate = bytes as f64 / duration.as_secs_f64();
+    format!("moving memory: {}, {}/s", HumanBytes(bytes), HumanBytes(rate as u64))
+}
+
+/// Lets SIGINT and SIGTERM end everything in order: the board is left as it was found. A second one does not wait for
+/// that.
 fn end_on_signals(notifier: &Arc<Notifier>) -> Result<()> {
     let mut signals = Signals::new([SIGINT, SIGTERM]).context("signals cannot be handled")?;
     let notifier = Arc::clone(notifier);
     thread::Builder::new()
         .name("signals".to_owned())
         .spawn(move || {
-            for signal in &mut signals {
+            let mut signals = signals.forever();
+            if let Some(signal) = signals.next() {
                 notifier.finish(End::Signal(signal));
+            }
+            if let Some(signal) = signals.next() {
+                say!("trapline: the board is left as it is; what was armed is cleared at the next attach");
+                std::process::exit(128_i32.saturating_add(signal));
             }
         })
         .context("no thread for signals can be started")?;

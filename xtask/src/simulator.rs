@@ -40,19 +40,25 @@ pub(crate) struct Write {
 impl Board {
     /// Starts the simulator with a program.
     pub(crate) fn start(kind: &str, protocol: &str, program: &Path) -> Result<Self> {
-        Self::start_with(kind, protocol, Some(program))
+        Self::start_with(kind, protocol, Some(program), &[])
+    }
+
+    /// Starts the simulator with a program, behind a probe that takes so long for each transfer.
+    pub(crate) fn start_slow(kind: &str, protocol: &str, program: &Path, delay: Duration) -> Result<Self> {
+        let delay = format!("--delay={}", delay.as_micros());
+        Self::start_with(kind, protocol, Some(program), &[&delay])
     }
 
     /// Starts a simulator that has a program of its own.
     pub(crate) fn start_alone(kind: &str, protocol: &str) -> Result<Self> {
-        Self::start_with(kind, protocol, None)
+        Self::start_with(kind, protocol, None, &[])
     }
 
-    fn start_with(kind: &str, protocol: &str, program: Option<&Path>) -> Result<Self> {
+    fn start_with(kind: &str, protocol: &str, program: Option<&Path>, more: &[&str]) -> Result<Self> {
         let simulator = workspace::build_here(&["--package=trapline-simulator"])?;
         let directory = TempDir::new().context("cannot make a temporary directory")?;
         let mut command = tether::to_self(simulator.as_os_str());
-        command.args(["--board", kind, "--protocol", protocol]);
+        command.args(["--board", kind, "--protocol", protocol]).args(more);
         if let Some(program) = program {
             command.arg("--kernel").arg(program);
         }

@@ -193,7 +193,7 @@ fn steps(kinds: &[Kind], setup: Setup) -> Result<Vec<Step>> {
     );
     steps.push(own("scripted gdb session on a simulated board", &["run-board", "--demo"])?);
     steps.push(own("simulated boards, in OpenOCD's hands", &["check-simulator"])?);
-    steps.push(own("Cortex-M under gdb, and boards without a client", &["check-board"])?);
+    steps.push(own("the tool on boards: options, gdb, points, interruptions", &["check-board"])?);
     steps.push(own("points without a client", &["check-points"])?);
     steps.push(own("scripted gdb session", &["run-guest", "--demo"])?);
     steps.push(own("watchpoints on the wire, hostile packets, gdb and lldb", &["run-guest", "--clients"])?);

@@ -1,11 +1,13 @@
 //! Where things are: the workspace, and what the commands keep under `target/`.
 
 use std::{
+    collections::BTreeMap,
     ffi::OsString,
     fs,
     io::{IsTerminal as _, stderr},
     path::{Path, PathBuf},
     process::{Command, Stdio},
+    sync::{Mutex, PoisonError},
 };
 
 use anyhow::{Context as _, Result, bail};
@@ -99,17 +101,25 @@ pub(crate) fn build_here(arguments: &[&str]) -> Result<PathBuf> {
 
 /// The program that `cargo build` with these arguments builds.
 fn built(mut command: Command, arguments: &[&str]) -> Result<PathBuf> {
+    /// What was built already: nothing of it changes while this program runs.
+    static BUILT: Mutex<BTreeMap<String, PathBuf>> = Mutex::new(BTreeMap::new());
+    let what = arguments.join(" ");
+    // A map stays whole whatever panics beside it.
+    let mut known = BUILT.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(file) = known.get(&what) {
+        return Ok(file.clone());
+    }
     if !stderr().is_terminal() {
         command.arg("--quiet");
     }
     let output = command.stderr(Stdio::inherit()).output().context("cannot run cargo")?;
     if !output.status.success() {
-        bail!("cargo build {} failed", arguments.join(" "));
+        bail!("cargo build {what} failed");
     }
     let messages = String::from_utf8_lossy(&output.stdout);
     // The one thing wanted of cargo's messages; paths with quotes or backslashes are not worth a parser.
     let file = messages.lines().filter_map(|line| line.split_once("\"executable\":\"")).next_back();
     let file = file.and_then(|(_, rest)| rest.split_once('"'));
-    file.map(|(file, _)| file.into())
-        .with_context(|| format!("cargo build {} built no program", arguments.join(" ")))
+    let file = file.with_context(|| format!("cargo build {what} built no program"))?.0;
+    Ok(known.entry(what).or_insert(file.into()).clone())
 }

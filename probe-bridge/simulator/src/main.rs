@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{self, Write};
 use std::net::TcpListener;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use clap::Parser;
@@ -35,6 +36,10 @@ struct Options {
     /// Where the board's serial output goes instead of standard output
     #[arg(long, value_name = "FILE")]
     serial: Option<PathBuf>,
+
+    /// How long each transfer takes besides, in microseconds: a slow probe
+    #[arg(long, value_name = "MICROSECONDS", default_value_t = 0)]
+    delay: u64,
 
     /// Write every access to debug registers and memory that a client made there, one a line, when it leaves
     #[arg(long, value_name = "FILE")]
@@ -80,6 +85,7 @@ fn main() -> Result<()> {
         (Board::Armv8a, None) => bail!("the Armv8-A board runs nothing without --kernel"),
     };
     let mut port = DebugPort::new(system);
+    port.set_delay(Duration::from_micros(options.delay));
     let mut serial: Box<dyn Write> = match &options.serial {
         Some(path) => {
             Box::new(File::create(path).with_context(|| format!("{} cannot be created", path.display()))?)

@@ -7,6 +7,8 @@
 
 use probe_rs::architecture::arm::{ArmDebugInterface, ArmError, FullyQualifiedApAddress};
 
+use super::busy::Busy;
+
 /// Control and status: the size of accesses, and what the address does after one.
 const CSW: u64 = 0x00;
 /// Transfer address, and its upper half.
@@ -96,12 +98,13 @@ impl AccessPort {
         })
     }
 
-    /// Reads words that follow each other.
+    /// Reads words that follow each other, and tells of each block.
     pub(super) fn read_block(
         &mut self,
         interface: &mut dyn ArmDebugInterface,
         address: u64,
         words: &mut [u32],
+        busy: &Busy,
     ) -> Result<(), ArmError> {
         self.attempt(|port| {
             let (mut address, mut rest) = (address, words);
@@ -114,18 +117,20 @@ impl AccessPort {
                     words => interface.read_raw_ap_register_repeated(&port.address, DRW, words)?,
                 }
                 port.advance(DRW, count);
+                busy.moved(4 * count);
                 (address, rest) = (address.wrapping_add(4 * count as u64), later);
             }
             Ok(())
         })
     }
 
-    /// Writes words that follow each other.
+    /// Writes words that follow each other, and tells of each block.
     pub(super) fn write_block(
         &mut self,
         interface: &mut dyn ArmDebugInterface,
         address: u64,
         words: &[u32],
+        busy: &Busy,
     ) -> Result<(), ArmError> {
         self.attempt(|port| {
             let (mut address, mut rest) = (address, words);
@@ -138,6 +143,7 @@ impl AccessPort {
                     _ => interface.write_raw_ap_register_repeated(&port.address, DRW, now)?,
                 }
                 port.advance(DRW, count);
+                busy.moved(4 * count);
                 (address, rest) = (address.wrapping_add(4 * count as u64), later);
             }
             Ok(())

@@ -69,10 +69,11 @@ pub fn attach(probe: Probe, registry: &Registry, options: &AttachOptions) -> Res
 fn attach_to(probe: Probe, registry: &Registry, options: &AttachOptions) -> Result<Board> {
     let AttachOptions { chip, under_reset, then_reset, .. } = options;
     let permissions = Permissions::default();
-    let mut session = match under_reset {
-        true => probe.attach_under_reset_with_registry(chip, permissions, registry)?,
-        false => probe.attach_with_registry(chip, permissions, registry)?,
+    let session = match under_reset {
+        true => probe.attach_under_reset_with_registry(chip, permissions, registry),
+        false => probe.attach_with_registry(chip, permissions, registry),
     };
+    let mut session = session.map_err(BoardError::Attach)?;
     match ChipCores::of(session.target())? {
         ChipCores::Armv8a(cores) => {
             let (ports, addresses): (Vec<_>, Vec<_>) = cores.into_iter().unzip();
@@ -83,7 +84,9 @@ fn attach_to(probe: Probe, registry: &Registry, options: &AttachOptions) -> Resu
         ChipCores::CortexM(ports) => {
             let memory = match (options.memory, ports.first()) {
                 (MemoryPath::AccessPort(number), Some(first)) => {
-                    Some(FullyQualifiedApAddress::v1_with_dp(first.dp(), number))
+                    let port = FullyQualifiedApAddress::v1_with_dp(first.dp(), number);
+                    check_memory(&mut session, &port, number)?;
+                    Some(port)
                 }
                 // A core's own access port leads to all that it reaches itself.
                 _ => None,
@@ -125,21 +128,33 @@ fn reset(link: &mut SessionLink, cores: u16) -> Result<()> {
     Ok(())
 }
 
+/// Whether an access port with this `IDR` is a memory access port: CLASS, bits \[16:13\].
+const fn leads_to_memory(identity: u32) -> bool {
+    identity >> 13 & 0xf == 0b1000
+}
+
+/// Whether the access port that was asked for is one to memory.
+fn check_memory(session: &mut Session, port: &FullyQualifiedApAddress, number: u8) -> Result<()> {
+    let interface = session.get_arm_interface().map_err(probe_rs::Error::from)?;
+    let identity = interface.read_raw_ap_register(port, 0xfc).map_err(probe_rs::Error::from)?;
+    if leads_to_memory(identity) { Ok(()) } else { Err(BoardError::NoMemoryPort { number, identity }) }
+}
+
 /// The access port that leads to memory.
 fn memory_port(
     session: &mut Session,
     cores: &[FullyQualifiedApAddress],
     options: &AttachOptions,
 ) -> Result<Option<FullyQualifiedApAddress>> {
-    /// `IDR.CLASS`, bits \[16:13\]: a memory access port.
-    const MEMORY_CLASS: u32 = 0b1000;
     /// `IDR.TYPE`, bits \[3:0\], of APB: debug registers.
     const APB: [u32; 2] = [2, 6];
     let dp = cores.first().map_or(DpAddress::Default, FullyQualifiedApAddress::dp);
     match options.memory {
         MemoryPath::Any => {}
         MemoryPath::AccessPort(number) => {
-            return Ok(Some(FullyQualifiedApAddress::v1_with_dp(dp, number)));
+            let port = FullyQualifiedApAddress::v1_with_dp(dp, number);
+            check_memory(session, &port, number)?;
+            return Ok(Some(port));
         }
         MemoryPath::Core => return Ok(None),
     }
@@ -149,7 +164,7 @@ fn memory_port(
             continue;
         }
         let identity = interface.read_raw_ap_register(&port, 0xfc).map_err(probe_rs::Error::from)?;
-        if identity >> 13 & 0xf == MEMORY_CLASS && !APB.contains(&(identity & 0xf)) {
+        if leads_to_memory(identity) && !APB.contains(&(identity & 0xf)) {
             return Ok(Some(port));
         }
     }

@@ -5,7 +5,7 @@ use std::path::Path;
 use anyhow::Context as _;
 use probe_rs::architecture::arm::dp::DpAddress;
 use probe_rs::architecture::arm::{ApV2Address, FullyQualifiedApAddress};
-use probe_rs::config::Registry;
+use probe_rs::config::{Registry, RegistryError};
 use probe_rs::{CoreType, Target};
 use probe_rs_target::{ApAddress, ArmCoreAccessOptions, CoreAccessOptions, MemoryRegion};
 use trapline_core::address::AddressRange;
@@ -66,6 +66,34 @@ impl ChipCores {
         }
         Ok(Self::CortexM(m_profile.into_iter().map(|(port, _)| port).collect()))
     }
+}
+
+/// Whether a chip is known; where it is not, which ones could be meant.
+///
+/// # Errors
+/// Where it is not known, or not all of its name was given.
+pub fn check_chip(registry: &Registry, chip: &str) -> anyhow::Result<()> {
+    const FEW: usize = 8;
+    let Err(error) = registry.get_target_by_name(chip) else { return Ok(()) };
+    if let RegistryError::ChipNotUnique(..) = error {
+        return Err(error)
+            .with_context(|| format!("--chip {chip} could be several chips; write all of the name"));
+    }
+    let has = |name: &str| name.to_ascii_lowercase().contains(&chip.to_ascii_lowercase());
+    let families = registry.families().iter();
+    let similar = families.flat_map(|family| {
+        let all = has(&family.name);
+        family.variants.iter().filter(move |variant| all || has(&variant.name)).map(|variant| &*variant.name)
+    });
+    let similar: Vec<_> = similar.take(FEW).collect();
+    let similar = if similar.is_empty() {
+        String::new()
+    } else {
+        format!(" (there are {}, and so on)", similar.join(", "))
+    };
+    anyhow::bail!(
+        "probe-rs knows no chip {chip}{similar}; --chip-description-path takes a file that describes more"
+    )
 }
 
 /// Whether a chip has Cortex-M cores and no Armv8-A cores.

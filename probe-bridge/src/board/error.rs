@@ -7,8 +7,23 @@ use trapline_core::target::CoreId;
 #[non_exhaustive]
 pub enum BoardError {
     /// The probe does not answer, or the target does not answer the probe.
-    #[error("the probe or its target does not answer: {0}")]
-    Probe(#[from] probe_rs::Error),
+    #[error("the probe or its target does not answer: {}", told(.0))]
+    Probe(probe_rs::Error),
+    /// Attaching has failed before anything of the chip was known.
+    #[error(
+        "{}; is --chip what is on the board, has the board power, and does no other tool hold the probe?", told(.0)
+    )]
+    Attach(probe_rs::Error),
+    /// An access port leads to no memory.
+    #[error(
+        "access port {number} leads to no memory (its IDR reads {identity:#x}); leave --memory-ap out, or write core"
+    )]
+    NoMemoryPort {
+        /// The access port.
+        number: u8,
+        /// What it says it is.
+        identity: u32,
+    },
     /// The probe's driver has failed by itself, in somebody else's code. The session is lost with it.
     #[error(
         "the driver of the probe has failed ({0}), which is a defect of the driver; what was armed is cleared at the \
@@ -38,6 +53,17 @@ pub enum BoardError {
         register: &'static str,
         /// What it reads.
         value: u32,
+    },
+    /// A core's debug registers answer with errors.
+    #[error(
+        "{core} answers no access to its debug registers (at {address:#x}); has it power, and is --chip what is on the \
+         board?"
+    )]
+    Silent {
+        /// The core.
+        core: CoreId,
+        /// The first that was asked.
+        address: u64,
     },
     /// No core of the chip has power.
     #[error("no core of the chip has power (EDPRSR.PU is 0); power it up, or reset the board")]
@@ -87,6 +113,27 @@ pub enum BoardError {
         /// What is wrong with it.
         what: &'static str,
     },
+}
+
+impl From<probe_rs::Error> for BoardError {
+    fn from(error: probe_rs::Error) -> Self {
+        Self::Probe(error)
+    }
+}
+
+/// What an error of probe-rs says, and what it says of its causes, each once.
+fn told(error: &probe_rs::Error) -> String {
+    let mut said: Vec<String> = Vec::new();
+    let mut cause: Option<&dyn std::error::Error> = Some(error);
+    while let Some(error) = cause {
+        let text = error.to_string();
+        let text = text.trim_end_matches('.');
+        if said.last().is_none_or(|last| last != text) {
+            said.push(text.to_owned());
+        }
+        cause = error.source();
+    }
+    said.join(": ")
 }
 
 /// The result of an operation on a board.

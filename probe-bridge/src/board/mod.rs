@@ -13,6 +13,7 @@
 //! | `chip` | what a chip's description says of its cores and its memory |
 //! | `memory_map` | a chip's memory as gdb is told of it |
 //! | `attach` | from a probe and a chip's name to a target |
+//! | `explain` | why that has failed |
 //! | `busy` | for how long the probe has been asked for something |
 //! | `serve` | a gdb client and the board's stops in one loop |
 //! | `error` | why a board is lost |
@@ -24,6 +25,7 @@ mod busy;
 pub mod chip;
 pub mod cortex_m;
 mod error;
+mod explain;
 pub mod link;
 pub mod memory_map;
 mod serve;
@@ -33,5 +35,6 @@ mod target;
 pub use attach::{AttachOptions, Board, MemoryPath, attach};
 pub use busy::Busy;
 pub use error::{BoardError, Result};
+pub use explain::explain;
 pub use serve::{Ended, Found, Observer, Unobserved, run_until_stopped, serve, watch};
 pub use target::BoardTarget;

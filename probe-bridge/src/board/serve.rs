@@ -2,6 +2,7 @@
 
 use std::io;
 use std::os::fd::AsFd;
+use std::sync::Arc;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use trapline_core::debugger::{Debugger, Outcome};
@@ -138,7 +139,7 @@ pub fn watch<T: BoardTarget, const CORES: usize, const SOFTWARE: usize>(
 pub fn serve<T: BoardTarget, const CORES: usize, const SOFTWARE: usize>(
     client: Client,
     debugger: &mut Debugger<T, CORES, SOFTWARE>,
-    notifier: &Notifier,
+    notifier: &Arc<Notifier>,
     observer: &mut impl Observer<T, CORES, SOFTWARE>,
 ) -> Result<Ended> {
     let mut packet_buffer = vec![0; PACKET_BUFFER];
@@ -158,12 +159,12 @@ pub fn serve<T: BoardTarget, const CORES: usize, const SOFTWARE: usize>(
 fn serve_until_closed<T: BoardTarget, const CORES: usize, const SOFTWARE: usize>(
     client: Client,
     debugger: &mut Debugger<T, CORES, SOFTWARE>,
-    notifier: &Notifier,
+    notifier: &Arc<Notifier>,
     observer: &mut impl Observer<T, CORES, SOFTWARE>,
     packet_buffer: &mut [u8],
 ) -> std::result::Result<Ended, ServerError<BoardError, io::Error>> {
     let mut incoming = vec![0; PACKET_BUFFER];
-    let mut server = Server::new(debugger, Outgoing::new(client), packet_buffer)?;
+    let mut server = Server::new(debugger, Outgoing::new(client).until(Arc::clone(notifier)), packet_buffer)?;
     let mut wait = FIRST_WAIT;
     loop {
         if notifier.is_finished() {

@@ -99,7 +99,7 @@ impl SessionLink {
         // A probe without raw transfers, or a port behind another one, is probe-rs's alone.
         let result = if interface.try_dap_probe().is_some() && matches!(port.address().ap(), ApAddress::V1(_))
         {
-            work(&mut WordBus { interface, port, careful: self.careful, written: 0 })
+            work(&mut WordBus { interface, port, busy: &self.busy, careful: self.careful, written: 0 })
         } else {
             match interface.memory_interface(port.address()) {
                 Ok(mut memory) => work(&mut MemoryBus { memory: &mut *memory }),
@@ -185,6 +185,7 @@ fn said(panic: &(dyn Any + Send)) -> String {
 struct WordBus<'a> {
     interface: &'a mut dyn ArmDebugInterface,
     port: &'a mut AccessPort,
+    busy: &'a Busy,
     careful: bool,
     /// The last address that was written.
     written: u64,
@@ -211,6 +212,7 @@ impl WordBus<'_> {
         self.write_each(address, head)?;
         for (address, &word) in (aligned..).step_by(4).zip(words) {
             self.write_word(address, u32::from_le_bytes(word))?;
+            self.busy.moved(4);
         }
         self.write_each(aligned.wrapping_add(4 * words.len() as u64), tail)
     }
@@ -250,7 +252,7 @@ impl Bus for WordBus<'_> {
         // As probe-rs does: all words that have bytes of these.
         let before = (address % 4) as usize;
         let mut words = vec![0; (before + buffer.len()).div_ceil(4)];
-        let read = self.port.read_block(self.interface, address & !3, &mut words);
+        let read = self.port.read_block(self.interface, address & !3, &mut words, self.busy);
         read.map_err(|error| error_at(error, address))?;
         let bytes = words.into_iter().flat_map(u32::to_le_bytes).skip(before);
         for (place, byte) in buffer.iter_mut().zip(bytes) {
@@ -269,7 +271,7 @@ impl Bus for WordBus<'_> {
             return self.write_in_bytes(address, |memory| memory.write(address, bytes));
         }
         let words: Vec<_> = words.iter().map(|&word| u32::from_le_bytes(word)).collect();
-        let written = self.port.write_block(self.interface, address, &words);
+        let written = self.port.write_block(self.interface, address, &words, self.busy);
         written.map_err(|error| error_at(error, address))
     }
 
@@ -289,8 +291,8 @@ impl Bus for WordBus<'_> {
 }
 
 /// A memory interface of probe-rs.
-struct MemoryBus<'a> {
-    memory: &'a mut (dyn ArmMemoryInterface + 'a),
+pub(super) struct MemoryBus<'a> {
+    pub(super) memory: &'a mut (dyn ArmMemoryInterface + 'a),
 }
 
 impl Bus for MemoryBus<'_> {
@@ -316,7 +318,7 @@ impl Bus for MemoryBus<'_> {
 }
 
 /// A FAULT response is the board's answer to one access; everything else ends the session.
-fn error_at(error: ArmError, address: u64) -> BoardError {
+pub(super) fn error_at(error: ArmError, address: u64) -> BoardError {
     let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(&error);
     while let Some(inner) = cause {
         if let Some(DapError::FaultResponse) = inner.downcast_ref() {

@@ -17,7 +17,7 @@ const POLL: Duration = Duration::from_millis(1);
 ///
 /// # fn main() -> anyhow::Result<()> {
 /// let probe = Lister::new().list_all().first().ok_or(anyhow::anyhow!("no probe"))?.open()?;
-/// let options = AttachOptions { chip: "BCM2711".to_owned(), ..AttachOptions::default() };
+/// let options = AttachOptions { chip: "RaspberryPi4B".to_owned(), ..AttachOptions::default() };
 /// let board = attach(probe, &Registry::from_builtin_families(), &options)?;
 /// let board::Board::Armv8a(target) = board else { anyhow::bail!("no Armv8-A core") };
 /// let mut session = Session::new(Board::new(target)?);

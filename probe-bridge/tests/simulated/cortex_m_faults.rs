@@ -10,7 +10,7 @@ use trapline_core::scope::Scope;
 use trapline_core::target::{
     CoreId, CoreState, DebugStateEntry, Event, Memory, Refusal, Register, Registers, RunControl, TargetError,
 };
-use trapline_probe::board::BoardTarget;
+use trapline_probe::board::{BoardError, BoardTarget};
 use trapline_simulator::armv8a::Armv8aBoard;
 use trapline_simulator::cortex_m::{Architecture, CortexMBoard, LOOP};
 use trapline_simulator::dap::{Fault, Size};
@@ -47,7 +47,7 @@ fn an_unplugged_probe_is_no_silence_for_ever() {
     let board = board();
     board.port().set_plugged(false);
     let said = refusal(&board);
-    assert!(said.contains("does not answer"), "{said}");
+    assert!(said.contains("No target responded to the debug port"), "{said}");
     board.port().set_plugged(true);
     let mut target = board.attach_cortex_m().unwrap();
     assert_eq!(target.poll().unwrap(), None);
@@ -58,10 +58,20 @@ fn an_unplugged_probe_is_no_silence_for_ever() {
 #[test]
 fn a_core_without_power_or_locked_is_told_and_comes_back() {
     let board = board();
-    for fault in [Fault::CorePower { core: 0, on: false }, Fault::Locked(true)] {
+    for (fault, explained) in [
+        (
+            Fault::CorePower { core: 0, on: false },
+            "core 0 answers no access to its debug registers (at 0xe000ed00); has it power, and is --chip what is on \
+             the board?",
+        ),
+        (
+            Fault::Locked(true),
+            "core 0 does not allow external debug (DHCSR is 0x1010000); unlock the chip first",
+        ),
+    ] {
         board.port().suffer(fault);
-        let said = refusal(&board);
-        assert!(!said.is_empty());
+        assert!(refusal(&board).contains("is --chip what is on the board"));
+        assert_eq!(board.explain("simulated-cortex-m").unwrap().to_string(), explained);
         board.port().suffer(Fault::CorePower { core: 0, on: true });
         board.port().suffer(Fault::Locked(false));
         board.port().write(trapline_simulator::dap::Space::Debug, 0, 0x1e);
@@ -72,7 +82,9 @@ fn a_core_without_power_or_locked_is_told_and_comes_back() {
 #[test]
 fn another_board_than_the_one_named_is_noticed() {
     let board = Board::new(Armv8aBoard::with_program(&[0x1400_0000]).unwrap());
-    assert!(!refusal(&board).is_empty());
+    assert!(refusal(&board).contains("is --chip what is on the board"));
+    let explained = board.explain("simulated-cortex-m").unwrap();
+    assert!(matches!(explained, BoardError::Silent { core: CORE, address: 0xe000_ed00 }), "{explained}");
 }
 
 #[test]

@@ -14,7 +14,7 @@ use trapline_core::target::{
 };
 use trapline_probe::board::{BoardError, BoardTarget};
 use trapline_simulator::armv8a::{Armv8aBoard, DEBUG_BASES};
-use trapline_simulator::dap::{Fault, Size};
+use trapline_simulator::dap::{Fault, Size, Space};
 
 use crate::probe::Board;
 
@@ -25,6 +25,9 @@ const LOOP: [u32; 1] = [0x1400_0000];
 const START: u64 = 0x4000_0000;
 /// However a board fails, nobody waits longer.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// How probe-rs's own errors end.
+const WAY_OUT: &str =
+    "; is --chip what is on the board, has the board power, and does no other tool hold the probe?";
 
 fn board() -> Board {
     Board::new(Armv8aBoard::with_program(&LOOP).unwrap())
@@ -38,6 +41,11 @@ fn refusal(board: &Board, chip: &str) -> String {
     format!("{:#}", anyhow::Error::from(error))
 }
 
+/// What the board then says of itself.
+fn explained(board: &Board, chip: &str) -> String {
+    board.explain(chip).unwrap().to_string()
+}
+
 /// A debug register of the board, as it stands.
 fn register(board: &Board, address: u64) -> u32 {
     board.port().system().read(0, address, Size::Word).unwrap()
@@ -48,7 +56,8 @@ fn an_unplugged_probe_is_no_silence_for_ever() {
     let board = board();
     board.port().set_plugged(false);
     let said = refusal(&board, "simulated-armv8a");
-    assert!(said.contains("does not answer"), "{said}");
+    assert!(said.contains("No target responded to the debug port") && said.ends_with(WAY_OUT), "{said}");
+    assert!(board.explain("simulated-armv8a").is_none(), "there is nothing to ask");
 
     board.port().set_plugged(true);
     let mut target = board.attach().unwrap();
@@ -66,7 +75,7 @@ fn a_debug_port_that_does_not_power_up_is_said_to_be_one() {
     let board = board();
     board.port().set_powers_up(false);
     let said = refusal(&board, "simulated-armv8a");
-    assert!(said.contains("does not answer"), "{said}");
+    assert!(said.contains("timeout") && said.ends_with(WAY_OUT), "{said}");
 }
 
 #[test]
@@ -74,9 +83,13 @@ fn a_chip_that_forbids_debugging_is_not_one_that_is_broken() {
     let board = board();
     board.port().suffer(Fault::Locked(true));
     let said = refusal(&board, "simulated-armv8a");
-    assert!(!said.is_empty());
+    assert!(said.ends_with(WAY_OUT), "{said}");
+    assert_eq!(
+        explained(&board, "simulated-armv8a"),
+        "core 0 does not allow external debug (DBGAUTHSTATUS_EL1 is 0xa); unlock the chip first"
+    );
     board.port().suffer(Fault::Locked(false));
-    board.port().write(trapline_simulator::dap::Space::Debug, 0, 0x1e);
+    board.port().write(Space::Debug, 0, 0x1e);
     assert!(board.attach().is_ok(), "unlocked, it can be debugged");
 }
 
@@ -84,9 +97,56 @@ fn a_chip_that_forbids_debugging_is_not_one_that_is_broken() {
 fn another_chip_than_the_one_named_is_noticed() {
     let board = board();
     let said = refusal(&board, "simulated-elsewhere");
-    assert!(!said.is_empty(), "{said}");
+    assert!(said.ends_with(WAY_OUT), "{said}");
+    assert_eq!(
+        explained(&board, "simulated-elsewhere"),
+        "there is no Armv8-A debug unit at 0x80020000 of core 0 (EDDEVARCH reads 0x47701a14); is --chip what is on the \
+         board?"
+    );
+    assert_eq!(
+        explained(&board, "simulated-cortex-m"),
+        "core 0 answers no access to its debug registers (at 0xe000ed00); has it power, and is --chip what is on the \
+         board?"
+    );
     let said = refusal(&board, "no-such-chip");
     assert!(said.contains("no-such-chip"), "{said}");
+}
+
+#[test]
+fn a_board_whose_cores_have_no_power_is_told_from_a_broken_one() {
+    let board = board();
+    for core in [0, 1] {
+        board.port().suffer(Fault::CorePower { core, on: false });
+    }
+    assert!(board.attach().is_err());
+    assert_eq!(
+        explained(&board, "simulated-armv8a"),
+        "no core of the chip has power (EDPRSR.PU is 0); power it up, or reset the board"
+    );
+    for core in [0, 1] {
+        board.port().suffer(Fault::CorePower { core, on: true });
+    }
+    assert!(board.attach().is_ok());
+}
+
+#[test]
+fn an_error_that_somebody_has_left_in_the_debug_port_is_in_nobodys_way() {
+    let board = board();
+    {
+        let mut port = board.port();
+        port.write(Space::Debug, 4, 0x5000_0000);
+        port.write(Space::Access, 4, 0xffff_fff0);
+        port.read(Space::Access, 0xc);
+        assert!(port.is_faulty());
+    }
+    let mut target = board.attach().unwrap();
+    target.halt(CORE0).unwrap();
+    // And one that comes meanwhile, by nobody's access here.
+    board.port().write(Space::Access, 4, 0xffff_fff0);
+    board.port().read(Space::Access, 0xc);
+    assert!(board.port().is_faulty());
+    assert!(target.read_register(CORE0, Register::Pc).is_err());
+    assert_eq!(target.read_register(CORE0, Register::Pc).unwrap(), START);
 }
 
 #[test]

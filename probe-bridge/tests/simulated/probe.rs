@@ -13,7 +13,7 @@ use probe_rs::probe::{DebugProbe, DebugProbeError, Probe, WireProtocol};
 use trapline_probe::board::armv8a::Armv8aTarget;
 use trapline_probe::board::cortex_m::CortexMTarget;
 use trapline_probe::board::link::SessionLink;
-use trapline_probe::board::{AttachOptions, Board as Cores, Result, attach};
+use trapline_probe::board::{AttachOptions, Board as Cores, BoardError, Result, attach, explain};
 use trapline_simulator::dap::{DebugPort, Response, Space, System};
 
 /// The description of the simulated chip.
@@ -66,6 +66,11 @@ impl Board {
             Cores::Armv8a(target) => Ok(target),
             Cores::CortexM(_) => panic!("the chip is one with Cortex-M cores"),
         }
+    }
+
+    /// What it says of itself to somebody whom it has refused.
+    pub(crate) fn explain(&self, chip: &str) -> Option<BoardError> {
+        explain(Probe::new(SimulatedProbe(self.clone())), &registry(), chip)
     }
 
     fn attach_any(&self, options: &AttachOptions) -> Result<Cores> {

@@ -1,7 +1,10 @@
-//! `cargo xtask check-board`: `trapline board` on simulated boards. Cortex-M cores under an unmodified gdb; on boards of
-//! every kind points without a client, and an interrupted tool that leaves nothing behind.
+//! `cargo xtask check-board`: `trapline board` on simulated boards. Its options, right and wrong; Cortex-M cores under an
+//! unmodified gdb; on boards of every kind points without a client, and a tool that is interrupted at any stage and
+//! leaves nothing behind.
 
 mod cortex_m;
+mod interrupted;
+mod options;
 mod points;
 mod tool;
 
@@ -77,6 +80,8 @@ pub(crate) struct Options {
 pub(crate) fn run(options: &Options) -> Result<ExitCode> {
     let requirements = [Requirement::GDB, Requirement::BARE_METAL_TARGET, Requirement::CORTEX_M_TARGET];
     Setup::new(options.no_install).ensure(&requirements)?;
+    options::check().context("options")?;
+    println!("options, right and wrong: ok");
     for kind in [Kind::CortexM3, Kind::CortexM33] {
         check_cortex_m(kind).with_context(|| format!("gdb on the board {}", kind.name()))?;
         println!("gdb on the board {}: ok", kind.name());
@@ -84,6 +89,10 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
     for kind in [Kind::Armv8a, Kind::CortexM3, Kind::CortexM33] {
         points::check(kind).with_context(|| format!("points on the board {}", kind.name()))?;
         println!("points on the board {}, and its release: ok", kind.name());
+    }
+    for kind in [Kind::Armv8a, Kind::CortexM33] {
+        interrupted::check(kind).with_context(|| format!("Ctrl-C on the board {}", kind.name()))?;
+        println!("Ctrl-C at every stage on the board {}: ok", kind.name());
     }
     points::check_lost_probe().context("a probe that goes away")?;
     println!("a probe that goes away: ok");

@@ -13,7 +13,7 @@ const STORE: &str = "ROUNDS:w == 3";
 const HITS: [&str; 5] = [ROUND, ROUND, ROUND, STORE, ROUND];
 
 /// Where a client's session leaves breakpoint and watchpoint 0 of the first core.
-const fn slots(kind: Kind) -> [u64; 2] {
+pub(super) const fn slots(kind: Kind) -> [u64; 2] {
     match kind {
         Kind::Armv8a => [0x8001_0408, 0x8001_0808],
         Kind::CortexM3 | Kind::CortexM33 => [0xe000_2008, 0xe000_1028],

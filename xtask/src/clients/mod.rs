@@ -8,7 +8,7 @@ mod hostile;
 mod lldb;
 mod script;
 mod watches;
-mod wire;
+pub(crate) mod wire;
 
 use std::path::Path;
 use std::time::Duration;

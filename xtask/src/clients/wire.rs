@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, bail, ensure};
 
 /// A connection on which packets are not acknowledged.
-pub(super) struct Wire {
+pub(crate) struct Wire {
     stream: TcpStream,
     /// What has arrived and is no whole packet yet.
     pending: Vec<u8>,
@@ -15,7 +15,7 @@ pub(super) struct Wire {
 
 impl Wire {
     /// Connects, and agrees on no acknowledgements.
-    pub(super) fn connect(address: &str, timeout: Duration) -> Result<Self> {
+    pub(crate) fn connect(address: &str, timeout: Duration) -> Result<Self> {
         let stream = TcpStream::connect(address).with_context(|| format!("cannot connect to {address}"))?;
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(timeout))?;
@@ -25,12 +25,12 @@ impl Wire {
     }
 
     /// Sends bytes as they are.
-    pub(super) fn send(&mut self, bytes: &[u8]) -> Result<()> {
+    pub(crate) fn send(&mut self, bytes: &[u8]) -> Result<()> {
         self.stream.write_all(bytes).context("the server takes no more")
     }
 
     /// The payload of the next packet.
-    pub(super) fn receive(&mut self) -> Result<String> {
+    pub(crate) fn receive(&mut self) -> Result<String> {
         loop {
             if let Some(end) = self.pending.iter().position(|byte| *byte == b'#')
                 && self.pending.len() >= end + 3
@@ -54,20 +54,20 @@ impl Wire {
     }
 
     /// Sends a packet and returns the payload of what comes next.
-    pub(super) fn ask(&mut self, payload: &str) -> Result<String> {
+    pub(crate) fn ask(&mut self, payload: &str) -> Result<String> {
         self.send(&packet(payload.as_bytes()))?;
         self.receive().with_context(|| format!("the answer to {payload}"))
     }
 
     /// Sends a packet that has exactly one right answer.
-    pub(super) fn expect(&mut self, payload: &str, answer: &str) -> Result<()> {
+    pub(crate) fn expect(&mut self, payload: &str, answer: &str) -> Result<()> {
         let seen = self.ask(payload)?;
         ensure!(seen == answer, "{payload} was answered with {seen:?}, not {answer:?}");
         Ok(())
     }
 
     /// Lets the target run until it stops.
-    pub(super) fn go_on(&mut self) -> Result<Stop> {
+    pub(crate) fn go_on(&mut self) -> Result<Stop> {
         let mut reply = self.ask("vCont;c")?;
         // Text comes before the stop.
         while reply.starts_with('O') {
@@ -77,13 +77,13 @@ impl Wire {
     }
 
     /// Lets go of the target.
-    pub(super) fn detach(mut self) -> Result<()> {
+    pub(crate) fn detach(mut self) -> Result<()> {
         self.expect("D", "OK")
     }
 }
 
 /// A packet around a payload, whose bytes mean nothing to packets.
-pub(super) fn packet(payload: &[u8]) -> Vec<u8> {
+pub(crate) fn packet(payload: &[u8]) -> Vec<u8> {
     [b"$", payload, checksum(payload).as_bytes()].concat()
 }
 
@@ -95,12 +95,12 @@ fn checksum(payload: &[u8]) -> String {
 
 /// A stop reply, as far as it matters here.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(super) struct Stop {
-    pub(super) signal: u8,
+pub(crate) struct Stop {
+    pub(crate) signal: u8,
     /// The program counter.
-    pub(super) pc: u64,
+    pub(crate) pc: u64,
     /// The name and the value of the reason, if one is given.
-    pub(super) reason: Option<(String, String)>,
+    pub(crate) reason: Option<(String, String)>,
 }
 
 impl Stop {
@@ -121,7 +121,7 @@ impl Stop {
     }
 
     /// The address that a watchpoint of this kind was hit at.
-    pub(super) fn watched(&self, kind: &str) -> Option<u64> {
+    pub(crate) fn watched(&self, kind: &str) -> Option<u64> {
         let (name, value) = self.reason.as_ref()?;
         (name == kind).then(|| u64::from_str_radix(value, 16).ok())?
     }

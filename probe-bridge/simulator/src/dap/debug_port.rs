@@ -1,5 +1,7 @@
 //! The debug port's registers, whatever protocol carries them.
 
+use std::time::Duration;
+
 use super::{Fault, MemoryAp, System};
 
 /// `DPIDR` of a board that is reached by SWD: version 1, designer Arm.
@@ -57,6 +59,7 @@ pub struct DebugPort {
     writes: Vec<Write>,
     transfers: u64,
     pace: u32,
+    delay: Duration,
     plugged: bool,
     powers_up: bool,
 }
@@ -74,6 +77,7 @@ impl DebugPort {
             writes: Vec::new(),
             transfers: 0,
             pace: INSTRUCTIONS_FOR_A_TRANSFER,
+            delay: Duration::ZERO,
             plugged: true,
             powers_up: true,
         }
@@ -83,6 +87,11 @@ impl DebugPort {
     /// itself sets it to 0.
     pub const fn set_pace(&mut self, instructions: u32) {
         self.pace = instructions;
+    }
+
+    /// How long each transfer takes besides.
+    pub const fn set_delay(&mut self, delay: Duration) {
+        self.delay = delay;
     }
 
     /// Pulls the probe's plug, or puts it back.
@@ -122,7 +131,7 @@ impl DebugPort {
 
     /// Reads a register by its address, 0, 4, 8 or 0xc.
     pub fn read(&mut self, space: Space, address: u8) -> Response {
-        self.transfers += 1;
+        self.begin();
         if !self.plugged {
             return Response::Silence;
         }
@@ -139,7 +148,7 @@ impl DebugPort {
     /// Writes a register by its address, 0, 4, 8 or 0xc. ABORT is one only where SWD carries it; JTAG has an
     /// instruction for it, [`Self::abort`], and clears sticky flags in `CTRL/STAT`.
     pub fn write(&mut self, space: Space, address: u8, value: u32) -> Response {
-        self.transfers += 1;
+        self.begin();
         if !self.plugged {
             return Response::Silence;
         }
@@ -197,6 +206,14 @@ impl DebugPort {
     /// Pulls the cable's reset line, or releases it.
     pub fn set_reset(&mut self, asserted: bool) {
         self.system.set_reset(asserted);
+    }
+
+    /// A transfer begins.
+    fn begin(&mut self) {
+        self.transfers += 1;
+        if !self.delay.is_zero() {
+            std::thread::sleep(self.delay);
+        }
     }
 
     const fn control_and_status(&self) -> u32 {

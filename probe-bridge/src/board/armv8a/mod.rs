@@ -22,3 +22,4 @@ mod tests;
 
 pub use debug_unit::CoreAddresses;
 pub use target::Armv8aTarget;
+pub(super) use target::has_power;

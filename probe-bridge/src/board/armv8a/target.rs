@@ -10,10 +10,10 @@ use trapline_core::target::{
 };
 
 use super::core::Core;
-use super::debug_unit::{CoreAddresses, is_external};
+use super::debug_unit::{CoreAddresses, DebugUnit, is_external};
 use crate::board::BoardTarget;
 use crate::board::error::{BoardError, Result};
-use crate::board::link::{Link, Port};
+use crate::board::link::{Bus, Link, Port};
 use crate::board::memory_map::told;
 
 /// Armv8-A cores, over any way to their buses.
@@ -115,6 +115,13 @@ impl<L: Link> Armv8aTarget<L> {
             refused @ TargetError::Refused(_) => refused,
         })
     }
+}
+
+/// Whether a core has power, once it is one that lets a debugger in.
+pub(in crate::board) fn has_power(bus: &mut dyn Bus, core: CoreId, at: CoreAddresses) -> Result<bool> {
+    let mut unit = DebugUnit { core, bus, at };
+    unit.check()?;
+    Ok(unit.state()?.pu())
 }
 
 /// Empties all comparators, whatever is in them.

@@ -36,15 +36,31 @@ pub(super) struct DebugUnit<'a> {
 }
 
 impl DebugUnit<'_> {
+    /// Whether this is a core, and one that lets a debugger in. It stays as it is.
+    pub(super) fn check(&mut self) -> Result<()> {
+        self.version()?;
+        if self.status()?.allows_debug() {
+            return Ok(());
+        }
+        self.allow(Dhcsr::RUN)?;
+        self.write(DHCSR, Dhcsr::OFF.into())
+    }
+
+    /// Turns debugging on.
+    fn allow(&mut self, control: Dhcsr) -> Result<()> {
+        self.write(DHCSR, control.into())?;
+        let now = self.status()?;
+        if now.allows_debug() {
+            return Ok(());
+        }
+        Err(BoardError::Locked { core: self.core, register: "DHCSR", value: now.into() })
+    }
+
     /// Turns debugging on, and the two units; the core runs on, or stays halted.
     pub(super) fn open(&mut self) -> Result<()> {
         let status = self.status()?;
         let control = if status.is_halted() { Dhcsr::HALT } else { Dhcsr::RUN };
-        self.write(DHCSR, control.into())?;
-        let now = self.status()?;
-        if !now.allows_debug() {
-            return Err(BoardError::Locked { core: self.core, register: "DHCSR", value: now.into() });
-        }
+        self.allow(control)?;
         let demcr = Demcr::from(self.bus.read_word(Demcr::ADDRESS.into())?);
         self.write(Demcr::ADDRESS.into(), demcr.with_trcena(true).into())?;
         self.write(FpCtrl::ADDRESS.into(), FpCtrl::ENABLE.into())

@@ -20,4 +20,4 @@ mod target;
 mod tests;
 
 pub use target::CortexMTarget;
-pub(super) use target::catch_reset;
+pub(super) use target::{catch_reset, check_access};

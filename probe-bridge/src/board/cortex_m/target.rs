@@ -13,7 +13,7 @@ use trapline_core::target::{
 use super::core::Core;
 use super::debug_unit::{DebugUnit, Identity};
 use crate::board::error::{BoardError, Result};
-use crate::board::link::{Link, Port};
+use crate::board::link::{Bus, Link, Port};
 use crate::board::{BoardTarget, memory_map};
 
 /// Cortex-M cores, over any way to their buses: each behind an access port of its own, or several behind one.
@@ -101,6 +101,11 @@ pub(in crate::board) fn catch_reset(link: &mut impl Link, core: CoreId, begin: b
         let mut unit = DebugUnit { core, bus };
         if begin { unit.catch_reset() } else { unit.end_catch_reset() }
     })
+}
+
+/// Whether there is a core that lets a debugger in.
+pub(in crate::board) fn check_access(bus: &mut dyn Bus, core: CoreId) -> Result<()> {
+    DebugUnit { core, bus }.check()
 }
 
 /// What comparators offer that are armed alike.
