@@ -104,10 +104,10 @@ fn an_armv8_a_core_is_asked_little() {
         debugger.target_mut().read_memory(PhysicalAddress(COUNTER), &mut [0; 4]).unwrap();
     });
     check(&[
-        ("a step", step, 53),
-        ("from a breakpoint to the next hit", again, 103),
+        ("a step", step, 66),
+        ("from a breakpoint to the next hit", again, 118),
         ("33 registers", registers, 120),
-        ("from a watchpoint to the next hit", watch, 109),
+        ("from a watchpoint to the next hit", watch, 122),
         ("64 bytes", memory, 17),
         ("a word", word, 2),
     ]);
