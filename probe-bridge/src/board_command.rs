@@ -27,7 +27,7 @@ use trapline_probe::board::{
 
 use crate::cli::BoardArguments;
 use crate::gdb_address::Listener;
-use crate::points::{PointOptions, Points, Tracer};
+use crate::points::{Carried, PointOptions, Points, Tracer};
 
 /// The most cores of a board, and the most software breakpoints.
 const CORES: usize = 64;
@@ -44,7 +44,7 @@ type BoardDebugger<T> = Debugger<T, CORES, SOFTWARE>;
 /// Where the probe or the chip is not what the command line says, or the board is lost.
 pub(crate) fn run(arguments: &BoardArguments) -> Result<ExitCode> {
     let listener = Listener::bind(&arguments.gdb, arguments.allow_remote)?;
-    let points = Points::new(&arguments.points, || None)?;
+    let points = Points::new(&arguments.points, Carried::default)?;
     if listener.is_none() && points.is_none() {
         bail!("with --gdb none and neither --break nor --watch there is nothing to do");
     }

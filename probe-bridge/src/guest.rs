@@ -20,7 +20,7 @@ use trapline_probe::linux::monitor::{LazyKernel, LinuxCommands};
 
 use crate::cli::{GuestArguments, GuestFeature};
 use crate::gdb_address::Listener;
-use crate::guest_points::{GuestPoints, symbols_of};
+use crate::guest_points::{GuestPoints, carried};
 use crate::points::Points;
 use crate::serial::Serial;
 use crate::terminal::{self, Raw};
@@ -51,7 +51,7 @@ pub(crate) fn run(arguments: &GuestArguments) -> Result<ExitCode> {
     let may_be_linux = arguments.flat.is_none() && !boot.kernel.starts_with(ELF);
     let linux = may_be_linux.then(|| symbols::read_when_needed(&arguments.kernel));
     let config = config(arguments)?;
-    let points = Points::new(&arguments.points, || symbols_of(&boot.kernel))?;
+    let points = Points::new(&arguments.points, || carried(&boot.kernel, &boot.command_line))?;
     let output = arguments.serial.open()?;
 
     let kvm = trapline_kvm::open(Path::new(KVM))?;

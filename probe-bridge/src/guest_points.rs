@@ -11,11 +11,12 @@ use trapline_core::target::TargetError;
 use trapline_kvm::gdb_server::{End, Notifier};
 use trapline_kvm::kernel_image::unpack;
 use trapline_kvm::{Notice, Observer};
-use trapline_probe::linux::Kernel;
+use trapline_probe::linux::elf;
 use trapline_probe::linux::image::KernelImage;
+use trapline_probe::linux::symbols::SymbolTable;
 
 use crate::guest::GuestDebugger;
-use crate::points::{PointOptions, Points, Tracer};
+use crate::points::{Carried, PointOptions, Points, Tracer};
 
 /// The points of one guest.
 pub(crate) struct GuestPoints {
@@ -140,15 +141,24 @@ fn lock(debugger: &Mutex<GuestDebugger>) -> MutexGuard<'_, GuestDebugger> {
     debugger.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// An ELF file with the symbols of a kernel: itself, or those that a Linux kernel carries, at the addresses that it was
-/// linked for (it must not move itself: `nokaslr`).
-pub(crate) fn symbols_of(kernel: &[u8]) -> Option<Vec<u8>> {
+/// Why a point cannot be set by name in a kernel that moves.
+const MOVES: &str = "this kernel moves itself as it boots (KASLR), so that no symbol's address is known before; put \
+    nokaslr on --cmdline, or set the point from gdb once 'monitor kaslr' says how far it has moved";
+
+/// What a kernel says of its symbols: an ELF file is itself one; a Linux kernel carries those of the addresses that it
+/// was linked for, where it stays only with `nokaslr` on its command line.
+pub(crate) fn carried(kernel: &[u8], command_line: &str) -> Carried {
     /// No kernel is larger once it is unpacked, in bytes.
     const LARGEST: u64 = 512 << 20;
     if kernel.starts_with(b"\x7fELF") {
-        return Some(kernel.to_vec());
+        return Carried { symbols: Some(kernel.to_vec()), unplaced: None };
     }
-    let unpacked = unpack(kernel, LARGEST).ok()?;
-    let image = KernelImage::new(&unpacked).ok()?;
-    Kernel::read(&unpacked).ok()?.to_elf(&image, 0).ok()
+    let Ok(unpacked) = unpack(kernel, LARGEST) else { return Carried::default() };
+    let Ok(image) = KernelImage::new(&unpacked) else { return Carried::default() };
+    let symbols = SymbolTable::read(&image);
+    // Where there are none nobody knows, but that all distributions' kernels do.
+    let can_move = symbols.as_ref().map_or(image.banner().is_some(), SymbolTable::can_move);
+    let stays = command_line.split_ascii_whitespace().any(|word| word == "nokaslr");
+    let symbols = symbols.ok().and_then(|symbols| elf::write(&symbols, &[], 0).ok());
+    Carried { symbols, unplaced: (can_move && !stays).then_some(MOVES) }
 }

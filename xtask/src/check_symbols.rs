@@ -51,7 +51,7 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
     for choice in kernels() {
         let begun = Instant::now();
         let kernel = HostFiles::find(&choice)?.kernel;
-        let file = linux::symbols_as("check-symbols.elf", &kernel)?.context("the kernel has no symbols")?;
+        let file = linux::symbols(&kernel)?.context("the kernel has no symbols")?;
         let functions = functions(&file)?;
         by_gdb(&file, &functions).context("gdb")?;
         by_lldb(&file, &functions).context("lldb")?;

@@ -3,7 +3,7 @@
 use std::{
     collections::BTreeMap,
     ffi::OsString,
-    fs,
+    fs::{self, File, TryLockError},
     io::{IsTerminal as _, stderr},
     path::{Path, PathBuf},
     process::{Command, Stdio},
@@ -40,6 +40,23 @@ pub(crate) fn directory(name: &str) -> Result<PathBuf> {
 /// A file to keep a record in.
 pub(crate) fn log(name: &str) -> Result<PathBuf> {
     Ok(directory("log")?.join(name))
+}
+
+/// A record of this command's own, as long as its file stays open: others that are at work have theirs under other
+/// names.
+pub(crate) fn own_log(name: &str) -> Result<(PathBuf, File)> {
+    for number in 1_u32.. {
+        let path = log(&if number == 1 { format!("{name}.log") } else { format!("{name}-{number}.log") })?;
+        let cannot = || format!("cannot write {}", path.display());
+        let mut options = File::options();
+        let file = options.write(true).create(true).truncate(false).open(&path).with_context(cannot)?;
+        match file.try_lock() {
+            Ok(()) => return Ok((path, file)),
+            Err(TryLockError::WouldBlock) => {}
+            Err(TryLockError::Error(error)) => return Err(error).with_context(cannot),
+        }
+    }
+    bail!("there are too many records called {name}")
 }
 
 /// The file of a program that the shell would find, or that is kept beside the system.

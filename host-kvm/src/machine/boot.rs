@@ -10,10 +10,13 @@ use trapline_core::address::AddressRange;
 use vm_memory::GuestMemoryMmap;
 
 use super::fdt::Description;
-use super::linux_image::{ALIGNMENT, ImageError, ImageHeader};
+use super::linux_image::{self, ALIGNMENT, ImageError, ImageHeader};
 use super::loader::{self, LoadError, LoadedImage};
 use crate::guest_memory::GuestMemory;
 use crate::kernel_image::{UnpackError, unpack};
+
+/// How much of a command line arm64 Linux keeps, in bytes (`COMMAND_LINE_SIZE`, less the zero behind it).
+const COMMAND_LINE: usize = 2047;
 
 /// What to start a guest with.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -55,11 +58,33 @@ pub enum BootError {
     #[error(transparent)]
     Image(#[from] ImageError),
 
+    /// The kernel is for another architecture.
+    #[error(
+        "it is a Linux kernel for {architecture}, and this machine is arm64; take the arm64 one of its version"
+    )]
+    OtherArchitecture {
+        /// For which one.
+        architecture: &'static str,
+    },
+
     /// The file is none of the kinds that say by themselves where they go.
     #[error(
-        "it is neither an arm64 Linux Image, packed or not, nor an ELF file; a flat binary needs an address"
+        "it is neither an arm64 Linux Image, packed or not, nor an ELF file; a flat binary needs the address that \
+         it goes to (trapline guest --flat ADDRESS)"
     )]
     UnknownKind,
+
+    /// The command line is longer than Linux keeps.
+    #[error(
+        "the command line has {length} bytes, and Linux keeps {limit} of it; shorten it, or build the kernel with a \
+         part of it (CONFIG_CMDLINE)"
+    )]
+    CommandLine {
+        /// How long it is, in bytes.
+        length: usize,
+        /// How long it may be.
+        limit: usize,
+    },
 
     /// There is no room left.
     #[error(
@@ -125,7 +150,15 @@ fn load_kernel(memory: &GuestMemoryMmap, ram: AddressRange, boot: &Boot) -> Resu
     if kernel.starts_with(b"\x7fELF") {
         return Ok(loader::load_elf(memory, ram, &kernel)?);
     }
-    let header = ImageHeader::parse(&kernel).ok_or(BootError::UnknownKind)??;
+    let unknown = || match linux_image::other_architecture(&kernel) {
+        Some(architecture) => BootError::OtherArchitecture { architecture },
+        None => BootError::UnknownKind,
+    };
+    let header = ImageHeader::parse(&kernel).ok_or_else(unknown)??;
+    let length = boot.command_line.len();
+    if length > COMMAND_LINE {
+        return Err(BootError::CommandLine { length, limit: COMMAND_LINE });
+    }
     // RAM begins at a multiple of what the base has to be one of.
     let entry = ram.first() + header.text_offset;
     let extent = loader::within(ram, entry, header.image_size)?;
@@ -256,5 +289,26 @@ mod tests {
         let kernel = image(0, 0x1000, 0xa);
         let zero = refusal(&Boot { kernel, command_line: "a\0b".to_owned(), ..Boot::default() });
         assert!(zero.contains("zero byte in the command line"), "{zero}");
+        let kernel = image(0, 0x1000, 0xa);
+        assert!(
+            start(&Boot { kernel: kernel.clone(), command_line: "a".repeat(2047), ..Boot::default() })
+                .is_ok()
+        );
+        let long = refusal(&Boot { kernel, command_line: "a".repeat(2048), ..Boot::default() });
+        assert!(long.starts_with("the command line has 2048 bytes, and Linux keeps 2047"), "{long}");
+    }
+
+    #[test]
+    fn a_kernel_of_another_architecture_is_called_that() {
+        for (at, magic, name) in [
+            (0x202, &b"HdrS"[..], "x86"),
+            (0x24, &[0x18, 0x28, 0x6f, 1][..], "32-bit Arm"),
+            (0x38, b"RSC\x05", "RISC-V"),
+        ] {
+            let mut kernel = vec![0; 0x1000];
+            kernel[at..at + 4].copy_from_slice(magic);
+            let refused = start(&Boot { kernel, ..Boot::default() }).unwrap_err().to_string();
+            assert!(refused.starts_with(&format!("it is a Linux kernel for {name},")), "{refused}");
+        }
     }
 }

@@ -9,6 +9,11 @@ const OLD_BSS: u64 = 16 << 20;
 /// The base that a kernel is loaded above is a multiple of this.
 pub(super) const ALIGNMENT: u64 = 2 << 20;
 
+/// What kernels of other architectures have, and where (Linux, Documentation/arch/{x86/boot,riscv/boot-image-header}.rst,
+/// and `arch/arm/boot/compressed/head.S`).
+const OTHERS: [(usize, &[u8], &str); 3] =
+    [(0x202, b"HdrS", "x86"), (0x38, b"RSC\x05", "RISC-V"), (0x24, &[0x18, 0x28, 0x6f, 0x01], "32-bit Arm")];
+
 const FLAG_BIG_ENDIAN: u64 = 1 << 0;
 
 /// Why an `Image` cannot be booted.
@@ -66,6 +71,13 @@ impl ImageHeader {
             _ => Err(ImageError::Size { text_offset, image_size }),
         })
     }
+}
+
+/// The architecture of a Linux kernel that is for another one.
+pub(super) fn other_architecture(file: &[u8]) -> Option<&'static str> {
+    let has =
+        |(at, magic, _): &&(usize, &[u8], _)| file.get(*at..).is_some_and(|file| file.starts_with(magic));
+    OTHERS.iter().find(has).map(|(_, _, name)| *name)
 }
 
 #[cfg(test)]

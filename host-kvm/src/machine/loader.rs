@@ -6,6 +6,7 @@ use object::elf;
 use object::read::elf::{FileHeader, ProgramHeader};
 use trapline_core::address::{AddressRange, PhysicalAddress};
 
+use super::linux_image::ImageHeader;
 use crate::guest_memory::GuestMemory;
 
 /// What has been loaded.
@@ -59,6 +60,16 @@ pub enum LoadError {
         ram: AddressRange,
     },
 
+    /// The file is a Linux kernel as it was linked, which is for debuggers.
+    #[error(
+        "the ELF file is a Linux kernel as it was linked (vmlinux), for virtual addresses from {address:#x} on; what \
+         boots is its arch/arm64/boot/Image, and the ELF file is for debuggers (trapline guest --symbols)"
+    )]
+    LinkedKernel {
+        /// Where its first segment is linked.
+        address: u64,
+    },
+
     /// The entry point is in no segment.
     #[error("the image's entry point {entry:#x} is in none of its segments")]
     EntryOutside {
@@ -92,6 +103,13 @@ pub fn load_elf(memory: &dyn GuestMemory, ram: AddressRange, image: &[u8]) -> Re
             .iter()
             .filter(|segment| segment.p_type(endian) == elf::PT_LOAD && segment.p_memsz(endian) != 0)
     };
+    let first = loads().next().filter(|segment| segment.p_paddr(endian) >> 48 == 0xffff);
+    if let Some(segment) = first
+        && let Ok(data) = segment.data(endian, image)
+        && ImageHeader::parse(data).is_some()
+    {
+        return Err(LoadError::LinkedKernel { address: segment.p_vaddr(endian) });
+    }
     let mut extent: Option<AddressRange> = None;
     for segment in loads() {
         segment.data(endian, image).map_err(|()| broken("a segment ends after the file"))?;
@@ -275,6 +293,20 @@ mod tests {
             let message = refusal(&file);
             assert!(message.contains(expected), "{message} / {expected}");
         }
+    }
+
+    #[test]
+    fn a_kernel_as_it_was_linked_is_not_what_boots() {
+        const IMAGE: &[u8] = &{
+            let mut image = [0; 0x40];
+            (image[0x38], image[0x39], image[0x3a], image[0x3b]) = (b'A', b'R', b'M', 0x64);
+            image
+        };
+        let message = refusal(&elf_file(183, 2, HIGH, &[Segment(HIGH, HIGH, 0x1000, IMAGE)]));
+        assert!(
+            message.contains("linked (vmlinux), for virtual addresses from 0xffff800000000000"),
+            "{message}"
+        );
     }
 
     #[test]

@@ -112,6 +112,14 @@ impl SymbolTable {
         named.next().filter(|_| named.next().is_none()).map(|symbol| symbol.address)
     }
 
+    /// Whether the kernel can move itself as it boots (`CONFIG_RANDOMIZE_BASE`): it has the code for it then.
+    #[must_use]
+    pub fn can_move(&self) -> bool {
+        // The newer name is that of a part that is linked for no address at all.
+        let functions = ["kaslr_early_init", "__pi_kaslr_early_init"];
+        functions.iter().any(|name| self.named(name).next().is_some())
+    }
+
     /// The symbol that an address is in or behind, a function before others, and the distance to it.
     #[must_use]
     pub fn around(&self, address: u64) -> Option<(&Symbol, u64)> {

@@ -23,6 +23,8 @@ pub struct Symbols {
     /// By ascending address.
     symbols: Vec<Symbol>,
     lines: Option<Dwarf>,
+    /// Why what is found has no address yet.
+    unplaced: Option<&'static str>,
 }
 
 /// A symbol with a place in memory.
@@ -57,7 +59,15 @@ impl Symbols {
     /// No symbols at all: addresses are all that can be said.
     #[must_use]
     pub const fn none() -> Self {
-        Self { symbols: Vec::new(), lines: None }
+        Self { symbols: Vec::new(), lines: None, unplaced: None }
+    }
+
+    /// The same, of a target that will not be where it was linked: what is asked for by name is refused for this
+    /// reason.
+    #[must_use]
+    pub const fn unplaced(mut self, why: Option<&'static str>) -> Self {
+        self.unplaced = why;
+        self
     }
 
     /// Those of an ELF file.
@@ -83,7 +93,7 @@ impl Symbols {
             .collect();
         symbols.sort_by(|one, other| (one.address, &one.name).cmp(&(other.address, &other.name)));
         symbols.dedup();
-        Ok(Self { symbols, lines: lines(&file)? })
+        Ok(Self { symbols, lines: lines(&file)?, unplaced: None })
     }
 
     /// The address of a place.
@@ -117,6 +127,9 @@ impl Symbols {
             let is_end =
                 |symbol: &&Symbol| symbol.name.strip_suffix(name).is_some_and(|path| path.ends_with("::"));
             matching = self.symbols.iter().filter(is_end).collect();
+        }
+        if let (Some(why), false) = (self.unplaced, matching.is_empty()) {
+            bail!("{why}");
         }
         let addresses: BTreeSet<u64> = matching.iter().map(|symbol| symbol.address).collect();
         let mut addresses = addresses.iter();
@@ -172,7 +185,10 @@ impl Symbols {
         let address =
             files.iter().filter(|(_, number, _)| *number == line).map(|(.., address)| *address).min();
         if let Some(address) = address {
-            return Ok(Found { address, size: None });
+            return match self.unplaced {
+                Some(why) => bail!("{why}"),
+                None => Ok(Found { address, size: None }),
+            };
         }
         let mut with_code: Vec<u64> = files.iter().map(|(_, number, _)| *number).collect();
         with_code.sort_unstable_by_key(|number| (number.abs_diff(line), *number));
@@ -280,7 +296,7 @@ mod tests {
                 symbol(0x1160, 0x20, "b::tick", true),
                 symbol(0x2000, 4, "packed::COUNT", false),
             ],
-            lines: None,
+            ..Symbols::none()
         }
     }
 
@@ -299,6 +315,15 @@ mod tests {
             "there are several symbols 'tick': a::tick at 0x1140, b::tick at 0x1160; write its address"
         );
         assert!(find("x.rs:3").unwrap_err().contains("no line numbers"));
+    }
+
+    #[test]
+    fn names_in_what_moves_are_refused_and_addresses_are_not() {
+        let symbols = symbols().unplaced(Some("it moves"));
+        let find = |text: &str| symbols.find(&text.parse().unwrap()).map_err(|error| error.to_string());
+        assert_eq!(find("main+4").unwrap_err(), "it moves");
+        assert_eq!(find("mian").unwrap_err(), "there is no symbol 'mian'; there is main");
+        assert_eq!(find("0x40"), Ok(Found { address: 0x40, size: None }));
     }
 
     #[test]

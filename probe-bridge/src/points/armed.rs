@@ -26,6 +26,15 @@ pub(crate) struct Points {
     then: Then,
 }
 
+/// What the file of a target says of its symbols.
+#[derive(Default)]
+pub(crate) struct Carried {
+    /// An ELF file that has them.
+    pub(crate) symbols: Option<Vec<u8>>,
+    /// Why the target will not be where they say.
+    pub(crate) unplaced: Option<&'static str>,
+}
+
 /// One point.
 pub(super) struct Point {
     /// As it was written.
@@ -46,22 +55,20 @@ enum Place {
 }
 
 impl Points {
-    /// The points of `options`, where there are any; `symbols` answers with an ELF file that has the target's
-    /// symbols, where the options name none.
+    /// The points of `options`, where there are any; `carried` answers what the target's own file has.
     ///
     /// # Errors
     /// Where a place is not there, or an expression is none.
-    pub(crate) fn new(
-        options: &PointOptions,
-        symbols: impl FnOnce() -> Option<Vec<u8>>,
-    ) -> Result<Option<Self>> {
+    pub(crate) fn new(options: &PointOptions, carried: impl FnOnce() -> Carried) -> Result<Option<Self>> {
         if options.breaks.is_empty() && options.watches.is_empty() {
             return Ok(None);
         }
-        let symbols = match &options.symbols {
-            Some(path) => read(path)?,
-            None => symbols().map_or_else(|| Ok(Symbols::none()), |file| Symbols::read(&file))?,
+        let carried = carried();
+        let symbols = match (&options.symbols, carried.symbols) {
+            (Some(path), _) => read(path)?,
+            (None, symbols) => symbols.map_or_else(|| Ok(Symbols::none()), |file| Symbols::read(&file))?,
         };
+        let symbols = symbols.unplaced(carried.unplaced);
         let breaks = options.breaks.iter().map(|point| Point::at_code(point, &symbols));
         let watches = options.watches.iter().map(|point| Point::at_data(point, &symbols));
         let points = breaks.chain(watches).collect::<Result<Vec<_>>>()?;

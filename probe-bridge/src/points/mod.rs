@@ -13,6 +13,6 @@ mod hit;
 mod options;
 mod report;
 
-pub(crate) use armed::Points;
+pub(crate) use armed::{Carried, Points};
 pub(crate) use hit::Tracer;
 pub(crate) use options::PointOptions;

@@ -3,7 +3,7 @@
 //!
 //! It tells on the console how far it is, and waits at gates that the debugger opens: at each it calls
 //! `getpgid` with the address of the gate until that holds another value than 0. Behind the last gate it
-//! restarts the machine; without gates it switches it off.
+//! restarts the machine; without gates it switches it off. With `symbols` it only compares the kernel's symbols.
 
 #[cfg(target_arch = "aarch64")]
 mod breakpoint;
@@ -13,6 +13,8 @@ mod calls;
 mod instruction;
 #[cfg(target_arch = "aarch64")]
 mod probe;
+#[cfg(target_arch = "aarch64")]
+mod symbols;
 #[cfg(target_arch = "aarch64")]
 mod watchpoint;
 
@@ -24,6 +26,13 @@ fn main() {
         Ok(()) => println!("check: {name}: ok"),
         Err(error) => println!("check: {name}: FAILED: {error}"),
     };
+    let symbols = || {
+        let moved = symbols::check();
+        if let Ok(moved) = moved {
+            println!("check: moved by {moved:#x}");
+        }
+        check("symbols", moved.map(drop));
+    };
     let all = || {
         check("own BRK", instruction::check());
         check("own breakpoint", breakpoint::check());
@@ -34,8 +43,12 @@ fn main() {
         check("own BRK", instruction::check());
         check("own kprobe", probe::check());
     };
+    if std::env::args().any(|argument| argument == "symbols") {
+        return symbols();
+    }
     println!("check: {} processors", std::thread::available_parallelism().map_or(0, usize::from));
     all();
+    symbols();
     println!("check: gates follow");
     // Whether somebody is there to open gates is on the command line.
     if std::env::args().any(|argument| argument == "gates") {

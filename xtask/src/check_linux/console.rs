@@ -17,10 +17,10 @@ const TROUBLE: [&str; 10] = [
 ];
 
 /// What the program checks, and how often when nobody opens its gates.
-const CHECKS: [(&str, usize); 4] =
-    [("own BRK", 1), ("own breakpoint", 1), ("own watchpoint", 1), ("own kprobe", 1)];
+const CHECKS: [(&str, usize); 5] =
+    [("own BRK", 1), ("own breakpoint", 1), ("own watchpoint", 1), ("own kprobe", 1), ("symbols", 1)];
 /// How much oftener it checks behind its gates: those of a BRK with something armed as well.
-const BEHIND_GATES: [usize; 4] = [2, 1, 1, 2];
+const BEHIND_GATES: [usize; 5] = [2, 1, 1, 2, 0];
 
 /// Checks a console from the first line to the last.
 pub(crate) fn check(text: &str, cpus: u16, gates: bool) -> Result<()> {

@@ -4,11 +4,12 @@
 mod console;
 mod long;
 mod session;
+mod symbols;
 mod twins;
 
 use std::{
     fs,
-    path::Path,
+    path::{Path, PathBuf},
     process::ExitCode,
     time::{Duration, Instant},
 };
@@ -114,14 +115,11 @@ pub(crate) fn run(options: Options) -> Result<ExitCode> {
     eprintln!("building …");
     let tool = build::tool()?;
     let check = workspace::build(HOST_TARGET, &["--release", "--package=trapline-guest-check"])?;
-    let checks = linux::initramfs("guest-check.cpio", INIT, &[("guest-check", &check)])?;
-    let twins = linux::initramfs("guest-twins.cpio", twins::INIT, &[])?;
     let [usual, long] = PAUSES;
     let pause = if options.all { long } else { usual };
     for run in runs {
         let begun = Instant::now();
-        let initrd = if run.session == Session::Twins { &twins } else { &checks };
-        run.carry_out(&host, &tool, initrd, pause).with_context(|| run.name())?;
+        run.carry_out(&host, [&tool, &check], pause).with_context(|| run.name())?;
         println!("ok {:6.1} s  {}", begun.elapsed().as_secs_f64(), run.name());
     }
     Ok(ExitCode::SUCCESS)
@@ -170,18 +168,19 @@ impl Run {
         }
     }
 
-    fn carry_out(&self, host: &Host, tool: &Path, initrd: &Path, pause: Duration) -> Result<()> {
-        let serial = workspace::log("check-linux-serial.log")?;
-        self.play(host, [tool, initrd], &serial, pause).inspect_err(|_| show_end(&serial))
+    fn carry_out(&self, host: &Host, programs: [&Path; 2], pause: Duration) -> Result<()> {
+        let (serial, _own) = workspace::own_log("check-linux-serial")?;
+        self.play(host, programs, &serial, pause).inspect_err(|_| show_end(&serial))
     }
 
-    fn play(&self, host: &Host, files: [&Path; 2], serial: &Path, pause: Duration) -> Result<()> {
-        let [tool, initrd] = files;
+    fn play(&self, host: &Host, programs: [&Path; 2], serial: &Path, pause: Duration) -> Result<()> {
+        let [tool, check] = programs;
         let kernel = HostFiles::find(&self.choice())?.kernel;
+        let symbols = linux::symbols(&kernel)?.context("the kernel has no symbols")?;
+        let initrd = self.initrd(check, &symbols)?;
         let port = if self.session == Session::Alone { None } else { Some(PortForward::same(0)?) };
-        let mut running = host.start(self.program(host, [tool, &kernel, initrd], serial, port))?;
+        let mut running = host.start(self.program(host, [tool, &kernel, &initrd], serial, port))?;
         if let Some(port) = port {
-            let symbols = linux::symbols(&kernel)?.context("the kernel has no symbols")?;
             wait_for(&mut running, |line| line.contains("target remote"))?;
             let guest = session::Guest {
                 address: format!("127.0.0.1:{}", port.host),
@@ -201,6 +200,16 @@ impl Run {
             Session::Twins => Ok(()),
             session => console::check(&fs::read_to_string(serial)?, self.cpus, session == Session::Gdb),
         }
+    }
+
+    /// Writes what the guest starts with: the program that checks, and what its kernel's symbols are said to be.
+    fn initrd(&self, check: &Path, symbols: &Path) -> Result<PathBuf> {
+        let (name, init) = match self.session {
+            Session::Twins => ("guest-twins.cpio", twins::INIT),
+            _ => ("guest-check.cpio", INIT),
+        };
+        let list = symbols::list(symbols)?;
+        linux::initramfs(name, init, &[("/bin/guest-check", check), (symbols::INSIDE, &list)])
     }
 
     fn command_line(&self) -> &'static str {

@@ -3,6 +3,7 @@
 /bin/busybox mount -t devtmpfs dev /dev
 /bin/busybox mount -t proc proc /proc
 exec >/dev/console 2>&1
+/bin/guest-check symbols
 for twin in first second; do
     /bin/busybox sh -c 'while :; do kill -0 $$; done' &
     echo "twin $!"

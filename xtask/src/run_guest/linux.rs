@@ -1,7 +1,8 @@
 //! A Linux guest without looking for one: Debian's kernels for arm64, and a shell for any kernel.
 
 use std::{
-    fs::File,
+    fs::{self, File},
+    hash::{DefaultHasher, Hash as _, Hasher as _},
     io::Read as _,
     path::{Path, PathBuf},
     process::{Command, Stdio},
@@ -37,14 +38,13 @@ pub(crate) fn is_kernel(file: &Path) -> bool {
     check_kernel(file).is_ok() || (read.is_ok() && PACKED.iter().any(|magic| begin.starts_with(magic)))
 }
 
-/// Writes the symbols and types that a kernel carries in itself to a file for gdb; none where it has none.
+/// Writes the symbols and types that a kernel carries in itself to a file for gdb; none where it has none. Each kernel
+/// has a file of its own: another command may debug another one meanwhile.
 pub(crate) fn symbols(kernel: &Path) -> Result<Option<PathBuf>> {
-    symbols_as("guest-symbols.elf", kernel)
-}
-
-/// The same, with a name for the file.
-pub(crate) fn symbols_as(name: &str, kernel: &Path) -> Result<Option<PathBuf>> {
     let tool = build::tool_here()?;
+    let content = fs::read(kernel).with_context(|| format!("cannot read {}", kernel.display()))?;
+    let mut hasher = DefaultHasher::new();
+    content.hash(&mut hasher);
     let directory = workspace::directory("run")?;
     let file = tempfile::NamedTempFile::new_in(&directory).context("cannot write a file for symbols")?;
     let mut command = Command::new(&tool);
@@ -54,7 +54,7 @@ pub(crate) fn symbols_as(name: &str, kernel: &Path) -> Result<Option<PathBuf>> {
         return Ok(None);
     }
     // Another command may have the one before it open.
-    let path = directory.join(name);
+    let path = directory.join(format!("symbols-{:016x}.elf", hasher.finish()));
     file.persist(&path).with_context(|| format!("cannot write {}", path.display()))?;
     Ok(Some(path))
 }
@@ -64,15 +64,15 @@ pub(crate) fn shell() -> Result<PathBuf> {
     initramfs("guest-shell.cpio", INIT, &[])
 }
 
-/// Writes an initial RAM disk with busybox, an init, and programs in `/bin`.
-pub(crate) fn initramfs(name: &str, init: &str, programs: &[(&str, &Path)]) -> Result<PathBuf> {
+/// Writes an initial RAM disk with busybox, an init, and other files.
+pub(crate) fn initramfs(name: &str, init: &str, others: &[(&str, &Path)]) -> Result<PathBuf> {
     let directory = workspace::directory("run")?;
     let file = tempfile::NamedTempFile::new_in(&directory).context("cannot write an initial RAM disk")?;
     let mut archive = Initramfs::new(file.reopen()?)?;
     archive.content(Path::new("/init"), 0o755, init.as_bytes())?;
     archive.file(&HostFiles::busybox(), Path::new("/bin/busybox"))?;
-    for (name, program) in programs {
-        archive.file(program, &Path::new("/bin").join(name))?;
+    for (destination, other) in others {
+        archive.file(other, Path::new(destination))?;
     }
     archive.finish()?;
     // Another command may have the one before it open.

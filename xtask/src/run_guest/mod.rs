@@ -139,11 +139,11 @@ pub(crate) fn run(options: Options) -> Result<ExitCode> {
         (None, Some(kernel)) if mode != Mode::Trace && linux::is_kernel(kernel) => linux::symbols(kernel)?,
         (symbols, _) => symbols,
     };
-    let serial = match &guest.serial {
-        _ if guest.serial_is_standard => None,
-        Some(serial) => Some(serial.clone()),
-        None => Some(workspace::log("guest-serial.log")?),
+    let own_log = match guest.serial {
+        None if !guest.serial_is_standard => Some(workspace::own_log("guest-serial")?),
+        _ => None,
     };
+    let serial = guest.serial.clone().or_else(|| own_log.as_ref().map(|(path, _)| path.clone()));
     let port = if mode == Mode::Trace { None } else { Some(PortForward::same(options.session.port)?) };
 
     let mut program = program(&tool, firmware.as_deref(), &guest, serial.as_deref(), mode)?;
