@@ -74,7 +74,12 @@ pub enum MachineError {
     },
 
     /// The guest's memory does not fit.
-    #[error("{size:#x} bytes of guest memory are no whole number of pages from 1 to {} MiB", limit >> 20)]
+    #[error(
+        "{} MiB ({size:#x} bytes) of guest memory cannot be had; this machine takes whole pages of 64 KiB, {} MiB at the \
+         most",
+        size >> 20,
+        limit >> 20
+    )]
     MemorySize {
         /// How much was asked for, in bytes.
         size: u64,

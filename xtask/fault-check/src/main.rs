@@ -12,8 +12,10 @@ mod failing;
 mod filters;
 mod guests;
 mod hosts;
+mod linux;
 mod long;
 mod programs;
+mod refusals;
 mod tool;
 /// The client of `cargo xtask run-guest --clients`.
 #[path = "../../src/clients/wire.rs"]
@@ -40,6 +42,8 @@ enum Command {
         /// `trapline`
         tool: PathBuf,
     },
+    /// Linux guests without a client
+    Linux(linux::Options),
     /// A Linux guest under random debugger actions
     Long(long::Options),
     /// Runs a program whose calls of one ioctl fail
@@ -52,6 +56,7 @@ type Check = (&'static str, fn(&tool::Tools) -> Result<String>);
 fn main() -> ExitCode {
     let result = match CommandLine::parse().command {
         Command::All { tool } => tool::Tools::new(tool).and_then(|tools| all(&tools)),
+        Command::Linux(options) => linux::run(&options),
         Command::Long(options) => long::run(&options),
         Command::Fail(options) => failing::run(&options),
     };
@@ -65,7 +70,9 @@ fn main() -> ExitCode {
 }
 
 fn all(tools: &tool::Tools) -> Result<()> {
-    for (name, check) in [clients::CHECKS, guests::CHECKS, hosts::CHECKS].into_iter().flatten() {
+    for (name, check) in
+        [refusals::CHECKS, clients::CHECKS, guests::CHECKS, hosts::CHECKS].into_iter().flatten()
+    {
         let begun = Instant::now();
         let seen = check(tools).context(*name)?;
         println!("{name:<52} {seen} ({:.1} s)", begun.elapsed().as_secs_f64());

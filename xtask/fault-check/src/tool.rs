@@ -1,7 +1,7 @@
 //! `trapline guest` as a child, and what it says.
 
 use std::fs;
-use std::io::{BufRead as _, BufReader, Read};
+use std::io::{BufRead as _, BufReader, Read, Write as _};
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -55,6 +55,11 @@ impl Tools {
         Ok(Self { program, this, directory: tempfile::tempdir()? })
     }
 
+    /// The program itself.
+    pub(crate) fn program(&self) -> &Path {
+        &self.program
+    }
+
     /// Where files can be put.
     pub(crate) fn directory(&self) -> &Path {
         self.directory.path()
@@ -103,15 +108,25 @@ impl Tool {
     pub(crate) fn spawn(mut command: Command) -> Result<Self> {
         let mut child = command.spawn().with_context(|| format!("cannot start {command:?}"))?;
         let stderr = child.stderr.take().context("no standard error")?;
-        let (send, said) = channel();
-        thread::spawn(move || {
-            for line in BufReader::new(stderr).lines().map_while(Result::ok) {
-                if send.send(line).is_err() {
-                    break;
-                }
-            }
-        });
-        Ok(Self { child, said, lines: Vec::new(), address: String::new() })
+        Ok(Self { child, said: lines_of(stderr), lines: Vec::new(), address: String::new() })
+    }
+
+    /// The same; what is waited for may come on standard output as well.
+    pub(crate) fn with_output(mut command: Command) -> Result<Self> {
+        let (reader, writer) = std::io::pipe()?;
+        command.stdout(writer.try_clone()?).stderr(writer);
+        let child = command.spawn().with_context(|| format!("cannot start {command:?}"))?;
+        Ok(Self { child, said: lines_of(reader), lines: Vec::new(), address: String::new() })
+    }
+
+    /// Its process.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Types on its standard input.
+    pub(crate) fn type_in(&mut self, text: &[u8]) -> Result<()> {
+        Ok(self.child.stdin.as_mut().context("no standard input")?.write_all(text)?)
     }
 
     /// Takes the address out of what a command says, and nothing more.
@@ -132,7 +147,12 @@ impl Tool {
 
     /// The first line with this text that has not been waited for.
     pub(crate) fn wait_for(&mut self, text: &str) -> Result<String> {
-        let deadline = Instant::now() + PATIENCE;
+        self.wait_within(text, PATIENCE)
+    }
+
+    /// The same, where it may take longer.
+    pub(crate) fn wait_within(&mut self, text: &str, patience: Duration) -> Result<String> {
+        let deadline = Instant::now() + patience;
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
             match self.said.recv_timeout(left) {
@@ -189,6 +209,20 @@ impl Tool {
         self.signal(Signal::TERM)?;
         self.ends_with(143)
     }
+}
+
+/// The lines of a stream as they come, with what is no text in them replaced.
+fn lines_of(stream: impl Read + Send + 'static) -> Receiver<String> {
+    let (send, said) = channel();
+    thread::spawn(move || {
+        for line in BufReader::new(stream).split(b'\n').map_while(Result::ok) {
+            let line = String::from_utf8_lossy(&line);
+            if send.send(line.trim_end_matches('\r').to_owned()).is_err() {
+                break;
+            }
+        }
+    });
+    said
 }
 
 impl Drop for Tool {

@@ -8,6 +8,7 @@ mod symbols;
 mod twins;
 
 use std::{
+    ffi::OsString,
     fs,
     path::{Path, PathBuf},
     process::ExitCode,
@@ -18,7 +19,7 @@ use anyhow::{Context as _, Result, bail};
 use clap::Args;
 
 use crate::{
-    environment,
+    check_faults, environment,
     host::{Event, Host, HostOptions, Input, MappedFile, Output, PortForward, Program, Running, Stream},
     run_guest::{build, linux},
     setup::{HOST_TARGET, HostFiles, KernelChoice, Requirement, Setup},
@@ -122,7 +123,22 @@ pub(crate) fn run(options: Options) -> Result<ExitCode> {
         run.carry_out(&host, [&tool, &check], pause).with_context(|| run.name())?;
         println!("ok {:6.1} s  {}", begun.elapsed().as_secs_f64(), run.name());
     }
-    Ok(ExitCode::SUCCESS)
+    if options.twins || options.guest.is_some() {
+        Ok(ExitCode::SUCCESS)
+    } else {
+        without_client(&host, &tool)
+    }
+}
+
+/// Guests of the older kernel that nobody but the tool debugs.
+fn without_client(host: &Host, tool: &Path) -> Result<ExitCode> {
+    let check = check_faults::program()?;
+    let (kernel, initrd) = (HostFiles::find(&KernelChoice::Release)?.kernel, linux::shell()?);
+    let mut command: Vec<OsString> = vec![check.as_os_str().into(), "linux".into(), tool.as_os_str().into()];
+    for (option, file) in [("--kernel", &kernel), ("--initrd", &initrd)] {
+        command.extend([option.into(), file.as_os_str().into()]);
+    }
+    check_faults::run_to_end(host, command, &[&check, tool, &kernel, &initrd], MEMORY)
 }
 
 /// What the usual guests need beside what each emulated host does.
