@@ -137,7 +137,7 @@ pub(crate) enum Format {
 #[cfg(feature = "symbols")]
 #[derive(Debug, Args)]
 pub(crate) struct SymbolsArguments {
-    /// The kernel: a vmlinuz or an Image of arm64, as it is or packed by gzip or Zstandard
+    /// The kernel: a vmlinuz or an Image of arm64, packed or not (gzip, zstd, xz, lzma, lz4, EFI zboot)
     #[arg(value_name = "VMLINUZ")]
     pub(crate) kernel: PathBuf,
 
@@ -178,8 +178,9 @@ pub(crate) enum GuestFeature {
 #[cfg(feature = "kvm")]
 #[derive(Debug, Args)]
 pub(crate) struct GuestArguments {
-    /// What to run: an arm64 Linux Image or vmlinuz (gzip, zstd or EFI zboot), an AArch64 ELF file, loaded
-    /// by its physical addresses, or with --flat a flat binary. It starts with a device tree in X0
+    /// What to run: an arm64 Linux Image or vmlinuz, packed or not (gzip, zstd, xz, lzma, lz4, EFI zboot), an
+    /// AArch64 ELF file, loaded by its physical addresses, or with --flat a flat binary. It starts with a
+    /// device tree in X0
     #[arg(long, value_name = "FILE")]
     pub(crate) kernel: PathBuf,
 

@@ -179,7 +179,7 @@ fn backtrace<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECOD
 ) -> Vec<Frame> {
     let mut frames = Vec::new();
     if matches!(at.place.symbol, Some((_, 0)))
-        && let Ok(link) = debugger.read_register(core, link_register(debugger))
+        && let Ok(link @ 1..) = debugger.read_register(core, link_register(debugger))
     {
         frames.push(frame(symbols, call(link)));
     }

@@ -18,6 +18,10 @@ const KEYRING: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
 /// The release to take packages from where this system is no Debian.
 const RELEASE: &str = "bookworm";
 
+/// The releases that other kernels are looked for in, and whether they have security updates of their own.
+const RELEASES: [(&str, bool); 5] =
+    [("bullseye", true), ("bookworm", true), ("trixie", true), ("forky", false), ("sid", false)];
+
 /// Debian's archive as this project sees it.
 pub(crate) struct Archive {
     directory: PathBuf,
@@ -48,12 +52,28 @@ impl Archive {
         let step = Step::new("reading Debian's package lists for arm64");
         let mut found = archive.update().and_then(|()| archive.package(probe));
         if found.is_err() {
-            archive.sources = Some(archive.write_sources()?);
+            let release = codename().unwrap_or_else(|| RELEASE.to_owned());
+            archive.sources = Some(archive.write_sources(&[(&release, true)])?);
             found = retry("reading Debian's package lists", || {
                 archive.update().and_then(|()| archive.package(probe))
             });
         }
         step.end(found)?;
+        Ok(archive)
+    }
+
+    /// Opens the archive with all releases of Debian; `probe` is a package of them all.
+    pub(crate) fn open_all(probe: &str) -> Result<Self> {
+        let directory = workspace::cache().join("apt-all");
+        for name in ["lists/partial", "cache/archives/partial"] {
+            fs::create_dir_all(directory.join(name))?;
+        }
+        let mut archive = Self { directory, sources: None };
+        archive.sources = Some(archive.write_sources(&RELEASES)?);
+        let step = Step::new("reading the package lists of all releases of Debian for arm64");
+        // A release that is no more fails, and what the others have is there nevertheless.
+        let updated = archive.update().or_else(|_| archive.package(probe).map(drop));
+        step.end(updated)?;
         Ok(archive)
     }
 
@@ -131,13 +151,18 @@ impl Archive {
         step.end(unpack())
     }
 
-    fn write_sources(&self) -> Result<PathBuf> {
+    fn write_sources(&self, releases: &[(&str, bool)]) -> Result<PathBuf> {
         let path = self.directory.join("sources.list");
-        let release = codename().unwrap_or_else(|| RELEASE.to_owned());
-        let line = |archive: &str, suite: &str| {
-            format!("deb [signed-by={KEYRING}] http://deb.debian.org/{archive} {suite} main\n")
+        let mut text = String::new();
+        let mut line = |archive: &str, suite: &str| {
+            text += &format!("deb [signed-by={KEYRING}] http://deb.debian.org/{archive} {suite} main\n");
         };
-        let text = line("debian", &release) + &line("debian-security", &format!("{release}-security"));
+        for (release, security) in releases {
+            line("debian", release);
+            if *security {
+                line("debian-security", &format!("{release}-security"));
+            }
+        }
         fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))?;
         Ok(path)
     }

@@ -26,7 +26,7 @@ pub(crate) enum KernelChoice {
     /// That of the Debian release.
     #[default]
     Release,
-    /// The newest one of that version, as in `6.12`.
+    /// The newest one of that version, as in `6.12`, or of a flavour of it, as in `6.12-16k`.
     Version(String),
     /// A file, which must have its drivers built in.
     File(PathBuf),
@@ -58,7 +58,11 @@ impl FromStr for KernelChoice {
 
     fn from_str(text: &str) -> Result<Self> {
         let is_version = |text: &str| {
-            text.split('.').all(|part| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit()))
+            let (numbers, flavour) = parts(text);
+            let is_number = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+            numbers.split('.').all(is_number)
+                && (flavour == PLAIN || flavour.len() > PLAIN.len() + 1)
+                && flavour.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
         };
         match text {
             "default" => Ok(Self::Release),
@@ -66,6 +70,17 @@ impl FromStr for KernelChoice {
             text if text.contains('/') || Path::new(text).exists() => Ok(Self::File(text.into())),
             _ => bail!("`{text}` is neither a kernel version like 6.12, nor `default`, nor a file"),
         }
+    }
+}
+
+/// What the names of packages with a usual kernel end with.
+const PLAIN: &str = "-arm64";
+
+/// The numbers of a version, and what the names of its packages end with.
+fn parts(version: &str) -> (&str, String) {
+    match version.split_once('-') {
+        Some((numbers, flavour)) => (numbers, format!("{PLAIN}-{flavour}")),
+        None => (version, PLAIN.to_owned()),
     }
 }
 
@@ -119,7 +134,10 @@ impl HostFiles {
     /// What to do by hand when they cannot be fetched: packages that were put into [`packages`] are used.
     pub(crate) fn by_hand(kernel: &KernelChoice) -> String {
         let meta = match kernel {
-            KernelChoice::Version(version) => format!("linux-image-{version}-arm64"),
+            KernelChoice::Version(version) => {
+                let (numbers, flavour) = parts(version);
+                format!("linux-image-{numbers}{flavour}")
+            }
             KernelChoice::Release | KernelChoice::File(_) => META_PACKAGE.to_owned(),
         };
         let image = format!("$(apt-cache depends {meta}:arm64 | grep -o 'linux-image-[0-9].*')");
@@ -137,6 +155,7 @@ impl HostFiles {
         if !Self::busybox().is_file() {
             let source = Source {
                 beginning: format!("{BUSYBOX_PACKAGE}_"),
+                end: String::new(),
                 name: &|_| Ok(BUSYBOX_PACKAGE.to_owned()),
             };
             source.fetch(&mut archive, &directory().join("busybox"), keep_of_busybox)?;
@@ -144,12 +163,20 @@ impl HostFiles {
         let Some(directory) = kernel.directory().filter(|directory| !directory.is_dir()) else {
             return Ok(());
         };
-        let beginning = match kernel {
-            KernelChoice::Version(version) => format!("linux-image-{version}."),
-            KernelChoice::Release | KernelChoice::File(_) => "linux-image-".to_owned(),
+        let (beginning, end) = match kernel {
+            KernelChoice::Version(version) => {
+                let (numbers, flavour) = parts(version);
+                (format!("linux-image-{numbers}."), flavour)
+            }
+            KernelChoice::Release | KernelChoice::File(_) => ("linux-image-".to_owned(), PLAIN.to_owned()),
         };
-        let source = Source { beginning, name: &|archive| resolve(archive, kernel) };
-        source.fetch(&mut archive, &directory, keep_of_kernel)
+        let source = Source { beginning, end, name: &|archive| resolve(archive, kernel) };
+        match source.fetch(&mut archive, &directory, keep_of_kernel) {
+            Err(error) if error.is::<NoSuchKernel>() => {
+                source.fetch(&mut Some(Archive::open_all(BUSYBOX_PACKAGE)?), &directory, keep_of_kernel)
+            }
+            fetched => fetched,
+        }
     }
 }
 
@@ -172,6 +199,8 @@ fn packages() -> PathBuf {
 struct Source<'a> {
     /// How the name of its file begins, when it was fetched by hand.
     beginning: String,
+    /// How its name ends there.
+    end: String,
     /// Its name in the archive.
     name: &'a dyn Fn(&Archive) -> Result<String>,
 }
@@ -207,6 +236,7 @@ impl Source<'_> {
             // A package whose name goes on without a version only depends on others.
             let rest = name.strip_prefix(&self.beginning);
             rest.is_some_and(|rest| rest.starts_with(|first: char| first.is_ascii_digit()))
+                && name.split('_').next().is_some_and(|package| package.ends_with(&self.end))
                 && name.ends_with("_arm64.deb")
         };
         names
@@ -232,24 +262,42 @@ fn resolve(archive: &Archive, kernel: &KernelChoice) -> Result<String> {
     let KernelChoice::Version(version) = kernel else {
         return release.with_context(|| format!("Debian has no package {META_PACKAGE} for arm64"));
     };
-    let beginning = format!("linux-image-{version}.");
-    let own = image(&format!("linux-image-{version}-arm64"));
-    if let Some(package) = own.or(release.filter(|name| name.starts_with(&beginning))) {
+    let (numbers, flavour) = parts(version);
+    let beginning = format!("linux-image-{numbers}.");
+    let fits = |name: &String| name.starts_with(&beginning) && name.ends_with(&flavour);
+    let own = image(&format!("linux-image-{numbers}{flavour}"));
+    if let Some(package) = own.or(release.filter(fits)) {
         return Ok(package);
     }
     let all = archive.names("linux-image-")?;
     let plain = |name: &&String| {
-        name.ends_with("-arm64") && !["-rt-", "-cloud-", "-unsigned"].iter().any(|part| name.contains(part))
+        name.ends_with(&flavour) && !["-rt-", "-cloud-", "-unsigned"].iter().any(|part| name.contains(part))
     };
     let plain: Vec<_> = all.iter().filter(plain).collect();
-    if let Some(package) = plain.iter().find(|name| name.starts_with(&beginning)) {
+    if let Some(package) = plain.iter().filter(|name| fits(name)).max() {
         return Ok((*package).clone());
     }
-    let mut versions: Vec<_> = plain.iter().filter_map(|name| version_of(name)).collect();
-    versions.sort_unstable();
-    versions.dedup();
-    bail!("this Debian release has no kernel {version} for arm64, only {}", versions.join(", "))
+    let mut others: Vec<_> = plain.iter().filter_map(|name| version_of(name).map(str::to_owned)).collect();
+    others.sort_unstable();
+    others.dedup();
+    Err(NoSuchKernel { version: version.clone(), others }.into())
 }
+
+/// There is no package with that kernel.
+#[derive(Debug)]
+struct NoSuchKernel {
+    version: String,
+    others: Vec<String>,
+}
+
+impl fmt::Display for NoSuchKernel {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { version, others } = self;
+        write!(formatter, "Debian has no kernel {version} for arm64, only {}", others.join(", "))
+    }
+}
+
+impl std::error::Error for NoSuchKernel {}
 
 /// The version of the kernel in a package, two numbers of it: `6.1` of `linux-image-6.1.0-56-arm64`.
 fn version_of(package: &str) -> Option<&str> {
@@ -295,7 +343,10 @@ mod tests {
         let parse = |text: &str| text.parse::<KernelChoice>();
         assert!(matches!(parse("default"), Ok(KernelChoice::Release)));
         assert!(matches!(parse("6.12"), Ok(KernelChoice::Version(version)) if version == "6.12"));
+        assert!(matches!(parse("6.12-16k"), Ok(KernelChoice::Version(version)) if version == "6.12-16k"));
         assert!(matches!(parse("./Image"), Ok(KernelChoice::File(_))));
+        assert!(parse("6.12-").is_err());
+        assert!(parse("6.12-a_b").is_err());
         assert!(parse("6.").is_err());
         assert!(parse("newest").is_err());
     }

@@ -18,6 +18,9 @@ pub(super) enum Kind {
     First,
 }
 
+/// The code that each processor leaves assembly by.
+pub(super) const LEAVES: [&str; 2] = ["__primary_switched", "__secondary_switched"];
+
 /// What a name says. The handlers in C that this code calls have longer ones.
 pub(super) fn kind(name: &str) -> Kind {
     const FIRST: [&str; 12] = [

@@ -18,7 +18,7 @@ use gimli::write::{
 };
 use gimli::{AArch64, Encoding, Format, LittleEndian, Register, constants};
 
-use self::code::LINK;
+use self::code::{Flow, LINK};
 use self::entry::Kind;
 use self::frame::{End, Frame};
 use super::bytes::u32_at;
@@ -47,6 +47,7 @@ pub fn write(
     // The kernel's own code is where all these bits are set; a signature takes some of their places.
     let top = !(u64::MAX >> symbols.base().leading_ones());
     let mut table = FrameTable::default();
+    let entered = entered(image, symbols);
     let mut functions =
         symbols.symbols().iter().filter(|symbol| symbol.kind == SymbolKind::Function).peekable();
     while let Some(symbol) = functions.next() {
@@ -55,6 +56,9 @@ pub fn write(
         while let Some(other) = functions.next_if(|next| next.address == symbol.address) {
             kind = kind.max(entry::kind(&other.name));
         }
+        if entered.contains(&symbol.address) {
+            kind = Kind::First;
+        }
         let code = code_of(image, symbols, symbol);
         let writer = Function { begin: symbol.address.wrapping_add(offset), top, table: &mut table };
         writer.write(&code, kind)?;
@@ -62,6 +66,21 @@ pub fn write(
     let mut section = DebugFrame::from(EndianVec::new(LittleEndian));
     table.write_debug_frame(&mut section)?;
     Ok(DebugSection { name: ".debug_frame", bytes: section.0.into_vec() })
+}
+
+/// Where the code that a processor begins with goes on without a return address: until Linux 5.15 that is the first
+/// function in C.
+fn entered(image: &KernelImage<'_>, symbols: &SymbolTable) -> Vec<u64> {
+    let begins = entry::LEAVES.iter().flat_map(|name| symbols.named(name));
+    let leaves = begins.flat_map(|begin| {
+        let code = code_of(image, symbols, begin);
+        let jumps = code.into_iter().zip(0_i64..).filter_map(|(word, at)| match code::flow(word) {
+            Flow::Jump(distance) => Some(begin.address.wrapping_add_signed(4 * (at + i64::from(distance)))),
+            _ => None,
+        });
+        jumps.filter(|&to| to.wrapping_sub(begin.address) >= begin.size).collect::<Vec<_>>()
+    });
+    leaves.collect()
 }
 
 /// The instructions of a function, as many as are in the image.

@@ -11,7 +11,7 @@ pub(crate) mod tests;
 
 pub use kaslr::{NotFound, slide};
 pub use log::{Record, records};
-pub use tasks::{State, Task, task, tasks};
+pub use tasks::{State, Task, owner_of_stack, task, tasks};
 
 use super::Kernel;
 use super::btf::{Btf, BtfError, Field, NoField};

@@ -164,3 +164,26 @@ pub fn tasks(live: &Live<'_>, memory: &mut dyn Memory) -> Result<Vec<Task>, Live
 pub fn task(live: &Live<'_>, memory: &mut dyn Memory, address: u64) -> Result<Task, LiveError> {
     Offsets::of(live)?.read(memory, address)
 }
+
+/// The thread that has its stack in the kernel where an address is, or ends before.
+///
+/// # Errors
+/// As [`tasks`].
+pub fn owner_of_stack(
+    live: &Live<'_>,
+    memory: &mut dyn Memory,
+    address: u64,
+) -> Result<Option<u64>, LiveError> {
+    /// No kernel's stacks are larger (Linux, `THREAD_SIZE` with pages of 64 KiB).
+    const LARGEST: u64 = 64 << 10;
+    let stack = live.offset("task_struct", "stack")?;
+    let mut nearest: Option<(u64, u64)> = None;
+    for task in tasks(live, memory)? {
+        let begin = number::<8>(memory, task.address.wrapping_add(stack))?;
+        let distance = address.wrapping_sub(begin);
+        if (1..=LARGEST).contains(&distance) && nearest.is_none_or(|(near, _)| distance < near) {
+            nearest = Some((distance, task.address));
+        }
+    }
+    Ok(nearest.map(|(_, task)| task))
+}

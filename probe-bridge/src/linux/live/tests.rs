@@ -74,6 +74,7 @@ fn types() -> Builder {
             ("thread_node", list, 8 * 64, 0),
             ("signal", long, 8 * 80, 0),
             ("comm", comm, 8 * 88, 0),
+            ("stack", long, 8 * 104, 0),
         ],
     );
     let position = types.structure("prb_data_blk_lpos", 16, &[("begin", long, 0, 0), ("next", long, 64, 0)]);
@@ -129,6 +130,7 @@ fn task_at(dump: &mut Dump, address: u64, pid: u32, next: u64, threads: &[u64], 
     bytes[88..92].copy_from_slice(b"sh\x07\0");
     let signal = address + 0x1_0000;
     bytes[80..88].copy_from_slice(&signal.to_le_bytes());
+    bytes[104..112].copy_from_slice(&stack_of(pid).to_le_bytes());
     dump.write(address, &bytes);
     // The list of threads: its head, the task itself, and the others.
     let nodes: Vec<_> =
@@ -136,6 +138,11 @@ fn task_at(dump: &mut Dump, address: u64, pid: u32, next: u64, threads: &[u64], 
     for (index, node) in nodes.iter().enumerate() {
         dump.word(*node, nodes[(index + 1) % nodes.len()]);
     }
+}
+
+/// Stacks lie one behind the other.
+fn stack_of(pid: u32) -> u64 {
+    0xffff_8000_0800_0000 + 0x4000 * u64::from(pid)
 }
 
 #[test]
@@ -152,6 +159,16 @@ fn tasks_are_listed_with_their_threads() {
         found.iter().map(|task| (task.pid, task.kernel, task.cpu, task.state.letter())).collect();
     assert_eq!(short, [(0, true, Some(3), 'S'), (7, false, Some(3), 'S'), (8, false, Some(3), 'S')]);
     assert_eq!(found[1].name, "sh\\x07");
+
+    // A stack that is empty ends where the next begins.
+    for (pid, address) in [(7, second), (8, thread)] {
+        for distance in [1, 0x100, 0x4000] {
+            let owner = owner_of_stack(&live, &mut dump, stack_of(pid) + distance);
+            assert_eq!(owner, Ok(Some(address)), "{pid} {distance:#x}");
+        }
+    }
+    assert_eq!(owner_of_stack(&live, &mut dump, stack_of(0)), Ok(None));
+    assert_eq!(owner_of_stack(&live, &mut dump, 0x1000), Ok(None));
 
     // A list that never comes back to its begin.
     task_at(&mut dump, second, 7, second, &[], 0);

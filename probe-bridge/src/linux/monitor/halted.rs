@@ -4,7 +4,7 @@ use trapline_core::address::PhysicalAddress;
 use trapline_core::debugger::Debugger;
 use trapline_core::target::{CoreId, Register, SystemRegister, Target};
 
-use crate::linux::live::{Live, Memory, Unreadable};
+use crate::linux::live::{self, Live, Memory, Unreadable};
 
 /// A halted target.
 pub(super) struct Halted<'d, T: Target, const CORES: usize, const SOFTWARE: usize> {
@@ -34,15 +34,33 @@ impl<'d, T: Target, const CORES: usize, const SOFTWARE: usize> Halted<'d, T, COR
     pub(super) fn current(&mut self, live: &Live<'_>) -> Vec<Option<u64>> {
         let entry = live.kernel.per_cpu("__entry_task");
         let cores: Vec<_> = self.debugger.core_ids().collect();
-        cores.into_iter().map(|core| self.current_of(core, entry?.wrapping_add(live.slide))).collect()
+        let of = |core| match entry {
+            Some(entry) => self.current_of(core, entry.wrapping_add(live.slide)),
+            None => self.current_by_stack(core, live),
+        };
+        cores.into_iter().map(of).collect()
     }
 
     fn current_of(&mut self, core: CoreId, entry: u64) -> Option<u64> {
-        let own = Register::System(SystemRegister::TPIDR_EL1);
-        let distance = self.debugger.read_register(core, own).ok()?;
+        let distance = self.system_register(core, SystemRegister::TPIDR_EL1)?;
         let mut pointer = [0; 8];
         self.read(entry.wrapping_add(distance), &mut pointer).ok()?;
-        Some(u64::from_le_bytes(pointer)).filter(|task| task >> 52 == 0xfff)
+        Some(u64::from_le_bytes(pointer)).filter(|&task| is_kernels(task))
+    }
+
+    /// The same where a kernel does not say what is where for each CPU. In its own code it keeps this in SP_EL0; while a
+    /// process runs, SP_EL1 is at the end of the stack that its thread has in the kernel.
+    fn current_by_stack(&mut self, core: CoreId, live: &Live<'_>) -> Option<u64> {
+        let in_kernel = self.debugger.stack_pointer(core).ok()? == Register::System(SystemRegister::SP_EL1);
+        if in_kernel {
+            return self.system_register(core, SystemRegister::SP_EL0).filter(|&task| is_kernels(task));
+        }
+        let stack = self.system_register(core, SystemRegister::SP_EL1)?;
+        live::owner_of_stack(live, self, stack).ok()?
+    }
+
+    fn system_register(&mut self, core: CoreId, register: SystemRegister) -> Option<u64> {
+        self.debugger.read_register(core, Register::System(register)).ok()
     }
 
     fn read_through(&mut self, core: CoreId, address: u64, bytes: &mut [u8]) -> bool {
@@ -79,4 +97,9 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize> Memory for Halted<'_,
             .collect();
         if known.is_empty() { vec![ANYWHERE] } else { known }
     }
+}
+
+/// Whether an address is in the kernel's half; with 52 bits it begins here.
+const fn is_kernels(address: u64) -> bool {
+    address >> 52 == 0xfff
 }
