@@ -7,8 +7,8 @@ use std::fs;
 const READ: &str = "/symbols";
 /// What the kernel says, with where it has moved to.
 const KERNEL: &str = "/proc/kallsyms";
-/// Where the kernel's image begins.
-const BEGIN: &str = "_text";
+/// A function that says how far the kernel has moved, which is then to be so for all.
+const KNOWN: &str = "start_kernel";
 /// No kernel has fewer.
 const LEAST: usize = 10_000;
 
@@ -21,11 +21,11 @@ pub(crate) fn check() -> Result<u64, String> {
     // Those of modules, and of code that the kernel makes as it runs, say whose they are.
     let kernel = kernel.lines().filter(|line| !line.contains('['));
     let kernel: HashSet<_> = kernel.filter_map(|line| symbol(line, true)).collect();
-    let begin = |symbols: &HashSet<(u64, &str)>, whose: &str| {
-        let begin = symbols.iter().find(|(_, name)| *name == BEGIN);
-        begin.map(|(address, _)| *address).ok_or_else(|| format!("{whose} has no {BEGIN}"))
+    let known = |symbols: &HashSet<(u64, &str)>, whose: &str| {
+        let known = symbols.iter().find(|(_, name)| *name == KNOWN);
+        known.map(|(address, _)| *address).ok_or_else(|| format!("{whose} has no {KNOWN}"))
     };
-    let moved = begin(&kernel, KERNEL)?.wrapping_sub(begin(&read, READ)?);
+    let moved = known(&kernel, KERNEL)?.wrapping_sub(known(&read, READ)?);
     if kernel.len() < LEAST {
         return Err(format!("{KERNEL} has {} symbols only", kernel.len()));
     }

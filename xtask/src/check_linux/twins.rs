@@ -60,12 +60,10 @@ impl Dialogue {
         let offset = offset.and_then(|digits| u64::from_str_radix(digits, 16).ok()).context(said)?;
         ensure!(offset != 0, "the kernel has not moved, so this shows nothing; look at its command line");
         let console = fs::read_to_string(&guest.serial)?;
-        for line in [format!("check: moved by {offset:#x}"), "check: symbols: ok".to_owned()] {
-            ensure!(
-                console.lines().any(|said| said.trim_end() == line),
-                "the guest does not say '{line}': {console}"
-            );
-        }
+        let said: Vec<_> =
+            console.lines().map(str::trim_end).filter(|line| line.starts_with("check: ")).collect();
+        let expected = [format!("check: moved by {offset:#x}"), "check: symbols: ok".to_owned()];
+        ensure!(said == expected, "the guest says {said:#?}, not {expected:#?}");
         self.execute(&format!("symbol-file {} -o {offset:#x}", guest.symbols.display()), Effect::None)?;
         let name = self.execute("output init_task.comm", Effect::None)?.console;
         ensure!(name.contains("swapper/0"), "init_task.comm is {name}");
