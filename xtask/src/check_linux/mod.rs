@@ -221,11 +221,13 @@ impl Run {
     /// Writes what the guest starts with: the program that checks, and what its kernel's symbols are said to be.
     fn initrd(&self, check: &Path, symbols: &Path) -> Result<PathBuf> {
         let (name, init) = match self.session {
-            Session::Twins => ("guest-twins.cpio", twins::INIT),
-            _ => ("guest-check.cpio", INIT),
+            Session::Twins => ("twins", twins::INIT),
+            _ => ("check", INIT),
         };
         let list = symbols::list(symbols)?;
-        linux::initramfs(name, init, &[("/bin/guest-check", check), (symbols::INSIDE, &list)])
+        // Another command may start another kernel meanwhile.
+        let name = format!("guest-{name}-{}.cpio", self.kernel);
+        linux::initramfs(&name, init, &[("/bin/guest-check", check), (symbols::INSIDE, &list)])
     }
 
     fn command_line(&self) -> &'static str {
