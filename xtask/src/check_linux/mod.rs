@@ -50,9 +50,12 @@ pub(crate) struct Options {
     /// Of these, only the guests with this kernel
     #[arg(long, value_name = "VERSION", value_parser = KERNELS)]
     guest: Option<String>,
+    /// Of these, only the guests with so many vCPUs
+    #[arg(long, value_name = "N")]
+    cpus: Option<u16>,
     /// Instead, a guest on 2 vCPUs under random debugger actions for so many seconds; then it must be alive, its
     /// code as it was, and its console without complaints
-    #[arg(long, value_name = "SECONDS", num_args = 0..=1, default_missing_value = "1800", conflicts_with_all = ["all", "twins", "guest"])]
+    #[arg(long, value_name = "SECONDS", num_args = 0..=1, default_missing_value = "1800", conflicts_with_all = ["all", "twins", "guest", "cpus"])]
     long: Option<u64>,
     /// What the random actions are made from, to have them again [default: the time]
     #[arg(long, requires = "long")]
@@ -101,6 +104,7 @@ pub(crate) fn run(options: Options) -> Result<ExitCode> {
         _ => USUAL.to_vec(),
     };
     runs.retain(|run| options.guest.as_ref().is_none_or(|guest| guest == run.kernel));
+    runs.retain(|run| options.cpus.is_none_or(|cpus| cpus == run.cpus));
     let host = Host::choose(options.host)?;
     if let Some(seconds) = options.long {
         let mut requirements = vec![Requirement::HOST_TARGET, Requirement::HostFiles(long::KERNEL)];
