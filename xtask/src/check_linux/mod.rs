@@ -32,7 +32,7 @@ const INIT: &str = include_str!("init.sh");
 const MEMORY: u64 = 512;
 /// How long a guest is halted, in a usual run and where all guests are checked: a soft lockup takes 20 s, a stall of
 /// RCU 21 s.
-const PAUSES: [Duration; 2] = [Duration::from_secs(30), Duration::from_secs(60)];
+const PAUSES: [Duration; 2] = [Duration::from_secs(25), Duration::from_secs(60)];
 /// How long a guest may take from its start to its end, on a machine that is busy with other things.
 const PATIENCE: Duration = Duration::from_secs(10 * 60);
 
