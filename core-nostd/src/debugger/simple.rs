@@ -34,10 +34,10 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize
             return Ok(false);
         }
         let next = match simple {
-            Simple::Branch { to, .. } => to,
+            Simple::Branch { to } => to,
             _ => pc.wrapping_add(4),
         };
-        self.write_result(core, pc, simple)?;
+        self.write_result(core, simple)?;
         self.target.write_register(core, Register::Pc, next)?;
         Ok(true)
     }
@@ -54,12 +54,11 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize
         }
     }
 
-    /// Writes what an instruction at `pc` writes to a register, if to any.
-    fn write_result(&mut self, core: CoreId, pc: u64, simple: Simple) -> TargetResult<(), T> {
+    /// Writes what an instruction writes to a register, if to any.
+    fn write_result(&mut self, core: CoreId, simple: Simple) -> TargetResult<(), T> {
         let low = |narrow: bool| if narrow { u64::from(u32::MAX) } else { u64::MAX };
         let (to, value) = match simple {
-            Simple::Nothing | Simple::Branch { links: false, .. } => return Ok(()),
-            Simple::Branch { links: true, .. } => (Register::X(30), pc.wrapping_add(4)),
+            Simple::Nothing | Simple::Branch { .. } => return Ok(()),
             Simple::Set { to, value } => (Register::X(to), value),
             Simple::Insert { to, shift, value, narrow } => {
                 let to = Register::X(to);

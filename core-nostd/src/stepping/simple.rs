@@ -15,8 +15,8 @@ pub(crate) enum Simple {
     Insert { to: u8, shift: u8, value: u16, narrow: bool },
     /// Writes X`from` and an addend to X`to`, or only the low 32 bits of it; 31 is SP.
     Add { to: u8, from: u8, addend: u64, narrow: bool },
-    /// Branches, and writes where it would have gone on to X30 where it `links`.
-    Branch { to: u64, links: bool },
+    /// Branches.
+    Branch { to: u64 },
 }
 
 /// The number that stands for SP in some instructions, and for the zero register in others.
@@ -69,10 +69,10 @@ impl Simple {
                 };
                 Self::set(to, value)
             }
-            _ if word & 0x7c00_0000 == 0x1400_0000 => {
-                // The offset of a BL is where B's is.
-                let Flow::Branch { offset } = a64::flow(word & 0x7fff_ffff) else { return None };
-                Self::Branch { to: pc.wrapping_add_signed(offset), links: !narrow }
+            // B. A BL may write to a Guarded Control Stack as well (FEAT_GCS).
+            _ if word & 0xfc00_0000 == 0x1400_0000 => {
+                let Flow::Branch { offset } = a64::flow(word) else { return None };
+                Self::Branch { to: pc.wrapping_add_signed(offset) }
             }
             _ => return None,
         })
@@ -113,8 +113,8 @@ mod tests {
             (0x70ff_ffe1, Set { to: 1, value: PC - 1 }),                              // adr x1, .-1
             (0xb000_0000, Set { to: 0, value: 0xffff_8000_0801_1000 }),               // adrp x0, .+0x1000
             (0xf0ff_ffe0, Set { to: 0, value: 0xffff_8000_0800_f000 }),               // adrp x0, .-0x1000
-            (0x1400_0002, Branch { to: PC + 8, links: false }),                       // b .+8
-            (0x97ff_ffff, Branch { to: PC - 4, links: true }),                        // bl .-4
+            (0x1400_0002, Branch { to: PC + 8 }),                                     // b .+8
+            (0x17ff_ffff, Branch { to: PC - 4 }),                                     // b .-4
         ] {
             assert_eq!(Simple::of(word, PC), Some(expected), "{word:#010x}");
         }
@@ -136,6 +136,7 @@ mod tests {
             0xd503_233f,           // paciasp
             0xd503_207f,           // wfi
             0xd65f_03c0,           // ret
+            0x9400_0002,           // bl .+8
             0x5400_0040,           // b.eq .+8
             0xb400_0040,           // cbz x0, .+8
             0xd400_0001,           // svc #0
