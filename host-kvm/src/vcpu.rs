@@ -10,7 +10,7 @@ use std::sync::Arc;
 use kvm_ioctls::VmFd;
 use kvm_ioctls::{VcpuExit, VcpuFd};
 use trapline_core::address::PhysicalAddress;
-use trapline_core::comparator::Capabilities;
+use trapline_core::comparator::{Bank, Capabilities};
 use trapline_core::own_pairs::{Displaced, merge};
 use trapline_core::registers::{Mode, Pstate};
 use trapline_core::target::{Arming, Register, Resume, SystemRegister, TrappedWrite, WriteData};
@@ -73,9 +73,11 @@ pub struct KvmVcpu {
     arming: Arming,
     /// What the kernel has; `None` until we have told it.
     applied: Option<GuestDebug>,
-    /// How the vCPU ran last, where running so again needs nothing of the kernel's guest debug to change: nothing has
-    /// been armed since, and the guest's own comparators have no part in it.
+    /// How the vCPU ran last, where nothing has been armed since, and the guest's own comparators had no part in it: so
+    /// to run needs nothing of the kernel's guest debug to change, as long as they have none.
     settled: Option<Resume>,
+    /// Whether they might have: comparators of ours take their place.
+    hides_own: bool,
     /// Whether EL1 uses AArch32, once it is known; it never changes.
     el1_uses_aarch32: Option<bool>,
     /// The comparators that its guest sees, once they are known.
@@ -102,6 +104,7 @@ impl KvmVcpu {
             arming: Arming::default(),
             applied: None,
             settled: None,
+            hides_own: false,
             plan: None,
             el1_uses_aarch32: None,
             own_capabilities: None,
@@ -378,13 +381,17 @@ impl KvmVcpu {
     /// be; it did not run either. [`Error::Ioctl`] where `KVM_SET_GUEST_DEBUG` or `KVM_RUN` fails.
     pub fn run(&mut self, how: Resume, devices: &(impl Devices + ?Sized)) -> Result<Exit, Error> {
         self.write_back()?;
-        if self.settled != Some(how) {
+        if self.settled != Some(how) || self.hides_own && self.own_pairs()?.is_some() {
             let mut debug = GuestDebug::new(&self.arming, how);
-            let own = !debug.hides_own && !debug.bank.is_disarmed();
-            self.displaced = if own { self.add_own_pairs(&mut debug)? } else { Displaced::default() };
             self.settled = None;
+            self.hides_own = !debug.hides_own && !debug.bank.is_disarmed();
+            let own = if self.hides_own { self.own_pairs()? } else { None };
+            self.displaced = match &own {
+                Some((own, capabilities)) => merge(&mut debug.bank, own, capabilities),
+                None => Displaced::default(),
+            };
             self.apply_debug(debug)?;
-            self.settled = (!own).then_some(how);
+            self.settled = own.is_none().then_some(how);
         }
         self.cache.invalidate();
         self.on = false;
@@ -426,18 +433,14 @@ impl KvmVcpu {
         self.traps = Some((pages, page_size));
     }
 
-    /// Lets the guest keep what comparators it has set for itself, where ours would take their place.
-    /// Returns those that find no place.
-    fn add_own_pairs(&mut self, debug: &mut GuestDebug) -> Result<Displaced, Error> {
+    /// The comparators that the guest has set for itself, and those that it sees; `None` where it has them off.
+    fn own_pairs(&mut self) -> Result<Option<(Bank, Capabilities)>, Error> {
         let capabilities = match self.own_capabilities {
             Some(capabilities) => capabilities,
             None => own_pairs::capabilities(self)?,
         };
         self.own_capabilities = Some(capabilities);
-        Ok(match own_pairs::read(self, &capabilities)? {
-            Some(own) => merge(&mut debug.bank, &own, &capabilities),
-            None => Displaced::default(),
-        })
+        Ok(own_pairs::read(self, &capabilities)?.map(|own| (own, capabilities)))
     }
 
     fn apply_debug(&mut self, wanted: GuestDebug) -> Result<(), Error> {
