@@ -27,7 +27,12 @@ pub(crate) struct Options {
 
 /// Carries the command out.
 pub(crate) fn run(options: &Options) -> Result<ExitCode> {
-    let requirements = [Requirement::OPENOCD, Requirement::GDB, Requirement::BARE_METAL_TARGET];
+    let requirements = [
+        Requirement::OPENOCD,
+        Requirement::GDB,
+        Requirement::BARE_METAL_TARGET,
+        Requirement::CORTEX_M_TARGET,
+    ];
     Setup::new(options.no_install).ensure(&requirements)?;
     cortex_m::check()?;
     armv8a::check()?;
