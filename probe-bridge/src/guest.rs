@@ -50,6 +50,11 @@ pub(crate) fn run(arguments: &GuestArguments) -> Result<ExitCode> {
     let boot = boot(arguments)?;
     let may_be_linux = arguments.flat.is_none() && !boot.kernel.starts_with(ELF);
     let linux = may_be_linux.then(|| symbols::read_when_needed(&arguments.kernel));
+    if may_be_linux && boot.initrd.is_none() {
+        say!(
+            "without --initrd Linux finds no root file system but one that is built into it: there is no disk"
+        );
+    }
     let config = config(arguments)?;
     let points = Points::new(&arguments.points, || carried(&boot.kernel, &boot.command_line))?;
     let output = arguments.serial.open()?;

@@ -1,5 +1,6 @@
 //! What nobody should do to `trapline guest`, done on a KVM host: clients that break off, guests that break down,
-//! signals, system calls that fail, outputs that nobody takes. `cargo xtask check-faults` runs it there.
+//! signals, system calls that fail, outputs that nobody takes. `cargo xtask check-faults` runs it there, and `cargo xtask
+//! check-linux` what it has for Linux guests.
 
 /// The instructions of the guests, as in the tests on KVM.
 #[expect(dead_code, reason = "the tests on KVM use all of it")]
