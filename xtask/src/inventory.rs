@@ -1,4 +1,5 @@
-//! ARCHITECTURE.md's list of the modules with unsafe code, held against the sources.
+//! What the documents list, held against the sources: the modules with unsafe code, and the tests that show what clients
+//! get.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -78,5 +79,43 @@ fn no_package_goes_without_the_lint() {
     }
     for source in files(root, ".rs").iter().filter(|file| !file.ends_with("inventory.rs")) {
         assert!(!text(source).contains("allow(unsafe_code"), "{}", source.display());
+    }
+}
+
+/// The tests that docs/clients.md names in its last column: a function, the begin of one before `_…`, a module or a file.
+#[test]
+fn every_test_that_shows_a_row_for_clients_exists() {
+    let root = workspace::root();
+    let page = text(&root.join("docs/clients.md"));
+    let rows = page.lines().filter(|line| line.starts_with("| "));
+    let shown = rows.filter_map(|row| row.trim_end_matches(['|', ' ']).rsplit('|').next());
+    let named: BTreeSet<&str> = shown
+        .flat_map(|cell| cell.split('`').skip(1).step_by(2))
+        .filter(|name| !name.starts_with("cargo ") && !name.starts_with("watch "))
+        .collect();
+    assert!(named.len() > 20, "{named:?}");
+    let sources: Vec<PathBuf> =
+        ["core-nostd", "host-kvm"].iter().flat_map(|package| files(&root.join(package), ".rs")).collect();
+    let functions: BTreeSet<String> = sources
+        .iter()
+        .flat_map(|file| {
+            let text = text(file);
+            let names = text.split("fn ").skip(1).filter_map(|rest| rest.split('(').next());
+            names.map(str::to_owned).collect::<Vec<_>>()
+        })
+        .collect();
+    for name in named {
+        let exists = match name.strip_suffix('…') {
+            Some(begin) => functions.iter().any(|function| function.starts_with(begin)),
+            None => {
+                let last = name.rsplit("::").next().unwrap_or(name);
+                functions.contains(name)
+                    || sources.iter().any(|file| {
+                        file.file_stem().is_some_and(|stem| stem == last)
+                            || file.parent().is_some_and(|folder| folder.ends_with(last))
+                    })
+            }
+        };
+        assert!(exists, "docs/clients.md names a test `{name}`, which there is not");
     }
 }

@@ -7,6 +7,7 @@ mod gdb;
 mod hostile;
 mod lldb;
 mod script;
+mod sessions;
 mod watches;
 pub(crate) mod wire;
 
@@ -35,6 +36,12 @@ pub(crate) fn check(address: &str, elf: &Path) -> Result<()> {
     }
     let description = description(&mut wire)?;
     wire.detach()?;
+    for (name, seen) in sessions::check(address, &symbols).context("one client after the other")? {
+        println!("{name:<58} {seen}");
+    }
+    for (name, seen) in sessions::check_gdb(address, elf).context("gdb without packets")? {
+        println!("gdb: {name:<53} {seen}");
+    }
     for (name, seen) in gdb::check(address, elf, &description).context("gdb")? {
         println!("gdb: {name:<53} {seen}");
     }

@@ -28,6 +28,8 @@ pub struct Armv8aTarget<L> {
     /// The core that is looked at first: the one behind that which had the last word, so that none is starved by
     /// another that stops as often.
     first: usize,
+    /// Halted cores of which [`Self::poll`] is to say so.
+    called: Vec<CoreId>,
 }
 
 impl<L: Link> Armv8aTarget<L> {
@@ -66,7 +68,7 @@ impl<L: Link> Armv8aTarget<L> {
             }
         }
         let capabilities = capabilities.ok_or(BoardError::NoPower)?;
-        Ok(Self { link, cores, capabilities, first: 0 })
+        Ok(Self { link, cores, capabilities, first: 0, called: Vec::new() })
     }
 
     /// The way to the buses.
@@ -215,6 +217,9 @@ impl<L: Link> Armv8aTarget<L> {
 impl<L: Link> BoardTarget for Armv8aTarget<L> {
     fn poll(&mut self) -> Result<Option<(CoreId, Event)>> {
         self.link.refresh();
+        if let Some(core) = self.called.pop() {
+            return Ok(Some((core, Event::CalledBack)));
+        }
         let mut look = self.look()?;
         if let Look::FromOutside(_) = look {
             // One that was looked at before this one may have halted in between, and have halted this one.
@@ -402,7 +407,17 @@ impl<L: Link> RunControl for Armv8aTarget<L> {
         result.map_err(|error| self.failed(core, error))
     }
 
+    fn call_back(&mut self, core: CoreId) -> TargetResult<bool, Self> {
+        let (entry, _) = self.halted(core)?;
+        let core = entry.id;
+        if !self.called.contains(&core) {
+            self.called.push(core);
+        }
+        Ok(true)
+    }
+
     fn halt(&mut self, core: CoreId) -> TargetResult<(), Self> {
+        self.called.retain(|called| *called != core);
         let entry = self.cores.get_mut(usize::from(core.0)).ok_or(Refusal::NoSuchCore(core))?;
         match entry.state {
             CoreState::Halted => return Ok(()),

@@ -264,6 +264,19 @@ fn stops_are_told_with_what_the_hardware_knows_of_them() {
 }
 
 #[test]
+fn a_core_that_is_to_be_called_back_is_so_once_unless_it_is_halted_before() {
+    let (_expected, mut target) = halted();
+    assert!(target.call_back(CORE).unwrap());
+    assert_eq!(target.poll().unwrap(), Some((CORE, Event::CalledBack)));
+    assert_eq!(target.core_state(CORE).unwrap(), CoreState::Halted);
+    assert_eq!(target.poll().unwrap(), None);
+
+    assert!(target.call_back(CORE).unwrap());
+    target.halt(CORE).unwrap();
+    assert_eq!(target.poll().unwrap(), None);
+}
+
+#[test]
 fn a_core_that_halts_another_one_between_two_looks_has_the_stop() {
     let second = CoreAddresses { debug: 2 * D, cti: 2 * C };
     let (expected, mut target) = attached_to(&[CoreAddresses { debug: D, cti: C }, second]);

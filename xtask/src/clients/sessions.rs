@@ -1,0 +1,145 @@
+//! Many sessions one after the other, and gdb without packets that other servers do not have.
+
+use std::path::Path;
+use std::process::Command;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, ensure};
+
+use super::watches::Symbols;
+use super::wire::{Wire, packet};
+use super::{PATIENCE, Seen, script};
+
+/// How many clients come and go.
+const CYCLES: usize = 200;
+
+/// gdb's names of packets that it does without, in one session each; all of the first belong to what a server need not
+/// have. Without Z0 gdb would write break instructions by itself, which are the guest's own then.
+const WITHOUT: [(&str, &[&str]); 3] = [
+    (
+        "P p X vCont no-ack threads memory-map conditions find",
+        &[
+            "set-register",
+            "fetch-register",
+            "binary-download",
+            "verbose-resume",
+            "noack",
+            "threads",
+            "memory-map",
+            "conditional-breakpoints",
+            "breakpoint-commands",
+            "search-memory",
+            "hwbreak-feature",
+            "swbreak-feature",
+        ],
+    ),
+    ("qXfer:features", &["target-features"]),
+    ("qSupported Z1 Z2", &["supported-packets", "hardware-breakpoint", "write-watchpoint"]),
+];
+
+/// Lets clients come and go; each finds the code as it was, arms a breakpoint and a watchpoint, and leaves in one of four
+/// ways.
+pub(super) fn check(address: &str, symbols: &Symbols) -> Result<Seen> {
+    let (update, record) = (symbols.address("update_packed")?, symbols.address("PACKED")?);
+    let code = format!("m{update:x},8");
+    let untouched = {
+        let mut wire = connect(address)?;
+        let untouched = wire.ask(&code)?;
+        wire.detach()?;
+        untouched
+    };
+    for cycle in 0..CYCLES {
+        session(address, cycle, &code, &untouched, (update, record))
+            .with_context(|| format!("client {cycle} of {CYCLES}"))?;
+    }
+    let mut wire = connect(address)?;
+    ensure!(wire.ask(&code)? == untouched, "a break instruction was left behind");
+    // The guest goes its rounds as ever.
+    wire.expect(&format!("Z1,{update:x},4"), "OK")?;
+    let stop = wire.go_on()?;
+    ensure!(stop.pc == update, "stopped at {:#x} instead of the breakpoint", stop.pc);
+    wire.detach()?;
+    Ok(vec![(
+        format!("{CYCLES} clients, half of them lost"),
+        "nothing stays armed, the guest runs on".to_owned(),
+    )])
+}
+
+fn session(
+    address: &str,
+    cycle: usize,
+    code: &str,
+    untouched: &str,
+    (update, record): (u64, u64),
+) -> Result<()> {
+    let mut wire = connect(address)?;
+    ensure!(wire.ask("?")?.starts_with('T'), "the guest was not halted");
+    ensure!(wire.ask(code)? == untouched, "a break instruction was left behind");
+    wire.expect(&format!("Z0,{update:x},4"), "OK")?;
+    wire.expect(&format!("Z2,{:x},4", record + 5), "OK")?;
+    wire.go_on()?;
+    match cycle % 4 {
+        0 => wire.detach()?,
+        // Lost while the guest is halted, while it runs, and in the middle of a packet.
+        1 => drop(wire),
+        2 => wire.send(&packet(b"vCont;c"))?,
+        _ => wire.send(b"$vCont;")?,
+    }
+    Ok(())
+}
+
+/// Connects; the client before may not have been noticed to have gone.
+fn connect(address: &str) -> Result<Wire> {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        match Wire::connect(address, PATIENCE) {
+            Ok(wire) => return Ok(wire),
+            Err(error) if Instant::now() > deadline => return Err(error),
+            Err(_) => thread::sleep(Duration::from_millis(10)),
+        }
+    }
+}
+
+/// Has gdb do without packets.
+pub(super) fn check_gdb(address: &str, elf: &Path) -> Result<Seen> {
+    let mut seen = Seen::new();
+    for (name, packets) in WITHOUT {
+        let mut gdb = Command::new("gdb-multiarch");
+        gdb.args(["-nx", "-q", "-batch"]).arg(elf);
+        for packet in packets {
+            gdb.args(["-ex", &format!("set remote {packet}-packet off")]);
+        }
+        let commands = [
+            "set remotetimeout 60",
+            &format!("target remote {address}"),
+            "break update_packed if $sp != 0",
+            "continue",
+            "set language c",
+            "set var $x9 = 0x1234567",
+            "maint flush register-cache",
+            "stepi",
+            "print/x $x9",
+            "set var *(unsigned *)($sp - 64) = 0x89abcdef",
+            "maint flush dcache",
+            "output/x *(unsigned *)($sp - 64)",
+            "info threads",
+            "finish",
+            "detach",
+        ];
+        for command in commands {
+            gdb.args(["-ex", command]);
+        }
+        let folder = tempfile::tempdir().context("cannot make a temporary folder")?;
+        let said = script::play(gdb, &folder.path().join("said"), PATIENCE)?;
+        let mut rest = said.as_str();
+        for text in ["Breakpoint 1, ", "$1 = 0x", "0x89abcdef", "* 1 ", "Run till exit", "detached"] {
+            rest = rest
+                .split_once(text)
+                .with_context(|| format!("gdb without {name} did not say {text:?}:\n{said}"))?
+                .1;
+        }
+        seen.push((format!("without {name}"), "break, step, registers, memory, finish, detach".to_owned()));
+    }
+    Ok(seen)
+}
