@@ -3,7 +3,7 @@
 use crate::target::Target;
 
 use super::failure::{Failure, Handled};
-use super::packet::Data;
+use super::packet::{Data, Features};
 use super::session::Exchange;
 
 impl<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize>
@@ -15,12 +15,12 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize
         let core = self.session.selected;
         match (binary, length) {
             // lldb asks so whether the packet is known.
-            (true, 0) if !self.session.binary_upload => {
+            (true, 0) if !self.session.features.has(Features::BINARY_UPLOAD) => {
                 self.ok();
                 return Ok(());
             }
             (false, 0) => return Err(Failure::Malformed),
-            (true, _) if self.session.binary_upload => self.reply.byte(b'b'),
+            (true, _) if self.session.features.has(Features::BINARY_UPLOAD) => self.reply.byte(b'b'),
             _ => {}
         }
         if length == 0 {

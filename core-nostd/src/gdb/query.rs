@@ -6,7 +6,7 @@ use crate::target::Target;
 
 use super::description;
 use super::failure::{ErrorStyle, Failure, Handled};
-use super::packet::{Query, Transfer};
+use super::packet::{Features, Query, Transfer};
 use super::search;
 use super::session::Exchange;
 
@@ -16,10 +16,10 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize
     pub(super) fn query(&mut self, query: Query<'_>) -> Handled<(), T::Error> {
         match query {
             Query::Supported(features) => {
-                if features.error_text {
+                if features.has(Features::ERROR_TEXT) {
                     self.session.errors = ErrorStyle::Text;
                 }
-                self.session.binary_upload = features.binary_upload;
+                self.session.features = features;
                 self.write_features();
             }
             Query::Transfer { object, annex, offset, length } => {
@@ -74,7 +74,7 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize
         if self.session.errors == ErrorStyle::Text {
             self.reply.text(";error-message+");
         }
-        if self.session.binary_upload {
+        if self.session.features.has(Features::BINARY_UPLOAD) {
             self.reply.text(";binary-upload+");
         }
     }

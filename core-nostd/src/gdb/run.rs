@@ -8,7 +8,7 @@ use crate::watchpoint::Access;
 
 use super::Closed;
 use super::failure::{Failure, Handled};
-use super::packet::Moves;
+use super::packet::{Features, Moves};
 use super::session::{Exchange, State};
 
 /// Signals as the protocol numbers them.
@@ -120,8 +120,12 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize
         let hits = self.debugger.hits();
         let ours = hits.is_empty() || hits.iter().any(|hit| hit.owner == Owner::DEBUGGER);
         match reason.filter(|_| ours) {
-            Some(StopReason::Breakpoint) => self.reply.text("hwbreak:;"),
-            Some(StopReason::SoftwareBreakpoint) => self.reply.text("swbreak:;"),
+            Some(StopReason::Breakpoint) if self.session.features.has(Features::HARDWARE_REASON) => {
+                self.reply.text("hwbreak:;");
+            }
+            Some(StopReason::SoftwareBreakpoint) if self.session.features.has(Features::SOFTWARE_REASON) => {
+                self.reply.text("swbreak:;");
+            }
             Some(StopReason::Watchpoint { watchpoint, address, .. }) => {
                 self.reply.text(match watchpoint.access() {
                     Access::Write => "watch:",

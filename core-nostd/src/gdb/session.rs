@@ -6,7 +6,7 @@ use crate::target::{CoreId, Target};
 use super::Closed;
 use super::failure::{ErrorStyle, Failure, Handled};
 use super::layout::Layout;
-use super::packet::{Packet, Query, Setting, Thread};
+use super::packet::{Features, Packet, Query, Setting, Thread};
 use super::paged::PagedNotes;
 use super::wire::Reply;
 
@@ -41,8 +41,8 @@ pub(super) struct Session {
     pub(super) errors: ErrorStyle,
     /// `!`: the session outlives a detach.
     pub(super) extended: bool,
-    /// Bytes of memory come with a `b` in front of them.
-    pub(super) binary_upload: bool,
+    /// What the client has said that it can do.
+    pub(super) features: Features,
     /// Stop replies list all threads, for lldb.
     pub(super) threads_in_stop: bool,
     /// Why the last breakpoint or watchpoint was refused, for clients that do not show it.
@@ -76,7 +76,7 @@ impl Session {
             listed: 0,
             errors: ErrorStyle::Number,
             extended: false,
-            binary_upload: false,
+            features: Features::NONE,
             threads_in_stop: false,
             refusal: Refusal::new(),
             paged: PagedNotes::new(),

@@ -240,6 +240,7 @@ fn memory_reads_end_where_memory_ends() {
 fn a_breakpoint_stops_with_its_reason_and_the_registers_of_every_stop() {
     let mut buffer = [0; 2048];
     let mut client = Client::new(2, &mut buffer);
+    client.ask("qSupported:swbreak+;hwbreak+");
     assert_eq!(client.ask("Z1,40000010,4"), "OK");
     assert_eq!(client.ask("Z1,40000010,4"), "OK");
     assert_eq!(client.ask("vCont;c"), "");
@@ -568,9 +569,23 @@ fn each_thread_does_what_is_said_for_it_first() {
 }
 
 #[test]
+fn a_client_is_told_no_reason_that_it_has_not_said_to_know() {
+    let mut buffer = [0; 2048];
+    let mut client = Client::new(1, &mut buffer);
+    assert_eq!(client.ask("Z1,40000010,4"), "OK");
+    client.ask("vCont;c");
+    assert!(!client.halts(0, RAM + 0x10, breakpoint()).contains("break"));
+    client.ask("qSupported:swbreak+");
+    assert!(!client.ask("?").contains("break"));
+    client.ask("qSupported:hwbreak+");
+    assert!(client.ask("?").contains(";hwbreak:;"));
+}
+
+#[test]
 fn conditions_are_checked_at_insertion_and_evaluated_at_the_hit() {
     let mut buffer = [0; 2048];
     let mut client = Client::new(1, &mut buffer);
+    client.ask("qSupported:hwbreak+");
     // X1 == 7: reg 1, const8 7, equal, end.
     assert_eq!(client.ask("Z1,40000010,4;X7,26000122071327"), "OK");
     client.ask("vCont;c");

@@ -6,7 +6,7 @@ mod resume;
 mod thread;
 
 pub(super) use point::{Expressions, Point, PointKind};
-pub(super) use query::{Query, Setting, Transfer};
+pub(super) use query::{Features, Query, Setting, Transfer};
 pub(super) use resume::Moves;
 pub(super) use thread::Thread;
 

@@ -59,13 +59,8 @@ pub(in super::super) enum Transfer {
 }
 
 /// What the client says in `qSupported` that it can do, as far as it matters here.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub(in super::super) struct Features {
-    /// It shows the text of errors, `E.text`, for every packet.
-    pub(in super::super) error_text: bool,
-    /// It knows `x`, with a `b` in front of the bytes.
-    pub(in super::super) binary_upload: bool,
-}
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(in super::super) struct Features(u8);
 
 /// Something that the client sets.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -211,19 +206,38 @@ fn search(mut scanner: Scanner<'_>) -> Option<Query<'_>> {
 }
 
 impl Features {
+    /// Those of a client that has said nothing.
+    pub(in super::super) const NONE: Self = Self(0);
+    /// It shows the text of errors, `E.text`, for every packet.
+    pub(in super::super) const ERROR_TEXT: Self = Self(1 << 0);
+    /// It knows `x`, with a `b` in front of the bytes.
+    pub(in super::super) const BINARY_UPLOAD: Self = Self(1 << 1);
+    /// It knows `swbreak` in stop replies.
+    pub(in super::super) const SOFTWARE_REASON: Self = Self(1 << 2);
+    /// It knows `hwbreak` there.
+    pub(in super::super) const HARDWARE_REASON: Self = Self(1 << 3);
+
+    /// Whether it can do all that `other` says.
+    pub(in super::super) const fn has(self, other: Self) -> bool {
+        self.0 & other.0 == other.0
+    }
+
     fn parse(mut scanner: Scanner<'_>) -> Self {
-        let mut features = Self::default();
+        let mut features = Self::NONE;
         scanner.byte();
         while !scanner.is_empty() {
-            match scanner.until(b';') {
-                b"error-message+" => features.error_text = true,
-                b"binary-upload+" => features.binary_upload = true,
-                _ => {}
-            }
+            features.0 |= find(&FEATURES, scanner.until(b';')).unwrap_or(Self::NONE).0;
         }
         features
     }
 }
+
+const FEATURES: [(&str, Features); 4] = [
+    ("error-message+", Features::ERROR_TEXT),
+    ("binary-upload+", Features::BINARY_UPLOAD),
+    ("swbreak+", Features::SOFTWARE_REASON),
+    ("hwbreak+", Features::HARDWARE_REASON),
+];
 
 impl Setting {
     /// What comes behind the `Q`; `None` for a setting that is not known.
@@ -249,9 +263,9 @@ mod tests {
     #[test]
     fn questions_end_their_name_at_a_separator() {
         let parse = |text: &'static str| Query::parse(Scanner::new(text.as_bytes()));
-        let features = Features { error_text: true, binary_upload: false };
+        let features = Features(Features::ERROR_TEXT.0 | Features::SOFTWARE_REASON.0);
         for (text, query) in [
-            ("Supported", Some(Query::Supported(Features::default()))),
+            ("Supported", Some(Query::Supported(Features::NONE))),
             ("Supported:swbreak+;error-message+;x", Some(Query::Supported(features))),
             ("C", Some(Query::CurrentThread)),
             ("Rcmd,68", Some(Query::Command(Hex::new(b"68").unwrap()))),
