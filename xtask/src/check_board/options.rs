@@ -114,6 +114,20 @@ pub(super) fn check() -> Result<()> {
         expect(arguments, (status, &said), 0, &["2 cores; 6 breakpoints", "1 hit in "])?;
     }
 
+    // An Armv6-M core, whose program has no symbols.
+    let small = Board::start_alone("cortex-m0", "glasgow")?;
+    let probe = format!("--probe=20b7:9db1:tcp:127.0.0.1:{}", small.port());
+    let arguments = ["board", &probe, &description, "--chip=simulated-cortex-m0", "--gdb=none"];
+    let points = ["--break=0x08000106", "--watch=0x20000010:4:w", "--on-stop=log", "--max-stops=4"];
+    let (status, said) = trapline(&[arguments.as_slice(), &points].concat())?;
+    let texts = [
+        "1 core; 4 breakpoints (BPU); 2 watchpoints",
+        "hardware breakpoint",
+        "write watchpoint",
+        "4 hits in ",
+    ];
+    expect(&["an Armv6-M core"], (status, &said), 0, &texts)?;
+
     // A probe that another tool holds.
     let mut first =
         Tool::start(&board, kind, &firmware, &["--gdb=none", "--break=one_round", "--on-stop=log"])?;

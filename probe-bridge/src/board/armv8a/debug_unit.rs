@@ -183,14 +183,17 @@ impl DebugUnit<'_> {
         self.acknowledge_halt()
     }
 
-    /// Takes the request to halt back, which would halt the core again at once.
+    /// Takes the request to halt back, which would halt the core again at once. Meanwhile another core may have halted,
+    /// whose news is a request of its own.
     fn acknowledge_halt(&mut self) -> Result<()> {
-        self.write_cti(cti::INTACK, HALT)?;
         let deadline = Instant::now() + PATIENCE;
-        while self.bus.read_word(self.at.cti + cti::TRIGOUTSTATUS)? & 1 != 0 {
+        loop {
+            self.write_cti(cti::INTACK, HALT)?;
+            if self.bus.read_word(self.at.cti + cti::TRIGOUTSTATUS)? & 1 == 0 {
+                return Ok(());
+            }
             self.expire(deadline, "let go of its debug request")?;
         }
-        Ok(())
     }
 
     /// Says whether the core's own entry to Debug state is news for the others.

@@ -145,7 +145,9 @@ fn halted() -> (Expected, Armv8aTarget<Expected>) {
         R(D + 0x314, 0x11),
         // The request is taken back before anybody runs on.
         W(C + 0x010, 1),
+        // Another core's news has come in between.
         R(C + 0x134, 1),
+        W(C + 0x010, 1),
         R(C + 0x134, 0),
         R(D + 0x314, 0x11),
     ]);
