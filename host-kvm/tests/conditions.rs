@@ -46,13 +46,9 @@ impl Guest {
         program.add(a64::add(1, 1, 1));
         program.add(a64::store(3, 1, 20));
         program.branch(LOOP);
-        Self::of(&program)
-    }
-
-    fn of(program: &Program) -> Self {
         let (send, notices) = mpsc::channel();
         let observer: Observer = Arc::new(move |notice| send.send(notice).unwrap_or_default());
-        let mut machine = machine_with(program, 1, Output::default());
+        let mut machine = machine_with(&program, 1, Output::default());
         map_memory(&mut machine);
         let machine =
             machine.start(|target| Ok::<_, trapline_kvm::Error>(Debugger::new(target).unwrap()), &observer);
@@ -95,85 +91,6 @@ fn hardware(address: u64) -> Request {
 
 fn software(address: u64) -> Request {
     Request::Software { address, instruction: Instruction::A64 }
-}
-
-#[test]
-fn a_simple_instruction_that_is_passed_does_what_the_core_does() {
-    const WORDS: [u32; 18] = [
-        0xd503_201f, // nop
-        0xd503_245f, // bti c
-        0x9100_0421, // add x1, x1, #1
-        0xd100_43ff, // sub sp, sp, #16
-        0x9100_03fd, // mov x29, sp
-        0x9140_0462, // add x2, x3, #1, lsl #12
-        0x5100_0400, // sub w0, w0, #1
-        0x1100_0c84, // add w4, w4, #3
-        0xaa01_03e5, // mov x5, x1
-        0x2a03_03e6, // mov w6, w3
-        0xaa1f_03e7, // mov x7, xzr
-        0x9280_0008, // mov x8, #-1
-        0x1282_4689, // mov w9, #-0x1235
-        0xf2e2_4683, // movk x3, #0x1234, lsl #48
-        0x72a0_0024, // movk w4, #1, lsl #16
-        0x70ff_ffea, // adr x10, .-1
-        0xb0ff_ffeb, // adrp x11, a page back
-        0x9400_0002, // bl .+8
-    ];
-    let mut program = Program::at(CODE);
-    program.load(20, DATA);
-    program.branch(LOOP);
-    program.pad_to(LOOP);
-    for word in WORDS {
-        program.add(word);
-    }
-    // What the call leaves out.
-    program.add(a64::movz(0, 7));
-    let end = program.here();
-    program.branch(end);
-    let guest = Guest::of(&program);
-    for request in [hardware(LOOP), hardware(end)] {
-        guest.insert(request, &Options::default());
-    }
-    assert_eq!(guest.run_to_stop().pc, LOOP);
-    guest.debugger().remove(hardware(LOOP), Owner::DEBUGGER).unwrap();
-
-    // Values in whose high halves something stands.
-    let begin = |guest: &Guest| {
-        let mut debugger = guest.debugger();
-        debugger.write_register(CORE, Register::Pc, LOOP).unwrap();
-        for number in 0..=30_u8 {
-            let value = 0x0123_4567_89ab_cdef_u64.rotate_left(u32::from(number));
-            debugger.write_register(CORE, Register::X(number), value).unwrap();
-        }
-        let stack = debugger.stack_pointer(CORE).unwrap();
-        debugger.write_register(CORE, stack, DATA + 0x1000).unwrap();
-    };
-    let registers = |guest: &Guest| -> Vec<u64> {
-        assert_eq!(guest.run_to_stop().pc, end);
-        let mut debugger = guest.debugger();
-        let stack = debugger.stack_pointer(CORE).unwrap();
-        let all = (0..=30).map(Register::X).chain([Register::Pstate, stack]);
-        all.map(|register| debugger.read_register(CORE, register).unwrap()).collect()
-    };
-    begin(&guest);
-    let by_the_core = registers(&guest);
-    for request in [software as fn(u64) -> Request, hardware] {
-        // As many as there are comparators for, one after the other.
-        for addresses in (0..WORDS.len() as u64).collect::<Vec<_>>().chunks(4) {
-            let requests: Vec<_> = addresses.iter().map(|index| request(LOOP + 4 * index)).collect();
-            begin(&guest);
-            for request in &requests {
-                guest.insert(*request, &Options { conditions: &[&x1_is(0x7777)], ..Options::default() });
-            }
-            let before = guest.debugger().target().ioctls();
-            assert_eq!(registers(&guest), by_the_core, "{requests:?}");
-            let hits = guest.debugger().target().ioctls() - before;
-            assert!(hits > 4 * requests.len() as u64, "{hits} ioctls: they were not hit");
-            for request in requests {
-                guest.debugger().remove(request, Owner::DEBUGGER).unwrap();
-            }
-        }
-    }
 }
 
 #[test]

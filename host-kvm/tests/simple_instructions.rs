@@ -68,6 +68,14 @@ fn registers() -> impl Iterator<Item = Register> {
     (0..31).map(Register::X).chain([Register::System(SystemRegister::SP_EL1), Register::Pc, Register::Pstate])
 }
 
+fn hardware(address: u64) -> Request {
+    Request::Breakpoint(Breakpoint::at(address, Instruction::A64, Scope::EL1_AND_EL0).unwrap())
+}
+
+fn software(address: u64) -> Request {
+    Request::Software { address, instruction: Instruction::A64 }
+}
+
 struct Guest {
     machine: RunningMachine<GuestDebugger>,
     notices: Receiver<Notice>,
@@ -89,9 +97,8 @@ impl Guest {
         self.machine.handler().lock().unwrap()
     }
 
-    fn insert(&self, address: u64) {
-        let breakpoint = Breakpoint::at(address, Instruction::A64, Scope::EL1_AND_EL0).unwrap();
-        self.debugger().insert(CORE, Request::Breakpoint(breakpoint), Owner::DEBUGGER).unwrap();
+    fn insert(&self, request: Request) {
+        self.debugger().insert(CORE, request, Owner::DEBUGGER).unwrap();
     }
 
     fn run(&self, action: Action) -> Stop {
@@ -130,14 +137,15 @@ impl Guest {
         self.state()
     }
 
-    /// What passing a breakpoint on it makes of `state`, where it leads to `next`.
-    fn passed(&self, state: &State, next: u64) -> State {
+    /// What passing a breakpoint of a kind on it makes of `state`, where it leads to `next`.
+    fn passed(&self, kind: fn(u64) -> Request, state: &State, next: u64) -> State {
+        self.debugger().remove_all(Owner::DEBUGGER);
         let mut before = *state;
         before[PC] -= 4;
         self.set(&before);
-        self.insert(state[PC]);
+        self.insert(kind(state[PC]));
         assert_eq!(self.run(Action::Continue).pc, state[PC]);
-        self.insert(next);
+        self.insert(hardware(next));
         let stop = self.run(Action::Continue);
         assert_eq!(stop.reason, StopReason::Breakpoint, "{stop}");
         self.state()
@@ -166,8 +174,10 @@ fn what_is_carried_out_leaves_a_core_as_a_step_does() {
             let mut state = [(); 34].map(|()| random.next());
             (state[PC], state[33]) = (at, PSTATE | random.next() & 0xf000_0000);
             let stepped = guest.stepped(&state);
-            let passed = guest.passed(&state, stepped[PC]);
-            assert_eq!(passed, stepped, "{word:#010x} at {at:#x} of {state:x?}");
+            for kind in [hardware as fn(u64) -> Request, software] {
+                let passed = guest.passed(kind, &state, stepped[PC]);
+                assert_eq!(passed, stepped, "{word:#010x} at {at:#x} of {state:x?}");
+            }
         }
     }
 }
