@@ -9,6 +9,7 @@
 //! | `access_port` | words behind an access port, in few transfers |
 //! | `armv8a` | Armv8-A cores as a target of the engine |
 //! | `cortex_m` | Cortex-M cores as a target of the engine |
+//! | `cores` | cores and the way to them, for targets of either profile |
 //! | `target` | what both have beside what the engine needs |
 //! | `chip` | what a chip's description says of its cores and its memory |
 //! | `memory_map` | a chip's memory as gdb is told of it |
@@ -23,6 +24,7 @@ pub mod armv8a;
 mod attach;
 mod busy;
 pub mod chip;
+mod cores;
 pub mod cortex_m;
 mod error;
 mod explain;

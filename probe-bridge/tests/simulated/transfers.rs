@@ -107,7 +107,7 @@ fn an_armv8_a_core_is_asked_little() {
         ("a step", step, 66),
         ("from a breakpoint to the next hit", again, 118),
         ("33 registers", registers, 120),
-        ("from a watchpoint to the next hit", watch, 122),
+        ("from a watchpoint to the next hit", watch, 130),
         ("64 bytes", memory, 17),
         ("a word", word, 2),
     ]);

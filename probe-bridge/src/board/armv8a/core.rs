@@ -8,6 +8,7 @@ use trapline_core::target::{CoreId, CoreState, Refusal, Register, Resume, System
 
 use super::debug_unit::{CoreAddresses, DebugUnit, Executed};
 use super::instructions::{self, DLR_EL0, DSPSR_EL0, FPCR, FPSR};
+use crate::board::cores::{Access, BoardCore};
 use crate::board::error::{BoardError, Result};
 use crate::board::link::{Bus, Link, Port};
 
@@ -52,9 +53,6 @@ pub(super) struct Core {
     known: HashMap<Register, u64>,
 }
 
-/// A register operation on a halted core: refused, or the board is lost.
-pub(super) type Access<T> = std::result::Result<T, TargetError<BoardError>>;
-
 impl Core {
     pub(super) fn new(id: CoreId, at: CoreAddresses) -> Self {
         Self {
@@ -90,40 +88,6 @@ impl Core {
         self.known.clear();
         self.saved = [None; 2];
         self.level = None;
-    }
-
-    /// The core has no power, and forgets everything.
-    pub(super) fn off(&mut self) {
-        self.state = CoreState::Off;
-        self.standing = Bank::default();
-        self.how = Resume::Run;
-        self.tells = None;
-    }
-
-    /// Writes the pairs in which the comparators differ from what is wanted.
-    pub(super) fn arm(&mut self, link: &mut impl Link) -> Result<()> {
-        let (standing, wanted) = (self.standing, self.wanted);
-        if standing == wanted {
-            return Ok(());
-        }
-        self.with(link, |unit| {
-            let pairs = |bank: Bank| bank.breakpoints.into_iter().chain(bank.watchpoints).enumerate();
-            // What goes away goes first: a linked pair never links to what is being changed.
-            for disarming in [true, false] {
-                for ((number, old), (_, new)) in pairs(standing).zip(pairs(wanted)) {
-                    if old == new || new.is_enabled() == disarming {
-                        continue;
-                    }
-                    match number.checked_sub(standing.breakpoints.len()) {
-                        None => unit.write_breakpoint(number, new)?,
-                        Some(number) => unit.write_watchpoint(number, new)?,
-                    }
-                }
-            }
-            unit.bus.flush()
-        })?;
-        self.standing = wanted;
-        Ok(())
     }
 
     /// Gives X0 and X1 back and lets the core run.
@@ -406,5 +370,54 @@ impl Core {
                 Err(refusal.into())
             }
         }
+    }
+}
+
+impl BoardCore for Core {
+    fn state(&self) -> CoreState {
+        self.state
+    }
+
+    /// It is without power.
+    fn is_gone(&mut self, link: &mut impl Link, error: &BoardError) -> bool {
+        matches!(error, BoardError::Fault { .. } | BoardError::Timeout { .. })
+            && self.with(link, |unit| unit.state()).is_ok_and(|state| !state.pu())
+    }
+
+    /// The core has no power, and forgets everything.
+    fn off(&mut self) {
+        self.state = CoreState::Off;
+        self.standing = Bank::default();
+        self.how = Resume::Run;
+        self.tells = None;
+    }
+
+    fn want(&mut self, bank: Bank) {
+        self.wanted = bank;
+    }
+
+    fn arm(&mut self, link: &mut impl Link) -> Result<()> {
+        let (standing, wanted) = (self.standing, self.wanted);
+        if standing == wanted {
+            return Ok(());
+        }
+        self.with(link, |unit| {
+            let pairs = |bank: Bank| bank.breakpoints.into_iter().chain(bank.watchpoints).enumerate();
+            // What goes away goes first: a linked pair never links to what is being changed.
+            for disarming in [true, false] {
+                for ((number, old), (_, new)) in pairs(standing).zip(pairs(wanted)) {
+                    if old == new || new.is_enabled() == disarming {
+                        continue;
+                    }
+                    match number.checked_sub(standing.breakpoints.len()) {
+                        None => unit.write_breakpoint(number, new)?,
+                        Some(number) => unit.write_watchpoint(number, new)?,
+                    }
+                }
+            }
+            unit.bus.flush()
+        })?;
+        self.standing = wanted;
+        Ok(())
     }
 }

@@ -8,11 +8,12 @@ use trapline_core::address::AddressRange;
 use trapline_core::registers::ExceptionLevel;
 use trapline_core::target::{Refusal, Register, SystemRegister};
 
-use super::core::{Access, Core};
+use super::core::Core;
 use super::instructions::{
     CLEAN_AND_INVALIDATE, LOAD_BYTE, LOAD_WORD, RECEIVE_WORD, SEND_WORD, STORE_BYTE, STORE_WORD,
     SYNCHRONIZE_CONTEXT, SYNCHRONIZE_DATA,
 };
+use crate::board::cores::Access;
 use crate::board::link::Link;
 
 /// The smallest cache line that there is (`CTR_EL0.DminLine` of 0 is 4 bytes, and no core has less than 16).

@@ -12,6 +12,7 @@ use trapline_core::target::{
 use super::core::Core;
 use super::debug_unit::{CoreAddresses, DebugUnit, is_external};
 use crate::board::BoardTarget;
+use crate::board::cores::{Access, BoardCore as _, Cores};
 use crate::board::error::{BoardError, Result};
 use crate::board::link::{Bus, Link, Port};
 use crate::board::memory_map::told;
@@ -22,8 +23,7 @@ use crate::board::memory_map::told;
 /// halted by it run on where the engine passes the stop over; [`Self::poll`] sees to that.
 #[derive(Debug)]
 pub struct Armv8aTarget<L> {
-    link: L,
-    cores: Vec<Core>,
+    cores: Cores<Core, L>,
     capabilities: Capabilities,
     /// The core that is looked at first: the one behind that which had the last word, so that none is starved by
     /// another that stops as often.
@@ -68,54 +68,21 @@ impl<L: Link> Armv8aTarget<L> {
             }
         }
         let capabilities = capabilities.ok_or(BoardError::NoPower)?;
-        Ok(Self { link, cores, capabilities, first: 0, called: Vec::new() })
+        let cores = Cores { link, all: cores };
+        Ok(Self { cores, capabilities, first: 0, called: Vec::new() })
     }
 
     /// The way to the buses.
     pub const fn link(&mut self) -> &mut L {
-        &mut self.link
+        &mut self.cores.link
     }
 
     fn core(&mut self, core: CoreId) -> Result<&mut Core> {
-        let count = self.cores.len();
+        let count = self.cores.all.len();
         self.cores
+            .all
             .get_mut(usize::from(core.0))
             .ok_or(BoardError::Description { chip: format!("with {count} cores"), what: "has no such core" })
-    }
-
-    /// A core that is halted, and the way to it.
-    fn halted(&mut self, core: CoreId) -> TargetResult<(&mut Core, &mut L), Self> {
-        let entry = self.cores.get_mut(usize::from(core.0)).ok_or(Refusal::NoSuchCore(core))?;
-        match entry.state {
-            CoreState::Halted => Ok((entry, &mut self.link)),
-            CoreState::Running => Err(Refusal::Running(core).into()),
-            CoreState::Off => Err(Refusal::Off(core).into()),
-        }
-    }
-
-    /// What an error means: a core that has lost its power refuses, and the session goes on.
-    fn failed(&mut self, core: CoreId, error: BoardError) -> TargetError<BoardError> {
-        if let Some(entry) = self.cores.get_mut(usize::from(core.0))
-            && let BoardError::Fault { .. } | BoardError::Timeout { .. } = error
-            && let Ok(state) = entry.with(&mut self.link, |unit| unit.state())
-            && !state.pu()
-        {
-            entry.off();
-            return Refusal::Off(core).into();
-        }
-        TargetError::Lost(error)
-    }
-
-    /// As [`Self::failed`], for the result of an access.
-    fn settle<T>(
-        &mut self,
-        core: CoreId,
-        result: std::result::Result<T, TargetError<BoardError>>,
-    ) -> TargetResult<T, Self> {
-        result.map_err(|error| match error {
-            TargetError::Lost(error) => self.failed(core, error),
-            refused @ TargetError::Refused(_) => refused,
-        })
     }
 }
 
@@ -179,35 +146,36 @@ enum Look {
 impl<L: Link> Armv8aTarget<L> {
     fn look(&mut self) -> Result<Look> {
         let mut halted_from_outside = None;
-        let count = self.cores.len();
+        let Cores { link, all } = &mut self.cores;
+        let count = all.len();
         for number in (self.first..count).chain(0..self.first) {
-            let Some(core) = self.cores.get_mut(number) else { break };
+            let Some(core) = all.get_mut(number) else { break };
             if core.state == CoreState::Halted {
                 continue;
             }
-            let state = core.with(&mut self.link, |unit| unit.state())?;
+            let state = core.with(link, |unit| unit.state())?;
             match (core.state, state.pu()) {
                 (CoreState::Off, false) => continue,
-                (CoreState::Off, true) => power_up(core, &mut self.link)?,
+                (CoreState::Off, true) => power_up(core, link)?,
                 (_, false) => {
                     tracing::warn!("{} has lost its power", core.id);
                     core.off();
                     continue;
                 }
-                (_, true) if state.spd() => power_up(core, &mut self.link)?,
+                (_, true) if state.spd() => power_up(core, link)?,
                 _ => {}
             }
             if !state.halted() {
                 continue;
             }
-            let status = core.with(&mut self.link, |unit| unit.status())?.status();
+            let status = core.with(link, |unit| unit.status())?.status();
             if is_external(status) {
                 halted_from_outside = Some(core.id);
                 continue;
             }
             core.halted();
             self.first = (number + 1) % count;
-            let entry = entry(core, &mut self.link, status)?;
+            let entry = entry(core, link, status)?;
             return Ok(Look::Own(core.id, Event::DebugState(entry)));
         }
         Ok(halted_from_outside.map_or(Look::Nothing, Look::FromOutside))
@@ -216,7 +184,7 @@ impl<L: Link> Armv8aTarget<L> {
 
 impl<L: Link> BoardTarget for Armv8aTarget<L> {
     fn poll(&mut self) -> Result<Option<(CoreId, Event)>> {
-        self.link.refresh();
+        self.cores.link.refresh();
         if let Some(core) = self.called.pop() {
             return Ok(Some((core, Event::CalledBack)));
         }
@@ -237,14 +205,15 @@ impl<L: Link> BoardTarget for Armv8aTarget<L> {
     }
 
     fn release(&mut self) -> Result<()> {
-        for core in &mut self.cores {
+        let Cores { link, all } = &mut self.cores;
+        for core in all {
             if core.state != CoreState::Running || core.how != Resume::Run {
                 continue;
             }
-            if core.with(&mut self.link, |unit| unit.state())?.halted()
-                && is_external(core.with(&mut self.link, |unit| unit.status())?.status())
+            if core.with(link, |unit| unit.state())?.halted()
+                && is_external(core.with(link, |unit| unit.status())?.status())
             {
-                core.restart(&mut self.link, Resume::Run)?;
+                core.restart(link, Resume::Run)?;
             }
         }
         Ok(())
@@ -252,24 +221,21 @@ impl<L: Link> BoardTarget for Armv8aTarget<L> {
 
     fn detach(&mut self) -> Result<()> {
         let mut result = Ok(());
-        for core in &mut self.cores {
+        let Cores { link, all } = &mut self.cores;
+        for core in all {
             if core.state == CoreState::Off {
                 continue;
             }
             core.wanted = Bank::default();
             let freed = (|| {
-                core.arm(&mut self.link)?;
-                core.with(&mut self.link, |unit| unit.close())?;
+                core.arm(link)?;
+                core.with(link, |unit| unit.close())?;
                 core.how = Resume::Run;
-                if core.state == CoreState::Halted {
-                    core.restart(&mut self.link, Resume::Run)
-                } else {
-                    Ok(())
-                }
+                if core.state == CoreState::Halted { core.restart(link, Resume::Run) } else { Ok(()) }
             })();
             result = result.and(freed);
         }
-        self.link.released();
+        self.cores.link.released();
         result
     }
 }
@@ -278,33 +244,25 @@ impl<L: Link> Backend for Armv8aTarget<L> {
     type Error = BoardError;
 
     fn cores(&self) -> u16 {
-        self.cores.len() as u16
+        self.cores.count()
     }
 }
 
 impl<L: Link> Registers for Armv8aTarget<L> {
     fn read_register(&mut self, core: CoreId, register: Register) -> TargetResult<u64, Self> {
-        let (entry, link) = self.halted(core)?;
-        let result = entry.read(link, register);
-        self.settle(core, result)
+        self.cores.on_halted(core, |core, link| core.read(link, register))
     }
 
     fn write_register(&mut self, core: CoreId, register: Register, value: u64) -> TargetResult<(), Self> {
-        let (entry, link) = self.halted(core)?;
-        let result = entry.write(link, register, value);
-        self.settle(core, result)
+        self.cores.on_halted(core, |core, link| core.write(link, register, value))
     }
 
     fn read_vector(&mut self, core: CoreId, number: u8) -> TargetResult<u128, Self> {
-        let (entry, link) = self.halted(core)?;
-        let result = entry.read_vector(link, number);
-        self.settle(core, result)
+        self.cores.on_halted(core, |core, link| core.read_vector(link, number))
     }
 
     fn write_vector(&mut self, core: CoreId, number: u8, value: u128) -> TargetResult<(), Self> {
-        let (entry, link) = self.halted(core)?;
-        let result = entry.write_vector(link, number, value);
-        self.settle(core, result)
+        self.cores.on_halted(core, |core, link| core.write_vector(link, number, value))
     }
 
     fn system_register(&self, index: usize) -> Option<SystemRegister> {
@@ -331,10 +289,10 @@ const SHOWN: [SystemRegister; 12] = [
 impl<L: Link> Memory for Armv8aTarget<L> {
     fn read_memory(&mut self, address: PhysicalAddress, buffer: &mut [u8]) -> TargetResult<(), Self> {
         let Ok(range) = AddressRange::new(address.0, buffer.len() as u64) else { return Ok(()) };
-        if !self.link.has_memory() {
+        if !self.cores.link.has_memory() {
             return self.by_core(|core, link| core.read_memory(link, range, buffer));
         }
-        let result = self.link.with(Port::Memory, |bus| bus.read_bytes(address.0, buffer));
+        let result = self.cores.link.with(Port::Memory, |bus| bus.read_bytes(address.0, buffer));
         told(result, range)
     }
 
@@ -342,10 +300,10 @@ impl<L: Link> Memory for Armv8aTarget<L> {
         let Ok(range) = AddressRange::new(address.0, bytes.len() as u64) else { return Ok(()) };
         // All of it is memory, or none of it is written.
         self.read_memory(address, &mut vec![0; bytes.len()])?;
-        if !self.link.has_memory() {
+        if !self.cores.link.has_memory() {
             return self.by_core(|core, link| core.write_memory(link, range, bytes));
         }
-        let result = self.link.with(Port::Memory, |bus| {
+        let result = self.cores.link.with(Port::Memory, |bus| {
             bus.write_bytes(address.0, bytes)?;
             bus.flush()
         });
@@ -360,15 +318,10 @@ impl<L: Link> Memory for Armv8aTarget<L> {
 
 impl<L: Link> Armv8aTarget<L> {
     /// Has a halted core do something.
-    fn by_core(
-        &mut self,
-        work: impl FnOnce(&mut Core, &mut L) -> std::result::Result<(), TargetError<BoardError>>,
-    ) -> TargetResult<(), Self> {
-        let halted = self.cores.iter().find(|core| core.state == CoreState::Halted).map(|core| core.id);
+    fn by_core(&mut self, work: impl FnOnce(&mut Core, &mut L) -> Access<()>) -> TargetResult<(), Self> {
+        let halted = self.cores.all.iter().find(|core| core.state == CoreState::Halted).map(|core| core.id);
         let core = halted.ok_or(Refusal::Running(CoreId(0)))?;
-        let (entry, link) = self.halted(core)?;
-        let result = work(entry, link);
-        self.settle(core, result)
+        self.cores.on_halted(core, work)
     }
 }
 
@@ -386,30 +339,21 @@ impl<L: Link> Comparators for Armv8aTarget<L> {
     }
 
     fn commit(&mut self, core: CoreId, arming: &Arming) -> TargetResult<(), Self> {
-        if let Some(entry) = self.cores.get_mut(usize::from(core.0)) {
-            entry.wanted = arming.bank;
-        }
-        let (entry, link) = self.halted(core)?;
-        let result = entry.arm(link);
-        result.map_err(|error| self.failed(core, error))
+        self.cores.commit(core, arming.bank)
     }
 }
 
 impl<L: Link> RunControl for Armv8aTarget<L> {
     fn core_state(&mut self, core: CoreId) -> TargetResult<CoreState, Self> {
-        let entry = self.cores.get(usize::from(core.0)).ok_or(Refusal::NoSuchCore(core))?;
-        Ok(entry.state)
+        self.cores.state(core)
     }
 
     fn resume(&mut self, core: CoreId, how: Resume) -> TargetResult<(), Self> {
-        let (entry, link) = self.halted(core)?;
-        let result = entry.restart(link, how);
-        result.map_err(|error| self.failed(core, error))
+        self.cores.on_halted(core, |core, link| core.restart(link, how).map_err(TargetError::Lost))
     }
 
     fn call_back(&mut self, core: CoreId) -> TargetResult<bool, Self> {
-        let (entry, _) = self.halted(core)?;
-        let core = entry.id;
+        self.cores.on_halted(core, |_, _| Ok(()))?;
         if !self.called.contains(&core) {
             self.called.push(core);
         }
@@ -418,31 +362,23 @@ impl<L: Link> RunControl for Armv8aTarget<L> {
 
     fn halt(&mut self, core: CoreId) -> TargetResult<(), Self> {
         self.called.retain(|called| *called != core);
-        let entry = self.cores.get_mut(usize::from(core.0)).ok_or(Refusal::NoSuchCore(core))?;
-        match entry.state {
-            CoreState::Halted => return Ok(()),
-            CoreState::Off => return Err(Refusal::Off(core).into()),
-            CoreState::Running => {}
-        }
-        let result = entry.with(&mut self.link, |unit| {
-            let state = unit.state()?;
-            // It may have halted by itself, or with another one.
-            if !state.halted() && state.pu() {
-                unit.halt()?;
-            }
-            unit.state()
-        });
-        match result {
-            Ok(state) if state.pu() => {
+        self.cores.on_running(core, |entry, link| {
+            let state = entry.with(link, |unit| {
+                let state = unit.state()?;
+                // It may have halted by itself, or with another one.
+                if !state.halted() && state.pu() {
+                    unit.halt()?;
+                }
+                unit.state()
+            });
+            if state.map_err(TargetError::Lost)?.pu() {
                 entry.halted();
                 Ok(())
-            }
-            Ok(_) => {
+            } else {
                 entry.off();
                 Err(Refusal::Off(core).into())
             }
-            Err(error) => Err(self.failed(core, error)),
-        }
+        })
     }
 
     fn steps_with_interrupts_disabled(&self) -> bool {

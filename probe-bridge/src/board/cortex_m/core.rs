@@ -10,6 +10,7 @@ use trapline_core::target::{
 
 use super::debug_unit::{DebugUnit, Identity};
 use super::registers::{PC, S0};
+use crate::board::cores::{Access, BoardCore};
 use crate::board::error::{BoardError, Result};
 use crate::board::link::{Link, Port};
 
@@ -28,9 +29,6 @@ pub(super) struct Core {
     /// Registers that have been read since the core halted, by their numbers in `DCRSR`.
     known: HashMap<u8, u32>,
 }
-
-/// A register operation on a halted core: refused, or the board is lost.
-pub(super) type Access<T> = std::result::Result<T, TargetError<BoardError>>;
 
 impl Core {
     /// Takes a core over: nothing is armed in it.
@@ -71,54 +69,12 @@ impl Core {
         self.known.clear();
     }
 
-    /// The core does not answer, and forgets everything.
-    pub(super) fn off(&mut self) {
-        self.state = CoreState::Off;
-        self.standing = None;
-        self.how = Resume::Run;
-    }
-
     /// The core was reset, or answers again: it is set up anew, with what is to be armed.
     pub(super) fn set_up(&mut self, link: &mut impl Link) -> Result<()> {
         self.off();
         self.with(link, |unit| unit.open())?;
         self.arm(link)?;
         self.state = CoreState::Running;
-        Ok(())
-    }
-
-    /// Writes the pairs in which the comparators differ from what is wanted.
-    pub(super) fn arm(&mut self, link: &mut impl Link) -> Result<()> {
-        let (standing, wanted) = (self.standing, self.wanted);
-        if standing == Some(wanted) {
-            return Ok(());
-        }
-        let Capabilities { breakpoints, watchpoints, m_profile, .. } = self.identity.capabilities;
-        let masks = m_profile.is_some_and(|units| matches!(units.watchpoints, WatchpointUnit::V1 { .. }));
-        self.with(link, |unit| {
-            let old = |pairs: fn(&Bank) -> &[Pair; MAX_PAIRS], number: usize| {
-                standing.as_ref().map(|bank| pairs(bank)[number])
-            };
-            // What goes away goes first: a comparator is never the limit of another one's range by accident.
-            for disarming in [true, false] {
-                for (number, new) in (0..breakpoints).zip(wanted.breakpoints) {
-                    if old(|bank| &bank.breakpoints, number.into()) != Some(new)
-                        && new.is_enabled() != disarming
-                    {
-                        unit.write_breakpoint(number, new)?;
-                    }
-                }
-                for (number, new) in (0..watchpoints).zip(wanted.watchpoints) {
-                    if old(|bank| &bank.watchpoints, number.into()) != Some(new)
-                        && new.is_enabled() != disarming
-                    {
-                        unit.write_watchpoint(number, new, masks)?;
-                    }
-                }
-            }
-            unit.bus.flush()
-        })?;
-        self.standing = Some(wanted);
         Ok(())
     }
 
@@ -254,6 +210,63 @@ impl Core {
         // Some are views of others, as the stack pointers.
         self.known.clear();
         self.with(link, |unit| unit.write_register(selector, value))
+    }
+}
+
+impl BoardCore for Core {
+    fn state(&self) -> CoreState {
+        self.state
+    }
+
+    /// It answers no access any more.
+    fn is_gone(&mut self, link: &mut impl Link, error: &BoardError) -> bool {
+        matches!(error, BoardError::Fault { .. })
+            && matches!(self.with(link, |unit| unit.status()), Err(BoardError::Fault { .. }))
+    }
+
+    /// The core does not answer, and forgets everything.
+    fn off(&mut self) {
+        self.state = CoreState::Off;
+        self.standing = None;
+        self.how = Resume::Run;
+    }
+
+    fn want(&mut self, bank: Bank) {
+        self.wanted = bank;
+    }
+
+    fn arm(&mut self, link: &mut impl Link) -> Result<()> {
+        let (standing, wanted) = (self.standing, self.wanted);
+        if standing == Some(wanted) {
+            return Ok(());
+        }
+        let Capabilities { breakpoints, watchpoints, m_profile, .. } = self.identity.capabilities;
+        let masks = m_profile.is_some_and(|units| matches!(units.watchpoints, WatchpointUnit::V1 { .. }));
+        self.with(link, |unit| {
+            let old = |pairs: fn(&Bank) -> &[Pair; MAX_PAIRS], number: usize| {
+                standing.as_ref().map(|bank| pairs(bank)[number])
+            };
+            // What goes away goes first: a comparator is never the limit of another one's range by accident.
+            for disarming in [true, false] {
+                for (number, new) in (0..breakpoints).zip(wanted.breakpoints) {
+                    if old(|bank| &bank.breakpoints, number.into()) != Some(new)
+                        && new.is_enabled() != disarming
+                    {
+                        unit.write_breakpoint(number, new)?;
+                    }
+                }
+                for (number, new) in (0..watchpoints).zip(wanted.watchpoints) {
+                    if old(|bank| &bank.watchpoints, number.into()) != Some(new)
+                        && new.is_enabled() != disarming
+                    {
+                        unit.write_watchpoint(number, new, masks)?;
+                    }
+                }
+            }
+            unit.bus.flush()
+        })?;
+        self.standing = Some(wanted);
+        Ok(())
     }
 }
 

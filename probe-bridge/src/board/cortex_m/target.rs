@@ -12,6 +12,7 @@ use trapline_core::target::{
 
 use super::core::Core;
 use super::debug_unit::{DebugUnit, Identity};
+use crate::board::cores::{BoardCore as _, Cores};
 use crate::board::error::{BoardError, Result};
 use crate::board::link::{Bus, Link, Port};
 use crate::board::{BoardTarget, memory_map};
@@ -22,8 +23,7 @@ use crate::board::{BoardTarget, memory_map};
 /// answers again, or was reset, it is set up anew with what is armed.
 #[derive(Debug)]
 pub struct CortexMTarget<L> {
-    link: L,
-    cores: Vec<Core>,
+    cores: Cores<Core, L>,
     identity: Identity,
     regions: Vec<MemoryRegion>,
     /// The core that is looked at first, so that none is starved by another that stops often.
@@ -47,51 +47,18 @@ impl<L: Link> CortexMTarget<L> {
                 return Err(BoardError::MixedCores);
             }
         }
-        Ok(Self { link, cores, identity, regions: memory_map::of(read_only), first: 0 })
+        let cores = Cores { link, all: cores };
+        Ok(Self { cores, identity, regions: memory_map::of(read_only), first: 0 })
     }
 
     /// The way to the buses.
     pub const fn link(&mut self) -> &mut L {
-        &mut self.link
-    }
-
-    /// A core that is halted, and the way to it.
-    fn halted(&mut self, core: CoreId) -> TargetResult<(&mut Core, &mut L), Self> {
-        let entry = self.cores.get_mut(usize::from(core.0)).ok_or(Refusal::NoSuchCore(core))?;
-        match entry.state {
-            CoreState::Halted => Ok((entry, &mut self.link)),
-            CoreState::Running => Err(Refusal::Running(core).into()),
-            CoreState::Off => Err(Refusal::Off(core).into()),
-        }
-    }
-
-    /// What an error means: a core that answers no access any more refuses, and the session goes on.
-    fn failed(&mut self, core: CoreId, error: BoardError) -> TargetError<BoardError> {
-        if let Some(entry) = self.cores.get_mut(usize::from(core.0))
-            && let BoardError::Fault { .. } = error
-            && let Err(BoardError::Fault { .. }) = entry.with(&mut self.link, |unit| unit.status())
-        {
-            entry.off();
-            return Refusal::Off(core).into();
-        }
-        TargetError::Lost(error)
-    }
-
-    /// As [`Self::failed`], for the result of an access.
-    fn settle<T>(
-        &mut self,
-        core: CoreId,
-        result: std::result::Result<T, TargetError<BoardError>>,
-    ) -> TargetResult<T, Self> {
-        result.map_err(|error| match error {
-            TargetError::Lost(error) => self.failed(core, error),
-            refused @ TargetError::Refused(_) => refused,
-        })
+        &mut self.cores.link
     }
 
     /// The bus that leads to memory: every core's own does.
     fn memory(&self) -> Port {
-        if self.link.has_memory() { Port::Memory } else { Port::Core(0) }
+        if self.cores.link.has_memory() { Port::Memory } else { Port::Core(0) }
     }
 }
 
@@ -131,14 +98,15 @@ fn poorest(one: Capabilities, other: Capabilities) -> Result<Capabilities> {
 
 impl<L: Link> BoardTarget for CortexMTarget<L> {
     fn poll(&mut self) -> Result<Option<(CoreId, Event)>> {
-        self.link.refresh();
-        let count = self.cores.len();
+        let Cores { link, all } = &mut self.cores;
+        link.refresh();
+        let count = all.len();
         for number in (self.first..count).chain(0..self.first) {
-            let Some(core) = self.cores.get_mut(number) else { break };
+            let Some(core) = all.get_mut(number) else { break };
             if core.state == CoreState::Halted {
                 continue;
             }
-            let status = match core.with(&mut self.link, |unit| unit.status()) {
+            let status = match core.with(link, |unit| unit.status()) {
                 Ok(status) => status,
                 Err(BoardError::Fault { .. }) => {
                     if core.state != CoreState::Off {
@@ -150,13 +118,13 @@ impl<L: Link> BoardTarget for CortexMTarget<L> {
                 Err(error) => return Err(error),
             };
             if core.state == CoreState::Off || status.was_reset() {
-                core.set_up(&mut self.link)?;
+                core.set_up(link)?;
             }
             let entry = if status.is_halted() {
                 core.halted();
-                core.entry(&mut self.link)?
+                core.entry(link)?
             } else if status.is_locked_up() {
-                core.with(&mut self.link, |unit| unit.halt())?;
+                core.with(link, |unit| unit.halt())?;
                 core.halted();
                 DebugStateEntry::LockedUp
             } else {
@@ -170,10 +138,11 @@ impl<L: Link> BoardTarget for CortexMTarget<L> {
 
     fn detach(&mut self) -> Result<()> {
         let mut result = Ok(());
-        for core in self.cores.iter_mut().filter(|core| core.state != CoreState::Off) {
-            result = result.and(core.free(&mut self.link));
+        let Cores { link, all } = &mut self.cores;
+        for core in all.iter_mut().filter(|core| core.state != CoreState::Off) {
+            result = result.and(core.free(link));
         }
-        self.link.released();
+        link.released();
         result
     }
 }
@@ -182,33 +151,25 @@ impl<L: Link> Backend for CortexMTarget<L> {
     type Error = BoardError;
 
     fn cores(&self) -> u16 {
-        self.cores.len() as u16
+        self.cores.count()
     }
 }
 
 impl<L: Link> Registers for CortexMTarget<L> {
     fn read_register(&mut self, core: CoreId, register: Register) -> TargetResult<u64, Self> {
-        let (entry, link) = self.halted(core)?;
-        let result = entry.read(link, register);
-        self.settle(core, result)
+        self.cores.on_halted(core, |core, link| core.read(link, register))
     }
 
     fn write_register(&mut self, core: CoreId, register: Register, value: u64) -> TargetResult<(), Self> {
-        let (entry, link) = self.halted(core)?;
-        let result = entry.write(link, register, value);
-        self.settle(core, result)
+        self.cores.on_halted(core, |core, link| core.write(link, register, value))
     }
 
     fn read_vector(&mut self, core: CoreId, number: u8) -> TargetResult<u128, Self> {
-        let (entry, link) = self.halted(core)?;
-        let result = entry.read_vector(link, number);
-        self.settle(core, result)
+        self.cores.on_halted(core, |core, link| core.read_vector(link, number))
     }
 
     fn write_vector(&mut self, core: CoreId, number: u8, value: u128) -> TargetResult<(), Self> {
-        let (entry, link) = self.halted(core)?;
-        let result = entry.write_vector(link, number, value);
-        self.settle(core, result)
+        self.cores.on_halted(core, |core, link| core.write_vector(link, number, value))
     }
 
     fn profile(&self) -> Profile {
@@ -220,7 +181,7 @@ impl<L: Link> Memory for CortexMTarget<L> {
     fn read_memory(&mut self, address: PhysicalAddress, buffer: &mut [u8]) -> TargetResult<(), Self> {
         let Ok(range) = AddressRange::new(address.0, buffer.len() as u64) else { return Ok(()) };
         let port = self.memory();
-        memory_map::told(self.link.with(port, |bus| bus.read_bytes(address.0, buffer)), range)
+        memory_map::told(self.cores.link.with(port, |bus| bus.read_bytes(address.0, buffer)), range)
     }
 
     fn write_memory(&mut self, address: PhysicalAddress, bytes: &[u8]) -> TargetResult<(), Self> {
@@ -234,7 +195,7 @@ impl<L: Link> Memory for CortexMTarget<L> {
             .into());
         }
         let port = self.memory();
-        let result = self.link.with(port, |bus| {
+        let result = self.cores.link.with(port, |bus| {
             bus.write_bytes(address.0, bytes)?;
             bus.flush()
         });
@@ -242,8 +203,9 @@ impl<L: Link> Memory for CortexMTarget<L> {
     }
 
     fn synchronize_instructions(&mut self, _: PhysicalAddress, _: usize) -> TargetResult<(), Self> {
-        for core in self.cores.iter().filter(|core| core.identity.caches && core.state == CoreState::Halted) {
-            let result = core.with(&mut self.link, |unit| unit.synchronize_instructions());
+        let Cores { link, all } = &mut self.cores;
+        for core in all.iter().filter(|core| core.identity.caches && core.state == CoreState::Halted) {
+            let result = core.with(link, |unit| unit.synchronize_instructions());
             result.map_err(TargetError::Lost)?;
         }
         Ok(())
@@ -268,41 +230,25 @@ impl<L: Link> Comparators for CortexMTarget<L> {
     }
 
     fn commit(&mut self, core: CoreId, arming: &Arming) -> TargetResult<(), Self> {
-        if let Some(entry) = self.cores.get_mut(usize::from(core.0)) {
-            entry.wanted = arming.bank;
-        }
-        let (entry, link) = self.halted(core)?;
-        let result = entry.arm(link);
-        result.map_err(|error| self.failed(core, error))
+        self.cores.commit(core, arming.bank)
     }
 }
 
 impl<L: Link> RunControl for CortexMTarget<L> {
     fn core_state(&mut self, core: CoreId) -> TargetResult<CoreState, Self> {
-        let entry = self.cores.get(usize::from(core.0)).ok_or(Refusal::NoSuchCore(core))?;
-        Ok(entry.state)
+        self.cores.state(core)
     }
 
     fn resume(&mut self, core: CoreId, how: Resume) -> TargetResult<(), Self> {
-        let (entry, link) = self.halted(core)?;
-        let result = entry.restart(link, how);
-        result.map_err(|error| self.failed(core, error))
+        self.cores.on_halted(core, |core, link| core.restart(link, how).map_err(TargetError::Lost))
     }
 
     fn halt(&mut self, core: CoreId) -> TargetResult<(), Self> {
-        let entry = self.cores.get_mut(usize::from(core.0)).ok_or(Refusal::NoSuchCore(core))?;
-        match entry.state {
-            CoreState::Halted => return Ok(()),
-            CoreState::Off => return Err(Refusal::Off(core).into()),
-            CoreState::Running => {}
-        }
-        match entry.with(&mut self.link, |unit| unit.halt()) {
-            Ok(()) => {
-                entry.halted();
-                Ok(())
-            }
-            Err(error) => Err(self.failed(core, error)),
-        }
+        self.cores.on_running(core, |entry, link| {
+            entry.with(link, |unit| unit.halt()).map_err(TargetError::Lost)?;
+            entry.halted();
+            Ok(())
+        })
     }
 
     fn steps_with_interrupts_disabled(&self) -> bool {
