@@ -54,7 +54,7 @@ pub(super) fn check(address: &str, symbols: &Symbols) -> Result<Seen> {
     ensure!(stop.pc == update, "stopped at {:#x} instead of the breakpoint", stop.pc);
     wire.detach()?;
     Ok(vec![(
-        format!("{CYCLES} clients, half of them lost"),
+        format!("{CYCLES} clients, three of four lost"),
         "nothing stays armed, the guest runs on".to_owned(),
     )])
 }
