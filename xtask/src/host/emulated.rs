@@ -24,7 +24,7 @@ use super::{
     initramfs::{Initramfs, quoted},
     marker::Marker,
     ports::Ports,
-    supervisor, tether, watch,
+    supervisor, tether, vm_holder, watch,
 };
 use crate::{setup::HostFiles, workspace};
 
@@ -63,7 +63,8 @@ pub(crate) fn start(options: &HostOptions, program: Program) -> Result<Running> 
     let mut command = tether::to_self(&workspace::program(EMULATOR));
     add_machine(&mut command, options, memory, &log);
     command.arg("-kernel").arg(&files.kernel).arg("-initrd").arg(inherited(&initramfs)?);
-    command.args(["-append", "console=ttyAMA0 quiet rdinit=/init panic=-1"]);
+    // The other processors are switched on by init.
+    command.args(["-append", "console=ttyAMA0 quiet rdinit=/init panic=-1 maxcpus=1"]);
     add_network(&mut command, &program);
     ports.add_to(&mut command)?;
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
@@ -113,6 +114,7 @@ fn initramfs(files: &HostFiles, program: &Program, ports: &Ports, marker: &Marke
     let mut archive = Initramfs::new(file)?;
     archive.content(Path::new("/init"), 0o755, INIT.as_bytes())?;
     archive.file(&files.busybox, Path::new("/bin/busybox"))?;
+    archive.content(Path::new("/trapline/vm-holder"), 0o755, &vm_holder::program())?;
     for (kind, modules) in [("console", &files.console), ("network", &files.network)] {
         for (number, module) in modules.iter().enumerate() {
             archive.file(module, Path::new(&format!("/trapline/modules/{kind}/{number:02}.ko")))?;

@@ -14,6 +14,7 @@ mod options;
 mod ports;
 mod supervisor;
 pub(crate) mod tether;
+mod vm_holder;
 mod watch;
 
 use std::{ffi::OsString, net::Ipv4Addr, sync::mpsc::Receiver, time::Duration};
