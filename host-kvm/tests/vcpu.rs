@@ -370,7 +370,7 @@ fn machines_that_cannot_be_are_refused() {
     for (config, expected) in [
         (MachineConfig { cpus: 0, ..MachineConfig::default() }, "0 vCPUs cannot be had"),
         (MachineConfig { cpus: u16::MAX, ..MachineConfig::default() }, "65535 vCPUs cannot be had"),
-        (MachineConfig { memory: 0, ..MachineConfig::default() }, "0x0 bytes of guest memory"),
+        (MachineConfig { memory: 0, ..MachineConfig::default() }, "0 MiB (0x0 bytes) of guest memory"),
         (
             MachineConfig { memory: 1 << 36, ..MachineConfig::default() },
             "the guest is to have 65536 MiB of memory, and this host has ",

@@ -18,7 +18,7 @@ pub trait Bus {
     /// Reads a word.
     ///
     /// # Errors
-    /// [`BoardError::Fault`] where the bus answers with an error.
+    /// [`BoardError::Fault`](super::BoardError::Fault) where the bus answers with an error.
     fn read_word(&mut self, address: u64) -> Result<u32>;
 
     /// Writes a word.
@@ -51,7 +51,7 @@ pub trait Link {
     /// Works on a bus. Errors that the board keeps until they are cleared are cleared afterwards.
     ///
     /// # Errors
-    /// Those of `work`, and [`BoardError::Probe`].
+    /// Those of `work`, and [`BoardError::Probe`](super::BoardError::Probe).
     fn with<R>(&mut self, port: Port, work: impl FnOnce(&mut dyn Bus) -> Result<R>) -> Result<R>;
 
     /// Whether there is a bus to memory.

@@ -1,10 +1,11 @@
 //! A program for the emulated host that makes a virtual machine and holds it, for as long as the host is up.
 //!
-//! Linux puts away a vCPU's registers when its thread is preempted, from the first machine on until the last is gone: a
-//! branch in the kernel's code is patched each time (`preempt_notifier_key`). QEMU up to 8.0 may translate the old code
-//! while another of its threads patches it, and keep what it has translated. Then registers stay in the processor: a
-//! guest goes on with those that it was reset to, or the host's thread with the guest's `TPIDR_EL0`, by which it dies. So
-//! the branch is patched once, while only one processor is on, and not again.
+//! Linux puts a vCPU's registers away when its thread is preempted, and loads them again, from the first machine on until
+//! the last is gone: branches in the kernel's code are patched each time (`preempt_notifier_key`). An emulator whose
+//! threads translate that code while another one patches it may be late. Seen with QEMU 7.2, a few times in thousands of
+//! hosts on a machine under load: a thread came back from `KVM_RUN` with the guest's `TPIDR_EL0` and died, and a guest ran
+//! on with the registers of EL1 that it was reset to, which is what comes of registers that were loaded twice and not put
+//! away in between. So the branches are patched once, while only one processor is on, and not again.
 
 /// Where the program is loaded: the whole file, from its start on.
 const BASE: u64 = 0x40_0000;
