@@ -337,6 +337,17 @@ mod tests {
     }
 
     #[test]
+    fn the_last_address_of_all_is_on_no_line() {
+        use object::write::Object;
+        let mut file =
+            Object::new(object::BinaryFormat::Elf, Architecture::Aarch64, object::Endianness::Little);
+        file.add_section(Vec::new(), b".debug_line".to_vec(), object::SectionKind::Debug);
+        let symbols = Symbols::read(&file.write().unwrap()).unwrap();
+        assert!(symbols.lines.is_some());
+        assert_eq!(symbols.place(u64::MAX), Place::default());
+    }
+
+    #[test]
     fn without_symbols_addresses_are_still_places() {
         let error = Symbols::none().find_symbol("main").unwrap_err().to_string();
         assert!(error.contains("--symbols"), "{error}");
