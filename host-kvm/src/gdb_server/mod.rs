@@ -163,24 +163,35 @@ impl<'a, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize>
         // Where vCPUs' threads carry the session on: how often they had done so when last looked at.
         let mut others = None;
         let mut woken = false;
+        // How often this session is still to be seen to go on before the client that has come meanwhile is turned away:
+        // one that comes when this one has just left is to be served.
+        let mut next_waits = None;
         loop {
             match shared.attend(woken) {
                 Turn::Ended(end) => return end,
                 Turn::Ours { runs } => {
                     woken = false;
                     others = others.filter(|_| runs);
+                    next_waits = next_waits.map(|_| 0);
                 }
                 // A client's packet has woken this thread in vain, and would again.
-                Turn::Others => others = others.or(Some(0)),
+                Turn::Others => {
+                    others = others.or(Some(0));
+                    next_waits = next_waits.map(|looks: u8| looks.saturating_sub(1));
+                }
+            }
+            if next_waits == Some(0) {
+                refuse(self.others, &mut self.refused);
+                next_waits = None;
             }
             shared.leave_to_others(others.is_some());
             let ready = match others {
-                Some(_) => self.wait(None, Some(&LOOK)),
-                None => self.wait(Some(client), None),
+                Some(_) => self.wait(None, next_waits.is_none(), Some(&LOOK)),
+                None => self.wait(Some(client), next_waits.is_none(), None),
             };
             let ready = ready.map_err(ServerError::Connection)?;
             if ready.other {
-                refuse(self.others, &mut self.refused);
+                next_waits = Some(2);
             }
             woken |= ready.woken;
             // As long as they do so between two looks, it stays theirs, unless they say otherwise.
@@ -189,15 +200,15 @@ impl<'a, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize>
         }
     }
 
-    /// Waits until something is to be done, or no longer than `limit`.
-    fn wait(&self, client: Option<&Client>, limit: Option<&Timespec>) -> io::Result<Ready> {
+    /// Waits until something is to be done, or no longer than `limit`; for the `next` client as well, if so asked.
+    fn wait(&self, client: Option<&Client>, next: bool, limit: Option<&Timespec>) -> io::Result<Ready> {
         // What is not waited for is one that is there already, for nothing.
         let nothing = || PollFd::new(self.notifier, PollFlags::empty());
+        let next = self.others.filter(|_| next);
         let mut fds = [
             client.map_or_else(nothing, |client| PollFd::new(client, PollFlags::IN)),
             PollFd::new(self.notifier, PollFlags::IN),
-            self.others
-                .map_or_else(nothing, |others| PollFd::from_borrowed_fd(others.as_fd(), PollFlags::IN)),
+            next.map_or_else(nothing, |next| PollFd::from_borrowed_fd(next.as_fd(), PollFlags::IN)),
         ];
         readable(&mut fds, limit)?;
         let [_, woken, other] =
@@ -205,7 +216,7 @@ impl<'a, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize>
         if woken {
             self.notifier.clear();
         }
-        Ok(Ready { woken, other: other && self.others.is_some() })
+        Ok(Ready { woken, other: other && next.is_some() })
     }
 }
 
