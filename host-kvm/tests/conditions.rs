@@ -6,24 +6,22 @@
 
 mod common;
 
-use std::sync::mpsc::{self, Receiver};
+use std::sync::mpsc::Receiver;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use common::a64::{self, Program};
-use common::{CODE, DATA, Output, machine_with, map_memory};
+use common::{CODE, DATA, GuestDebugger, Output, debugged, machine_with, map_memory};
 use trapline_core::address::AddressRange;
 use trapline_core::breakpoint::{Breakpoint, Instruction};
-use trapline_core::debugger::{Action, Debugger, Options, Request, Then, ValueCondition};
+use trapline_core::debugger::{Action, Options, Request, Then, ValueCondition};
 use trapline_core::pool::Owner;
 use trapline_core::scope::Scope;
 use trapline_core::stop::{Change, Stop, StopReason};
 use trapline_core::target::{Console, CoreId, Register};
 use trapline_core::watchpoint::{Access, Watchpoint};
+use trapline_kvm::Notice;
 use trapline_kvm::machine::RunningMachine;
-use trapline_kvm::{KvmTarget, Notice, Observer};
-
-type GuestDebugger = Debugger<KvmTarget>;
 
 const LONG: Duration = Duration::from_secs(120);
 const CORE: CoreId = CoreId(0);
@@ -46,13 +44,10 @@ impl Guest {
         program.add(a64::add(1, 1, 1));
         program.add(a64::store(3, 1, 20));
         program.branch(LOOP);
-        let (send, notices) = mpsc::channel();
-        let observer: Observer = Arc::new(move |notice| send.send(notice).unwrap_or_default());
         let mut machine = machine_with(&program, 1, Output::default());
         map_memory(&mut machine);
-        let machine =
-            machine.start(|target| Ok::<_, trapline_kvm::Error>(Debugger::new(target).unwrap()), &observer);
-        let guest = Self { machine: machine.unwrap(), notices };
+        let (machine, notices) = debugged(machine);
+        let guest = Self { machine, notices };
         // How long a stop takes is the host's doing, and would cost more or less ioctls.
         guest.debugger().target_mut().hold_virtual_time(false);
         guest

@@ -6,24 +6,22 @@
 
 mod common;
 
-use std::sync::mpsc::{self, Receiver};
-use std::sync::{Arc, MutexGuard};
+use std::sync::MutexGuard;
+use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant};
 
 use common::a64::{self, Program};
-use common::{CODE, DATA, Output, machine_with, map_memory};
+use common::{CODE, DATA, GuestDebugger, Output, debugged, machine_with, map_memory};
 use trapline_core::address::{AddressRange, PhysicalAddress};
 use trapline_core::breakpoint::{Breakpoint, Instruction};
-use trapline_core::debugger::{Action, Debugger, Request};
+use trapline_core::debugger::{Action, Request};
 use trapline_core::pool::Owner;
 use trapline_core::scope::Scope;
 use trapline_core::stop::{Stop, StopReason};
 use trapline_core::target::{CoreId, CoreState, Memory, Register};
 use trapline_core::watchpoint::{Access, Watchpoint};
+use trapline_kvm::Notice;
 use trapline_kvm::machine::RunningMachine;
-use trapline_kvm::{KvmTarget, Notice, Observer};
-
-type GuestDebugger = Debugger<KvmTarget>;
 
 const LONG: Duration = Duration::from_secs(60);
 /// Bytes between the counters of two cores.
@@ -68,14 +66,11 @@ impl Guest {
     /// A guest whose cores all run.
     fn new(cores: u16) -> Self {
         let (program, function, store) = program(cores);
-        let (send, notices) = mpsc::channel();
-        let observer: Observer = Arc::new(move |notice| send.send(notice).unwrap_or_default());
         let mut machine = machine_with(&program, cores, Output::default());
         // The first core's MMU: the others' would be their own business.
         map_memory(&mut machine);
-        let machine =
-            machine.start(|target| Ok::<_, trapline_kvm::Error>(Debugger::new(target).unwrap()), &observer);
-        let guest = Self { machine: machine.unwrap(), notices, function, store, cores };
+        let (machine, notices) = debugged(machine);
+        let guest = Self { machine, notices, function, store, cores };
         guest.debugger().resume().unwrap();
         guest.wait_for(|| guest.counters().iter().all(|counter| *counter > 0));
         guest

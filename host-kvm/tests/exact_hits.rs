@@ -9,25 +9,23 @@
 
 mod common;
 
-use std::sync::mpsc::{self, Receiver};
-use std::sync::{Arc, MutexGuard};
+use std::sync::MutexGuard;
+use std::sync::mpsc::Receiver;
 use std::time::Duration;
 
 use common::a64::{self, Program};
 use common::accesses::{BASE, FORMS, MemoryAccess, ready};
-use common::{CODE, DATA};
+use common::{CODE, DATA, GuestDebugger, debugged};
 use trapline_core::address::AddressRange;
 use trapline_core::breakpoint::Instruction;
-use trapline_core::debugger::{Debugger, Request};
+use trapline_core::debugger::Request;
 use trapline_core::pool::Owner;
 use trapline_core::scope::Scope;
 use trapline_core::stop::StopReason;
 use trapline_core::target::{CoreId, Register};
 use trapline_core::watchpoint::{Access, Watchpoint};
+use trapline_kvm::Notice;
 use trapline_kvm::machine::RunningMachine;
-use trapline_kvm::{KvmTarget, Notice, Observer};
-
-type GuestDebugger = Debugger<KvmTarget>;
 
 const CORE: CoreId = CoreId(0);
 const LONG: Duration = Duration::from_secs(60);
@@ -57,11 +55,8 @@ impl Guest {
         let end = program.add(a64::NOP);
         program.branch(end);
         let machine = ready(&program);
-        let (send, notices) = mpsc::channel();
-        let observer: Observer = Arc::new(move |notice| send.send(notice).unwrap_or_default());
-        let machine =
-            machine.start(|target| Ok::<_, trapline_kvm::Error>(Debugger::new(target).unwrap()), &observer);
-        Self { machine: machine.unwrap(), notices, accesses, end }
+        let (machine, notices) = debugged(machine);
+        Self { machine, notices, accesses, end }
     }
 
     fn debugger(&self) -> MutexGuard<'_, GuestDebugger> {

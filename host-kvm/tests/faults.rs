@@ -10,18 +10,17 @@ mod common;
 mod failing;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::Duration;
 
 use common::a64::{self, Program};
-use common::{CODE, DATA, Output, breakpoint, id, kvm, machine, machine_from, pc, x};
+use common::{CODE, DATA, Output, breakpoint, debugged, id, kvm, machine, machine_from, pc, x};
 use kvm_bindings::{KVM_MP_STATE_RUNNABLE, kvm_mp_state, kvm_userspace_memory_region, kvm_vcpu_init};
-use trapline_core::debugger::{Action, Debugger};
+use trapline_core::debugger::Action;
 use trapline_core::stop::StopReason;
 use trapline_core::target::{Arming, CoreId, Register, Resume};
 use trapline_kvm::machine::MachineConfig;
-use trapline_kvm::{Error, Exit, KvmTarget, KvmVcpu, NoDevices, Notice, Observer, SystemEvent};
+use trapline_kvm::{Error, Exit, KvmVcpu, NoDevices, Notice, SystemEvent};
 use vm_memory::{Bytes, GuestAddress, GuestMemoryBackend, GuestMemoryMmap};
 use vmm_sys_util::signal::{Killable, SIGRTMIN, register_signal_handler};
 
@@ -85,12 +84,8 @@ fn a_guest_that_resets_itself_in_mid_step_is_put_right_and_runs_again() {
     program.pad_to(second);
     program.psci(a64::SYSTEM_OFF);
 
-    let (send, notices) = mpsc::channel();
-    let observer: Observer = Arc::new(move |notice| send.send(notice).unwrap_or_default());
     let config = MachineConfig { memory: 2 << 20, ..MachineConfig::default() };
-    let machine = machine_from(&config, &program, Output::default())
-        .start(|target| Ok::<Debugger<KvmTarget>, Error>(Debugger::new(target).unwrap()), &observer)
-        .unwrap();
+    let (machine, notices) = debugged(machine_from(&config, &program, Output::default()));
     let debugger = || machine.handler().lock().unwrap();
     let last = loop {
         debugger().set_action(CORE, Action::Step).unwrap();

@@ -8,6 +8,7 @@ mod common;
 
 use common::a64::{self, Program};
 use common::accesses::{BASE, EC_BRK, MemoryAccess, check, next_stop, ready};
+use common::random::Random;
 use common::{CODE, DATA, id};
 use trapline_core::address::{AddressRange, PhysicalAddress};
 use trapline_core::load_store::{Base, Direction, Length, LoadStore, Offset};
@@ -66,17 +67,7 @@ const SWAPS: &[(u32, u32)] = &[(0x08a8_7c6a, 0xc040_8000), (0x0828_7c6a, 0x4040_
 /// How many of each form are tried.
 const EACH: u64 = 12;
 
-/// splitmix64.
-struct Random(u64);
-
 impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mixed = (self.0 ^ self.0 >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ mixed >> 31
-    }
-
     /// A known instruction of a form, and what it accesses with these registers.
     fn instruction(
         &mut self,

@@ -6,23 +6,21 @@
 
 mod common;
 
-use std::sync::mpsc::{self, Receiver};
-use std::sync::{Arc, MutexGuard};
+use std::sync::MutexGuard;
+use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant};
 
 use common::a64::{self, Program};
-use common::{CODE, DATA, Output, machine_with};
+use common::{CODE, DATA, GuestDebugger, Output, debugged, machine_with};
 use trapline_core::address::{AddressRange, PhysicalAddress};
-use trapline_core::debugger::{Debugger, InsertError, Options, PagesError, Request, ValueCondition};
+use trapline_core::debugger::{InsertError, Options, PagesError, Request, ValueCondition};
 use trapline_core::pool::{Owner, PoolError};
 use trapline_core::scope::Scope;
 use trapline_core::stop::{Change, Stop, StopReason};
 use trapline_core::target::{CoreId, Memory, Register};
 use trapline_core::watchpoint::{Access, Watchpoint};
+use trapline_kvm::Notice;
 use trapline_kvm::machine::RunningMachine;
-use trapline_kvm::{KvmTarget, Notice, Observer};
-
-type GuestDebugger = Debugger<KvmTarget>;
 
 const LONG: Duration = Duration::from_secs(60);
 /// Where core 1 counts: in the page that is watched.
@@ -77,12 +75,9 @@ fn program() -> (Program, [(u64, u64); 4]) {
 impl Guest {
     fn new() -> Self {
         let (program, stores) = program();
-        let (send, notices) = mpsc::channel();
-        let observer: Observer = Arc::new(move |notice| send.send(notice).unwrap_or_default());
         let machine = machine_with(&program, 2, Output::default());
-        let machine =
-            machine.start(|target| Ok::<_, trapline_kvm::Error>(Debugger::new(target).unwrap()), &observer);
-        let guest = Self { machine: machine.unwrap(), notices, stores };
+        let (machine, notices) = debugged(machine);
+        let guest = Self { machine, notices, stores };
         // All comparators watch what nobody touches.
         let free = guest.debugger().watchpoints().free();
         for place in 0..u64::from(free) {

@@ -7,23 +7,22 @@
 
 mod common;
 
-use std::sync::mpsc::{self, Receiver};
-use std::sync::{Arc, MutexGuard};
+use std::sync::MutexGuard;
+use std::sync::mpsc::Receiver;
 use std::time::Duration;
 
-use common::CODE;
 use common::a64::{NOP, Program};
 use common::accesses::ready;
+use common::random::Random;
+use common::{CODE, GuestDebugger, debugged};
 use trapline_core::breakpoint::{Breakpoint, Instruction};
-use trapline_core::debugger::{Action, Debugger, Request};
+use trapline_core::debugger::{Action, Request};
 use trapline_core::pool::Owner;
 use trapline_core::scope::Scope;
 use trapline_core::stop::{Stop, StopReason};
 use trapline_core::target::{CoreId, Register, SystemRegister};
+use trapline_kvm::Notice;
 use trapline_kvm::machine::RunningMachine;
-use trapline_kvm::{KvmTarget, Notice, Observer};
-
-type GuestDebugger = Debugger<KvmTarget>;
 
 const CORE: CoreId = CoreId(0);
 const LONG: Duration = Duration::from_secs(60);
@@ -47,18 +46,6 @@ const FORMS: [(u32, u32); 8] = [
 const BRANCHES: [u32; 2] = [0x1400_0000, 0x9400_0000];
 /// How many of each form are tried.
 const EACH: u64 = 24;
-
-/// splitmix64.
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mixed = (self.0 ^ self.0 >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ mixed >> 31
-    }
-}
 
 /// X0 to X30, SP, PC and PSTATE.
 type State = [u64; 34];
@@ -86,11 +73,8 @@ impl Guest {
         let mut program = Program::at(CODE);
         // Branches lead into this as well.
         program.pad_to(HERE + 0x8000);
-        let (send, notices) = mpsc::channel();
-        let observer: Observer = Arc::new(move |notice| send.send(notice).unwrap_or_default());
-        let machine = ready(&program)
-            .start(|target| Ok::<_, trapline_kvm::Error>(Debugger::new(target).unwrap()), &observer);
-        Self { machine: machine.unwrap(), notices }
+        let (machine, notices) = debugged(ready(&program));
+        Self { machine, notices }
     }
 
     fn debugger(&self) -> MutexGuard<'_, GuestDebugger> {

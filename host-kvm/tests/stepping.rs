@@ -6,22 +6,20 @@
 
 mod common;
 
-use std::sync::mpsc::{self, Receiver};
-use std::sync::{Arc, MutexGuard};
+use std::sync::MutexGuard;
+use std::sync::mpsc::Receiver;
 use std::time::Duration;
 
 use common::a64::{self, Program};
-use common::{CODE, DATA, Output, machine_from, map_memory};
+use common::{CODE, DATA, GuestDebugger, Output, debugged, machine_from, map_memory};
 use trapline_core::address::PhysicalAddress;
 use trapline_core::breakpoint::Instruction;
-use trapline_core::debugger::{Action, Debugger, Request};
+use trapline_core::debugger::{Action, Request};
 use trapline_core::pool::Owner;
 use trapline_core::stop::{Stop, StopReason};
 use trapline_core::target::{CoreId, Memory, Register};
 use trapline_kvm::machine::{MachineConfig, RunningMachine};
-use trapline_kvm::{KvmTarget, Notice, Observer, SystemEvent};
-
-type GuestDebugger = Debugger<KvmTarget>;
+use trapline_kvm::{Notice, SystemEvent};
 
 const CORE: CoreId = CoreId(0);
 const LONG: Duration = Duration::from_secs(60);
@@ -43,11 +41,8 @@ impl Guest {
         let config = MachineConfig { memory: 2 << 20, ..MachineConfig::default() };
         let mut machine = machine_from(&config, program, Output::default());
         map_memory(&mut machine);
-        let (send, notices) = mpsc::channel();
-        let observer: Observer = Arc::new(move |notice| send.send(notice).unwrap_or_default());
-        let machine =
-            machine.start(|target| Ok::<_, trapline_kvm::Error>(Debugger::new(target).unwrap()), &observer);
-        Self { machine: machine.unwrap(), notices }
+        let (machine, notices) = debugged(machine);
+        Self { machine, notices }
     }
 
     fn debugger(&self) -> MutexGuard<'_, GuestDebugger> {

@@ -1,7 +1,8 @@
 //! Serving gdb for a guest: a client's socket and the guest's stops in one `poll`.
 //!
 //! vCPU threads say what happens through a [`Notifier`]; [`serve`] listens to it and to one client. As long as the
-//! client and the guest take turns quickly, the vCPU's thread serves the client itself, see `session`. A VMM that has an event loop of its own can drive [`trapline_core::gdb::Server`] from there instead.
+//! client and the guest take turns quickly, the vCPU's thread serves the client itself, see `session`. A VMM
+//! that has an event loop of its own can drive [`trapline_core::gdb::Server`] from there instead.
 
 mod client;
 mod loan;

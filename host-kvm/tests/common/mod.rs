@@ -6,18 +6,21 @@ pub(crate) mod a64;
 #[cfg(feature = "machine")]
 pub(crate) mod accesses;
 pub(crate) mod handlers;
+pub(crate) mod random;
 
 use std::io::{self, Write};
 use std::path::Path;
+use std::sync::mpsc::{self, Receiver};
 use std::sync::{Arc, Mutex};
 
 use kvm_ioctls::Kvm;
 use trapline_core::address::PhysicalAddress;
 use trapline_core::comparator::Pair;
+use trapline_core::debugger::Debugger;
 use trapline_core::target::{Register, SystemRegister};
-use trapline_kvm::machine::{Machine, MachineConfig};
+use trapline_kvm::machine::{Machine, MachineConfig, RunningMachine};
 use trapline_kvm::register_id::RegisterId;
-use trapline_kvm::{GuestMemory, KvmVcpu, open};
+use trapline_kvm::{Error, GuestMemory, KvmTarget, KvmVcpu, Notice, Observer, open};
 
 /// Where programs are put and start.
 pub(crate) const CODE: u64 = 0x4000_0000;
@@ -42,6 +45,17 @@ pub(crate) fn machine_from(config: &MachineConfig, program: &a64::Program, outpu
     let mut machine = Machine::new(&kvm(), config, Box::new(output)).unwrap();
     machine.load_flat(CODE, &program.bytes()).unwrap();
     machine
+}
+
+/// A debugger of a machine's guest.
+pub(crate) type GuestDebugger = Debugger<KvmTarget>;
+
+/// Starts a machine under a debugger, halted; what happens to its guest is told.
+pub(crate) fn debugged(machine: Machine) -> (RunningMachine<GuestDebugger>, Receiver<Notice>) {
+    let (send, notices) = mpsc::channel();
+    let observer: Observer = Arc::new(move |notice| send.send(notice).unwrap_or_default());
+    let machine = machine.start(|target| Ok::<_, Error>(Debugger::new(target).unwrap()), &observer);
+    (machine.unwrap(), notices)
 }
 
 pub(crate) fn id(register: Register) -> RegisterId {
