@@ -155,7 +155,8 @@ fn with_execute(data: (&str, &str), xn: u32, pxn: u32, wxn: bool, uwxn: bool) ->
 
 #[test]
 fn short_permissions_follow_ap_domain_and_execute_never() {
-    for bits in 0..1_u32 << 8 {
+    // A step that has no factor with 256 comes by every value of every field.
+    for bits in (0..1_u32 << 8).step_by(if cfg!(miri) { 29 } else { 1 }) {
         let flag = |number: u32| bits >> number & 1;
         let (ap, xn, pxn) = (bits & 7, flag(3), flag(4));
         let (wxn, uwxn, afe) = (flag(5) == 1, flag(6) == 1, flag(7) == 1);

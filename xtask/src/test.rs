@@ -1,10 +1,12 @@
-//! `cargo xtask test`: everything that has to pass, in order, a line a step.
+//! `cargo xtask test`: everything that has to pass, in two lanes side by side, a line a step.
 
 use std::{
     ffi::{OsStr, OsString},
     fmt,
     fs::File,
     io::{Read as _, Seek as _, Write as _, stderr},
+    ops::Add,
+    panic::resume_unwind,
     process::{ExitCode, Stdio},
     thread,
     time::{Duration, Instant},
@@ -12,7 +14,7 @@ use std::{
 
 use anyhow::{Context as _, Result};
 use clap::Args;
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
 use crate::{
     check_linux, check_symbols,
@@ -54,8 +56,26 @@ struct Step {
     /// Arguments that come after all others.
     last: &'static [&'static str],
     environment: Vec<(String, OsString)>,
+    lane: Lane,
     /// Why it cannot be done here.
     skipped: Option<Skipped>,
+}
+
+/// Where a step runs: the lanes go on side by side, each one step after the other.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Lane {
+    /// What builds, and what has an emulated host, in the order of the list.
+    Main,
+    /// What keeps one processor busy and needs nothing of the others: on two processors it would leave one idle.
+    Beside,
+}
+
+/// How the steps of a lane ended.
+#[derive(Default)]
+struct Outcomes {
+    passed: usize,
+    failed: usize,
+    skipped: usize,
 }
 
 /// Why a step may be skipped: all reasons that there are.
@@ -117,20 +137,51 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
     let setup = Setup::new(options.no_install);
     setup.ensure(&requirements)?;
 
-    let (mut passed, mut failed, mut skipped) = (0, 0, 0);
-    for step in steps(kinds, setup)? {
-        if let Some(reason) = &step.skipped {
-            println!("skipped          {}: {reason}", step.name);
-            skipped += 1;
-        } else if step.run(options.verbose)? {
-            passed += 1;
-        } else {
-            failed += 1;
-        }
-    }
+    let (main, beside): (Vec<_>, Vec<_>) =
+        steps(kinds, setup)?.into_iter().partition(|step| step.lane == Lane::Main);
+    let terminal = MultiProgress::new();
+    let run = |lane: &[Step]| Outcomes::of(lane, options.verbose, &terminal);
+    let (main, beside) = thread::scope(|scope| {
+        let beside = scope.spawn(|| run(&beside));
+        (run(&main), beside.join())
+    });
+    let Outcomes { passed, failed, skipped } = match beside {
+        Ok(beside) => main? + beside?,
+        Err(panic) => resume_unwind(panic),
+    };
     let skipped = if skipped > 0 { format!(", {skipped} skipped") } else { String::new() };
     println!("{passed} passed, {failed} failed{skipped}");
     Ok(if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+impl Outcomes {
+    /// Carries out one step after the other.
+    fn of(steps: &[Step], verbose: bool, terminal: &MultiProgress) -> Result<Self> {
+        let mut outcomes = Self::default();
+        for step in steps {
+            if let Some(reason) = &step.skipped {
+                terminal.suspend(|| println!("skipped          {}: {reason}", step.name));
+                outcomes.skipped += 1;
+            } else if step.run(verbose, terminal)? {
+                outcomes.passed += 1;
+            } else {
+                outcomes.failed += 1;
+            }
+        }
+        Ok(outcomes)
+    }
+}
+
+impl Add for Outcomes {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self {
+            passed: self.passed + other.passed,
+            failed: self.failed + other.failed,
+            skipped: self.skipped + other.skipped,
+        }
+    }
 }
 
 /// All steps, the quickest to fail first.
@@ -150,10 +201,15 @@ fn steps(kinds: &[Kind], setup: Setup) -> Result<Vec<Step>> {
         ),
     ];
     for target in [BARE_METAL_TARGET, SOFT_FLOAT_TARGET, CORTEX_M_TARGET] {
-        for features in ["--no-default-features", "--features=gdb", "--features=gdb,defmt", "--all-features"]
-        {
+        // Code is generated once, of everything; a feature that is missing shows without.
+        for (command, features) in [
+            ("check", "--no-default-features"),
+            ("check", "--features=gdb"),
+            ("check", "--features=gdb,defmt"),
+            ("build", "--all-features"),
+        ] {
             let name = format!("core for {target}, {}", features.trim_start_matches('-'));
-            steps.push(cargo(name, &["build", "--package=trapline-core", features]).on(target)?);
+            steps.push(cargo(name, &[command, "--package=trapline-core", features]).on(target)?);
         }
     }
     steps.push(miri(setup));
@@ -191,9 +247,9 @@ fn steps(kinds: &[Kind], setup: Setup) -> Result<Vec<Step>> {
         )
         .on(HOST_TARGET)?,
     );
-    steps.push(own("scripted gdb session on a simulated board", &["run-board", "--demo"])?);
-    steps.push(own("simulated boards, in OpenOCD's hands", &["check-simulator"])?);
-    steps.push(own("the tool on boards: options, gdb, points, interruptions", &["check-board"])?);
+    steps.push(own("scripted gdb session on a simulated board", &["run-board", "--demo"])?.beside());
+    steps.push(own("simulated boards, in OpenOCD's hands", &["check-simulator"])?.beside());
+    steps.push(own("the tool on boards: options, gdb, points, interruptions", &["check-board"])?.beside());
     steps.push(own("points without a client", &["check-points"])?);
     steps.push(own("scripted gdb session", &["run-guest", "--demo"])?);
     steps.push(own("watchpoints on the wire, hostile packets, gdb and lldb", &["run-guest", "--clients"])?);
@@ -220,6 +276,7 @@ fn cargo(name: impl Into<String>, arguments: &[&str]) -> Step {
         arguments: arguments.iter().map(|&argument| argument.to_owned()).collect(),
         last: &[],
         environment: Vec::new(),
+        lane: Lane::Main,
         skipped: None,
     }
 }
@@ -245,6 +302,7 @@ fn miri(setup: Setup) -> Step {
             .chain([("MIRIFLAGS", &*flags)])
             .map(|(name, value)| (name.to_owned(), value.into()))
             .collect(),
+        lane: Lane::Beside,
         skipped: setup.ensure(&[Requirement::Miri]).err().map(Skipped::NoMiri),
         ..cargo("no undefined behaviour in the core, by Miri", &[])
     }
@@ -276,23 +334,31 @@ impl Step {
         Ok(self)
     }
 
+    /// The same in the other lane.
+    fn beside(self) -> Self {
+        Self { lane: Lane::Beside, ..self }
+    }
+
     /// Carries it out; true when it passed.
-    fn run(&self, verbose: bool) -> Result<bool> {
+    fn run(&self, verbose: bool, terminal: &MultiProgress) -> Result<bool> {
         let begun = Instant::now();
-        let spinner = spinner(&self.name);
+        let spinner = terminal.add(ProgressBar::new_spinner());
+        show(&spinner, &self.name);
         let mut said = tempfile::tempfile().context("cannot make a temporary file")?;
         let passed = self.status(&said)?;
         spinner.finish_and_clear();
         let outcome = if passed { "ok" } else { "FAILED" };
-        println!("{outcome:6} {:6.1} s  {}", begun.elapsed().as_secs_f64(), self.name);
-        if !passed || verbose {
-            eprintln!("$ {} {}", self.program.display(), self.arguments.join(" "));
-            said.rewind()?;
-            let mut text = Vec::new();
-            said.read_to_end(&mut text)?;
-            stderr().write_all(&text)?;
-        }
-        Ok(passed)
+        terminal.suspend(|| {
+            println!("{outcome:6} {:6.1} s  {}", begun.elapsed().as_secs_f64(), self.name);
+            if !passed || verbose {
+                eprintln!("$ {} {}", self.program.display(), self.arguments.join(" "));
+                said.rewind()?;
+                let mut text = Vec::new();
+                said.read_to_end(&mut text)?;
+                stderr().write_all(&text)?;
+            }
+            Ok(passed)
+        })
     }
 
     /// Runs it with what it says, on both outputs, going into `said`.
@@ -320,13 +386,11 @@ impl Step {
     }
 }
 
-/// What is shown on a terminal while a step runs.
-fn spinner(name: &str) -> ProgressBar {
-    let spinner = ProgressBar::new_spinner();
+/// Shows on a terminal that the step of this name runs.
+fn show(spinner: &ProgressBar, name: &str) {
     if let Ok(style) = ProgressStyle::with_template("{spinner} {elapsed:>8}  {msg}") {
         spinner.set_style(style);
     }
     spinner.set_message(name.to_owned());
     spinner.enable_steady_tick(Duration::from_millis(120));
-    spinner
 }

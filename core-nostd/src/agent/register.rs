@@ -58,7 +58,10 @@ mod tests {
 
     #[test]
     fn every_number_that_means_something_comes_back() {
-        let named = (0..=u16::MAX).filter(|&n| operand(n).is_some());
+        // Miri, which takes a hundred times as long, sees all of the low ones and some of the rest.
+        let step = if cfg!(miri) { 997 } else { 1 };
+        let numbers = (0..128).chain((128..=u16::MAX).step_by(step));
+        let named = numbers.filter(|&n| operand(n).is_some());
         assert!(named.clone().all(|n| operand(n).and_then(number) == Some(n)));
         assert_eq!(named.filter(|n| *n < SYSTEM).count(), 36);
         assert_eq!(number(Operand::Register(Register::X(31))), None);
