@@ -4,12 +4,12 @@
 
 /// The instructions of the guests, as in the tests on KVM.
 #[expect(dead_code, reason = "the tests on KVM use all of it")]
-#[path = "../../../host-kvm/tests/common/a64.rs"]
+#[path = "../../../host-kvm/tests/kvm/common/a64.rs"]
 mod a64;
 mod clients;
 mod failing;
 /// Filters that let ioctls fail, as in the tests on KVM.
-#[path = "../../../host-kvm/tests/common/failing.rs"]
+#[path = "../../../host-kvm/tests/kvm/common/failing.rs"]
 mod filters;
 mod guests;
 mod hosts;

@@ -20,7 +20,7 @@ pub(super) fn run(programs: u64, seed: Option<u64>, no_install: bool) -> Result<
     };
     let TargetBuild { options, environment, .. } = TargetBuild::of(HOST_TARGET)?;
     let mut command = workspace::cargo();
-    command.args(["test", "--quiet", "--package=trapline-kvm", "--test=differential"]).args(options);
+    command.args(["test", "--quiet", "--package=trapline-kvm", "--test=kvm", "differential::"]).args(options);
     command.args(["--", "--nocapture"]).envs(environment);
     command.env("TRAPLINE_ROUNDS", programs.to_string()).env("TRAPLINE_SEED", seed.to_string());
     let status = command.status().context("cannot run cargo")?;

@@ -5,8 +5,6 @@
 //! unaligned store from the start of its page on: there, unaligned accesses are only checked for the traps
 //! that must come, not for those that must not.
 
-#![expect(clippy::panic, reason = "a test's helpers fail as the test does")]
-
 use trapline_core::address::AddressRange;
 use trapline_core::breakpoint::{Breakpoint, Instruction};
 use trapline_core::comparator::Capabilities;

@@ -1,20 +1,14 @@
 //! Instructions that the engine carries out itself, to pass a breakpoint: random ones leave a core just as a step of the
 //! processor's leaves it.
 
-#![cfg(all(target_arch = "aarch64", feature = "machine"))]
-// On any other host there is no arm64 KVM to test, and without the machine no guest.
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test's helpers fail as the test does")]
-
-mod common;
-
 use std::sync::MutexGuard;
 use std::sync::mpsc::Receiver;
 use std::time::Duration;
 
-use common::a64::{NOP, Program};
-use common::accesses::ready;
-use common::random::Random;
-use common::{CODE, GuestDebugger, debugged};
+use crate::common::a64::{NOP, Program};
+use crate::common::accesses::ready;
+use crate::common::random::Random;
+use crate::common::{CODE, GuestDebugger, debugged};
 use trapline_core::breakpoint::{Breakpoint, Instruction};
 use trapline_core::debugger::{Action, Request};
 use trapline_core::pool::Owner;

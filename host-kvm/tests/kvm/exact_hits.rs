@@ -3,19 +3,13 @@
 //!
 //! QEMU's emulation traps more than it should there (see `common::accesses`): these hits are passed in silence.
 
-#![cfg(all(target_arch = "aarch64", feature = "machine"))]
-// On any other host there is no arm64 KVM to test, and without the machine no guest.
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test's helpers fail as the test does")]
-
-mod common;
-
 use std::sync::MutexGuard;
 use std::sync::mpsc::Receiver;
 use std::time::Duration;
 
-use common::a64::{self, Program};
-use common::accesses::{BASE, FORMS, MemoryAccess, ready};
-use common::{CODE, DATA, GuestDebugger, debugged};
+use crate::common::a64::{self, Program};
+use crate::common::accesses::{BASE, FORMS, MemoryAccess, ready};
+use crate::common::{CODE, DATA, GuestDebugger, debugged};
 use trapline_core::address::AddressRange;
 use trapline_core::breakpoint::Instruction;
 use trapline_core::debugger::Request;

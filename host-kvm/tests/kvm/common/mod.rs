@@ -1,10 +1,8 @@
 //! Guests for the tests: small machines with small programs.
 
-#![expect(dead_code, reason = "each test binary uses its own part")]
-
 pub(crate) mod a64;
-#[cfg(feature = "machine")]
 pub(crate) mod accesses;
+pub(crate) mod failing;
 pub(crate) mod handlers;
 pub(crate) mod random;
 

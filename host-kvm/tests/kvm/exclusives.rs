@@ -1,18 +1,12 @@
 //! Watchpoints on what is written by store exclusives, on a real KVM: the program gets on, and every store is told of
 //! once.
 
-#![cfg(all(target_arch = "aarch64", feature = "machine"))]
-// On any other host there is no arm64 KVM to test, and without the machine no guest.
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test's helpers fail as the test does")]
-
-mod common;
-
 use std::sync::MutexGuard;
 use std::sync::mpsc::Receiver;
 use std::time::Duration;
 
-use common::a64::{self, Program};
-use common::{CODE, DATA, GuestDebugger, Output, debugged, machine_from, map_memory};
+use crate::common::a64::{self, Program};
+use crate::common::{CODE, DATA, GuestDebugger, Output, debugged, machine_from, map_memory};
 use trapline_core::address::{AddressRange, PhysicalAddress};
 use trapline_core::debugger::{Action, Options, Request, ValueCondition};
 use trapline_core::pool::Owner;

@@ -1,16 +1,10 @@
 //! Which accesses trap on real debug hardware, for every kind of watchpoint: exactly the expected ones.
 
-#![cfg(all(target_arch = "aarch64", feature = "machine"))]
-// On any other host there is no arm64 KVM to test, and without the machine no guest.
-#![expect(clippy::unwrap_used, reason = "a test's helpers fail as the test does")]
-
-mod common;
-
-use common::a64::{self, Program};
-use common::accesses::{
+use crate::common::a64::{self, Program};
+use crate::common::accesses::{
     BASE, EC_BREAKPOINT, EC_BRK, FORMS, MemoryAccess, capabilities, check, next_stop, ready, skip,
 };
-use common::{CODE, id, pc};
+use crate::common::{CODE, id, pc};
 use trapline_core::address::AddressRange;
 use trapline_core::breakpoint::{Breakpoint, Instruction};
 use trapline_core::pool::{BreakpointPool, Owner, PoolError, Slots, WatchpointPool};

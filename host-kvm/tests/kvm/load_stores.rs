@@ -1,15 +1,9 @@
 //! Which bytes loads and stores access, by the core's reading of their encodings, against real debug hardware.
 
-#![cfg(all(target_arch = "aarch64", feature = "machine"))]
-// On any other host there is no arm64 KVM to test, and without the machine no guest.
-#![expect(clippy::unwrap_used, reason = "a test's helpers fail as the test does")]
-
-mod common;
-
-use common::a64::{self, Program};
-use common::accesses::{BASE, EC_BRK, MemoryAccess, check, next_stop, ready};
-use common::random::Random;
-use common::{CODE, DATA, id};
+use crate::common::a64::{self, Program};
+use crate::common::accesses::{BASE, EC_BRK, MemoryAccess, check, next_stop, ready};
+use crate::common::random::Random;
+use crate::common::{CODE, DATA, id};
 use trapline_core::address::{AddressRange, PhysicalAddress};
 use trapline_core::load_store::{Base, Direction, Length, LoadStore, Offset};
 use trapline_core::scope::Scope;

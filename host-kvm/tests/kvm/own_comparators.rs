@@ -3,15 +3,9 @@
 //! Each program runs twice on a real KVM, once left to itself with guest debug off, once under the debugger.
 //! What its exception handler finds must be the same.
 
-#![cfg(all(target_arch = "aarch64", feature = "machine"))]
-// On any other host there is no arm64 KVM to test, and without the machine no guest.
-#![expect(clippy::unwrap_used, reason = "a test's helpers fail as the test does")]
-
-mod common;
-
-use common::a64::{self, Program};
-use common::handlers::{ELSEWHERE, alone, debugged, go_to_el0, hardware, software, with_handlers};
-use common::{DATA, kvm};
+use crate::common::a64::{self, Program};
+use crate::common::handlers::{ELSEWHERE, alone, debugged, go_to_el0, hardware, software, with_handlers};
+use crate::common::{DATA, kvm};
 use trapline_core::debugger::Request;
 use trapline_kvm::{KvmCapabilities, VcpuFeatures};
 

@@ -1,15 +1,9 @@
 //! One vCPU on a real KVM: registers, debug exits, devices, power.
 
-#![cfg(all(target_arch = "aarch64", feature = "machine"))]
-// On any other host there is no arm64 KVM to test, and without the machine no guest.
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test's helpers fail as the test does")]
-
-mod common;
-
 use std::path::Path;
 
-use common::a64::{self, Program};
-use common::{CODE, DATA, LOADS, STORES, breakpoint, id, kvm, machine, pc, watchpoint, x};
+use crate::common::a64::{self, Program};
+use crate::common::{CODE, DATA, LOADS, STORES, breakpoint, id, kvm, machine, pc, watchpoint, x};
 use trapline_core::address::PhysicalAddress;
 use trapline_core::target::{Arming, Register, Resume, SystemRegister};
 use trapline_kvm::machine::{Machine, MachineConfig, MachineError};
@@ -220,8 +214,8 @@ fn a_step_over_an_access_to_a_device_completes_the_access() {
     let write = program.add(a64::store(0, 1, 0));
     let read = program.add(a64::load(0, 2, 0));
     program.branch(CODE);
-    let output = common::Output::default();
-    let mut machine = common::machine_with(&program, 1, output.clone());
+    let output = crate::common::Output::default();
+    let mut machine = crate::common::machine_with(&program, 1, output.clone());
     let bus = machine.bus().clone();
     let vcpu = &mut machine.vcpus_mut()[0];
     vcpu.arm(&armed(|arming| arming.bank.breakpoints[0] = breakpoint(write)));

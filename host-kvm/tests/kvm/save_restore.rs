@@ -1,13 +1,7 @@
 //! Whole vCPUs saved and put back, on a real KVM.
 
-#![cfg(all(target_arch = "aarch64", feature = "machine"))]
-// On any other host there is no arm64 KVM to test, and without the machine no guest.
-#![expect(clippy::unwrap_used, reason = "a test's helpers fail as the test does")]
-
-mod common;
-
-use common::a64::{self, Program};
-use common::{CODE, DATA, Output, id, kvm, machine, machine_from, pc, x};
+use crate::common::a64::{self, Program};
+use crate::common::{CODE, DATA, Output, id, kvm, machine, machine_from, pc, x};
 use trapline_core::target::{Arming, Register, Resume, SystemRegister};
 use trapline_kvm::machine::MachineConfig;
 use trapline_kvm::register_cache::OneRegister;

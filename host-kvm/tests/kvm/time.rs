@@ -1,17 +1,11 @@
 //! The guest's time on a real KVM: it stands still while the guest is stopped, where that is wanted.
 
-#![cfg(all(target_arch = "aarch64", feature = "machine"))]
-// On any other host there is no arm64 KVM to test, and without the machine no guest.
-#![expect(clippy::unwrap_used, reason = "a test's helpers fail as the test does")]
-
-mod common;
-
 use std::sync::{Arc, MutexGuard};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use common::a64::{self, Program};
-use common::{CODE, DATA, Output, kvm, machine_with};
+use crate::common::a64::{self, Program};
+use crate::common::{CODE, DATA, Output, kvm, machine_with};
 use trapline_core::address::PhysicalAddress;
 use trapline_core::debugger::Debugger;
 use trapline_core::target::Memory;

@@ -3,15 +3,9 @@
 //! `TRAPLINE_ROUNDS` says how many programs are tried, and `TRAPLINE_SEED` from where on; `cargo xtask fuzz --kvm`
 //! sets them.
 
-#![cfg(all(target_arch = "aarch64", feature = "machine"))]
-// On any other host there is no arm64 KVM to test, and without the machine no guest.
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test's helpers fail as the test does")]
-
-mod common;
-
-use common::CODE;
-use common::a64::{self, Program};
-use common::accesses::{BASE, FORMS, MemoryAccess, capabilities, check_with, ready};
+use crate::common::CODE;
+use crate::common::a64::{self, Program};
+use crate::common::accesses::{BASE, FORMS, MemoryAccess, capabilities, check_with, ready};
 use trapline_core::address::AddressRange;
 use trapline_core::pool::{Owner, PoolError, WatchpointPool};
 use trapline_core::scope::Scope;

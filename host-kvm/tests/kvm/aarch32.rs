@@ -1,12 +1,6 @@
 //! AArch32 guests on a real KVM: banked registers, A32 and T32 breakpoints, BKPT, steps.
 
-#![cfg(all(target_arch = "aarch64", feature = "machine"))]
-// On any other host there is no arm64 KVM to test, and without the machine no guest.
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test's helpers fail as the test does")]
-
-mod common;
-
-use common::{CODE, DATA, Output, id, kvm, machine_from, pc, x};
+use crate::common::{CODE, DATA, Output, id, kvm, machine_from, pc, x};
 use trapline_core::aarch32;
 use trapline_core::address::PhysicalAddress;
 use trapline_core::breakpoint::{Breakpoint, Instruction};
@@ -75,7 +69,7 @@ impl Code {
         }
         let features = VcpuFeatures { el1_32bit: true, ..VcpuFeatures::default() };
         let config = MachineConfig { memory: 2 << 20, features, ..MachineConfig::default() };
-        let mut machine = machine_from(&config, &common::a64::Program::idle(CODE), Output::default());
+        let mut machine = machine_from(&config, &crate::common::a64::Program::idle(CODE), Output::default());
         machine.load_flat(CODE, &self.0).unwrap();
         Some(machine)
     }
@@ -166,7 +160,7 @@ fn banked_registers_are_where_the_manual_maps_them() {
 #[test]
 fn in_user_mode_the_vcpu_still_knows_what_its_el1_uses() {
     const USER: u64 = 0x2000_0010;
-    let mut aarch64 = common::machine(&common::a64::Program::idle(CODE));
+    let mut aarch64 = crate::common::machine(&crate::common::a64::Program::idle(CODE));
     let mut aarch32 = banked().machine();
     for (machine, expected) in [(Some(&mut aarch64), false), (aarch32.as_mut(), true)] {
         let Some(machine) = machine else { return };
@@ -254,7 +248,7 @@ fn a_watchpoint_stops_a_store_of_an_aarch32_guest() {
     let Some(mut machine) = code.machine() else { return };
     let vcpu = &mut machine.vcpus_mut()[0];
     let mut arming = bkpts();
-    arming.bank.watchpoints[0] = common::watchpoint(DATA, 0b0001_0000, common::STORES);
+    arming.bank.watchpoints[0] = crate::common::watchpoint(DATA, 0b0001_0000, crate::common::STORES);
     vcpu.arm(&arming);
     assert_eq!(stop(vcpu, Resume::Run).0, EC_WATCHPOINT);
     assert_eq!(pc(vcpu), store);
@@ -263,7 +257,7 @@ fn a_watchpoint_stops_a_store_of_an_aarch32_guest() {
 #[test]
 fn an_aarch32_guest_switches_itself_off() {
     let mut code = Code::default();
-    code.load(0, common::a64::SYSTEM_OFF);
+    code.load(0, crate::common::a64::SYSTEM_OFF);
     code.a32(0xe140_0070); // HVC #0
     let Some(mut machine) = code.machine() else { return };
     let exit = machine.vcpus_mut()[0].run(Resume::Run, &NoDevices).unwrap();

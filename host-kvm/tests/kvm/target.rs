@@ -1,17 +1,11 @@
 //! Machines under the run loop, on a real KVM: events, halting, several vCPUs, power.
 
-#![cfg(all(target_arch = "aarch64", feature = "machine"))]
-// On any other host there is no arm64 KVM to test, and without the machine no guest.
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test's helpers fail as the test does")]
-
-mod common;
-
 use std::sync::mpsc::{self, Receiver};
 use std::sync::{Arc, MutexGuard};
 use std::time::{Duration, Instant};
 
-use common::a64::{self, Program};
-use common::{CODE, DATA, Output, breakpoint, machine_with};
+use crate::common::a64::{self, Program};
+use crate::common::{CODE, DATA, Output, breakpoint, machine_with};
 use trapline_core::address::{AddressRange, PhysicalAddress};
 use trapline_core::debugger::Outcome;
 use trapline_core::target::{

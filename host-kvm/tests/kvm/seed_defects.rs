@@ -1,14 +1,8 @@
 //! The defects of QEMU's arm64 backend that concern KVM itself, each shown not to be here. The others are in
 //! the tests of the core.
 
-#![cfg(all(target_arch = "aarch64", feature = "machine"))]
-// On any other host there is no arm64 KVM to test, and without the machine no guest.
-#![expect(clippy::unwrap_used, reason = "a test's helpers fail as the test does")]
-
-mod common;
-
-use common::a64::Program;
-use common::{CODE, Output, id, kvm, machine, machine_from};
+use crate::common::a64::Program;
+use crate::common::{CODE, Output, id, kvm, machine, machine_from};
 use trapline_core::target::{Register, SystemRegister};
 use trapline_kvm::machine::MachineConfig;
 use trapline_kvm::register_cache::OneRegister;

@@ -1,14 +1,8 @@
 //! What vCPUs can be made with on a real KVM: the host's processor, performance monitor, SVE, pointer
 //! authentication.
 
-#![cfg(all(target_arch = "aarch64", feature = "machine"))]
-// On any other host there is no arm64 KVM to test, and without the machine no guest.
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test's helpers fail as the test does")]
-
-mod common;
-
-use common::a64::{self, Program};
-use common::{CODE, DATA, Output, id, kvm, machine_from, x};
+use crate::common::a64::{self, Program};
+use crate::common::{CODE, DATA, Output, id, kvm, machine_from, x};
 use trapline_core::target::{Arming, Register, Resume, SystemRegister};
 use trapline_kvm::machine::{Machine, MachineConfig};
 use trapline_kvm::register_id::{CoreRegister, RegisterId, SveRegister};

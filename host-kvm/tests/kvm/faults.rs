@@ -1,20 +1,12 @@
 //! What goes wrong around a vCPU on a real KVM: it ends in typed errors, and the vCPU's state is kept.
-
-#![cfg(all(target_arch = "aarch64", feature = "machine"))]
-// On any other host there is no arm64 KVM to test, and without the machine no guest.
-#![expect(clippy::unwrap_used, reason = "a test's helpers fail as the test does")]
 #![expect(unsafe_code, reason = "guest memory is given to KVM by address")]
-
-mod common;
-#[path = "common/failing.rs"]
-mod failing;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use common::a64::{self, Program};
-use common::{CODE, DATA, Output, breakpoint, debugged, id, kvm, machine, machine_from, pc, x};
+use crate::common::a64::{self, Program};
+use crate::common::{CODE, DATA, Output, breakpoint, debugged, id, kvm, machine, machine_from, pc, x};
 use kvm_bindings::{KVM_MP_STATE_RUNNABLE, kvm_mp_state, kvm_userspace_memory_region, kvm_vcpu_init};
 use trapline_core::debugger::Action;
 use trapline_core::stop::StopReason;
@@ -159,7 +151,7 @@ fn a_run_that_fails_is_a_typed_error_and_the_registers_are_as_they_were() {
 
 /// Does something on a thread whose calls of one ioctl fail.
 fn while_failing<T: Send>(ioctl: &str, work: impl FnOnce() -> T + Send) -> T {
-    let filter = failing::filter(ioctl).unwrap();
+    let filter = crate::common::failing::filter(ioctl).unwrap();
     let worker = move || {
         seccompiler::apply_filter(&filter).unwrap();
         work()

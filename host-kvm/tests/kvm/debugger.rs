@@ -1,17 +1,11 @@
 //! The debugger on several vCPUs of a real KVM: nothing missed, nothing spurious, nobody left behind.
 
-#![cfg(all(target_arch = "aarch64", feature = "machine"))]
-// On any other host there is no arm64 KVM to test, and without the machine no guest.
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test's helpers fail as the test does")]
-
-mod common;
-
 use std::sync::MutexGuard;
 use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant};
 
-use common::a64::{self, Program};
-use common::{CODE, DATA, GuestDebugger, Output, debugged, machine_with, map_memory};
+use crate::common::a64::{self, Program};
+use crate::common::{CODE, DATA, GuestDebugger, Output, debugged, machine_with, map_memory};
 use trapline_core::address::{AddressRange, PhysicalAddress};
 use trapline_core::breakpoint::{Breakpoint, Instruction};
 use trapline_core::debugger::{Action, Request};

@@ -1,7 +1,5 @@
 //! Guests that take exceptions of their own: each left to itself and under the debugger.
 
-#![expect(clippy::panic, reason = "a test's helpers fail as the test does")]
-
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
