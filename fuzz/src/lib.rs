@@ -39,6 +39,8 @@ mod planting;
 /// The target that the core's own tests of engine and server have.
 #[path = "../../core-nostd/tests/debugger/recorder.rs"]
 mod recorder;
+/// Packets, as the core's own tests of the server have them.
+#[path = "../../core-nostd/tests/debugger/wire.rs"]
 mod wire;
 
 use arbitrary::{Arbitrary, Unstructured};

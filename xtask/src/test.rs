@@ -259,7 +259,9 @@ fn steps(kinds: &[Kind], setup: Setup) -> Result<Vec<Step>> {
     steps.push(own("clients, guests and a host that break down", &["check-faults"])?);
     steps.push(own("Linux guests, alone and under gdb", &["check-linux"])?);
     steps.push(own("a Linux guest under random actions", &["check-linux", "--long", "30", "--seed", "1"])?);
-    steps.push(own("scripted gdb session at EL2, beside another guest", &["run-hypervisor", "--demo"])?);
+    steps.push(
+        own("scripted gdb session at EL2, beside another guest", &["run-hypervisor", "--demo"])?.beside(),
+    );
     Ok(steps)
 }
 

@@ -7,8 +7,14 @@ mod conditions;
 mod engine;
 mod exclusives;
 #[cfg(feature = "gdb")]
+mod gdb_client;
+#[cfg(feature = "gdb")]
+mod gdb_hostile;
+#[cfg(feature = "gdb")]
 mod gdb_server;
 mod pages;
 mod ranges;
 mod recorder;
 mod scene;
+#[cfg(feature = "gdb")]
+mod wire;

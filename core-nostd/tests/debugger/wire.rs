@@ -24,12 +24,17 @@ impl Connection for Sent {
 }
 
 impl Sent {
+    /// What has been sent since the last call, as it is.
+    pub(crate) fn take(&self) -> Vec<u8> {
+        std::mem::take(&mut *self.0.borrow_mut())
+    }
+
     /// The payloads of what has been sent since the last call, with run-length encoding undone.
     ///
     /// # Panics
     /// Where it is anything but whole packets and acknowledgements.
     pub(crate) fn packets(&self) -> Vec<String> {
-        let bytes = std::mem::take(&mut *self.0.borrow_mut());
+        let bytes = self.take();
         let mut rest = &*bytes;
         let mut packets = Vec::new();
         while let Some((first, after)) = rest.split_first() {
