@@ -27,6 +27,8 @@ pub mod chip;
 mod cores;
 pub mod cortex_m;
 mod error;
+#[cfg(test)]
+mod expected;
 mod explain;
 pub mod link;
 pub mod memory_map;

@@ -1,9 +1,5 @@
 //! The driver's register traffic, access by access, against a list that allows no other and no other order.
 
-use std::cell::RefCell;
-use std::collections::VecDeque;
-use std::rc::Rc;
-
 use trapline_core::comparator::{Bank, Pair};
 use trapline_core::target::{
     Arming, Comparators, CoreId, CoreState, DebugStateEntry, Event, Register, Registers, Resume, RunControl,
@@ -11,8 +7,8 @@ use trapline_core::target::{
 
 use super::{Armv8aTarget, CoreAddresses};
 use crate::board::BoardTarget;
-use crate::board::error::Result;
-use crate::board::link::{Bus, Link, Port};
+use crate::board::expected::Access::{self, R, W};
+use crate::board::expected::Expected;
 
 const CORE: CoreId = CoreId(0);
 /// Where the debug unit and the cross-trigger interface are.
@@ -22,70 +18,6 @@ const UNLOCK: u32 = 0xc5ac_ce55;
 /// `EDSCR` with ITE, beside STATUS.
 const ITE: u32 = 1 << 24;
 const TXFULL: u32 = 1 << 29;
-
-/// One access that is expected.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Access {
-    /// A read, and what it gives.
-    R(u64, u32),
-    /// A write.
-    W(u64, u32),
-}
-use Access::{R, W};
-
-/// A list of accesses that is worked off.
-#[derive(Clone, Default)]
-struct Expected(Rc<RefCell<VecDeque<Access>>>);
-
-impl Expected {
-    fn add(&self, accesses: &[Access]) {
-        assert_eq!(self.0.borrow().len(), 0, "accesses that never came: {:x?}", self.0.borrow());
-        self.0.borrow_mut().extend(accesses);
-    }
-
-    fn next(&self) -> Option<Access> {
-        self.0.borrow_mut().pop_front()
-    }
-}
-
-impl Link for Expected {
-    fn with<R>(&mut self, port: Port, work: impl FnOnce(&mut dyn Bus) -> Result<R>) -> Result<R> {
-        assert!(matches!(port, Port::Core(_)));
-        work(self)
-    }
-
-    fn has_memory(&self) -> bool {
-        false
-    }
-}
-
-impl Bus for Expected {
-    fn read_word(&mut self, address: u64) -> Result<u32> {
-        match self.next() {
-            Some(R(expected, value)) if expected == address => Ok(value),
-            other => panic!("a read of {address:#x} where {other:x?} was due"),
-        }
-    }
-
-    fn write_word(&mut self, address: u64, value: u32) -> Result<()> {
-        match self.next() {
-            Some(W(expected, due)) if (expected, due) == (address, value) => Ok(()),
-            other => panic!("a write of {value:#x} to {address:#x} where {other:x?} was due"),
-        }
-    }
-
-    fn read_bytes(&mut self, address: u64, _: &mut [u8]) -> Result<()> {
-        panic!("bytes read at {address:#x}")
-    }
-
-    fn write_bytes(&mut self, address: u64, _: &[u8]) -> Result<()> {
-        panic!("bytes written at {address:#x}")
-    }
-
-    fn flush(&mut self) -> Result<()> {
-        Ok(())
-    }
-}
 
 /// What attaching does to a core with two breakpoints and one watchpoint, which is running; where its debug unit and
 /// its cross-trigger interface are.

@@ -1,7 +1,5 @@
 //! The driver's register traffic, access by access, against a list that allows no other and no other order.
 
-use std::collections::VecDeque;
-
 use trapline_core::address::AddressRange;
 use trapline_core::breakpoint::{Breakpoint, Instruction};
 use trapline_core::comparator::Bank;
@@ -16,8 +14,9 @@ use trapline_core::watchpoint::{self, Watchpoint};
 
 use super::CortexMTarget;
 use crate::board::BoardTarget;
-use crate::board::error::{BoardError, Result};
-use crate::board::link::{Bus, Link, Port};
+use crate::board::error::Result;
+use crate::board::expected::Access::{self, Fault, R, W};
+use crate::board::expected::Expected;
 
 const CORE: CoreId = CoreId(0);
 const DHCSR: u64 = 0xe000_edf0;
@@ -42,76 +41,17 @@ const HALTED: u32 = 1 << 17 | READY;
 const LOCKED_UP: u32 = 1 << 19 | READY;
 const RESET: u32 = 1 << 25 | READY;
 
-/// One access that is expected.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Access {
-    /// A read, and what it gives.
-    R(u64, u32),
-    /// A write.
-    W(u64, u32),
-    /// A read that the bus answers with an error.
-    Fault(u64),
-}
-use Access::{Fault, R, W};
-
-/// A list of accesses that is worked off.
-#[derive(Debug, Default)]
-struct Expected(VecDeque<Access>);
-
-impl Link for Expected {
-    fn with<R>(&mut self, port: Port, work: impl FnOnce(&mut dyn Bus) -> Result<R>) -> Result<R> {
-        assert_eq!(port, Port::Core(0));
-        work(self)
-    }
-
-    fn has_memory(&self) -> bool {
-        false
-    }
-}
-
-impl Bus for Expected {
-    fn read_word(&mut self, address: u64) -> Result<u32> {
-        match self.0.pop_front() {
-            Some(R(expected, value)) if expected == address => Ok(value),
-            Some(Fault(expected)) if expected == address => Err(BoardError::Fault { address }),
-            other => panic!("a read of {address:#x} where {other:x?} was due"),
-        }
-    }
-
-    fn write_word(&mut self, address: u64, value: u32) -> Result<()> {
-        match self.0.pop_front() {
-            Some(W(expected, due)) if (expected, due) == (address, value) => Ok(()),
-            other => panic!("a write of {value:#x} to {address:#x} where {other:x?} was due"),
-        }
-    }
-
-    fn read_bytes(&mut self, address: u64, _: &mut [u8]) -> Result<()> {
-        panic!("bytes read at {address:#x}")
-    }
-
-    fn write_bytes(&mut self, address: u64, _: &[u8]) -> Result<()> {
-        panic!("bytes written at {address:#x}")
-    }
-
-    fn flush(&mut self) -> Result<()> {
-        Ok(())
-    }
-}
-
 type Target = CortexMTarget<Expected>;
 
-/// Adds to what is expected, when everything before has come.
 fn expect(target: &mut Target, accesses: &[Access]) {
-    let list = &mut target.link().0;
-    assert!(list.is_empty(), "accesses that never came: {list:x?}");
-    list.extend(accesses);
+    target.link().add(accesses);
 }
 
 /// A core with two comparators of each kind, as it is found: what it says it is, then what clears it.
 fn attach(identity: &[Access], clear: &[Access]) -> Result<Target> {
-    let mut list = VecDeque::new();
+    let list = Expected::default();
     // Does it let itself be debugged? Then the units are on.
-    list.extend([
+    list.append(&[
         R(DHCSR, READY),
         W(DHCSR, RUN),
         R(DHCSR, READY),
@@ -119,9 +59,9 @@ fn attach(identity: &[Access], clear: &[Access]) -> Result<Target> {
         W(DEMCR, 1 << 24),
         W(FP_CTRL, 3),
     ]);
-    list.extend(identity);
-    list.extend(clear);
-    CortexMTarget::attach(Expected(list), 1, &[])
+    list.append(identity);
+    list.append(clear);
+    CortexMTarget::attach(list, 1, &[])
 }
 
 /// What an empty comparator of either kind is told.
@@ -270,7 +210,7 @@ fn an_armv6_m_core_has_a_breakpoint_unit_and_no_floating_point() {
     let armed = bank(&target, 0x0000_0102, (0x2000_0010, 2, watchpoint::Access::Read));
     let watch = [W(DWT_FUNCTION, 0), W(DWT_COMP, 0x2000_0010), W(DWT_MASK, 1), W(DWT_FUNCTION, 5)];
     expect(&mut target, &[W(FP_COMP, 0x8000_0101)]);
-    target.link().0.extend(watch);
+    target.link().append(&watch);
     commit(&mut target, armed);
     let none = target.read_register(CORE, Register::Special(SpecialRegister::Basepri)).unwrap_err();
     assert!(matches!(none, TargetError::Refused(Refusal::NoSuchRegister(_))));
@@ -303,7 +243,7 @@ fn every_reason_to_halt_is_told() {
     let armed = bank(&target, 0x0800_0102, (0x2000_0000, 2, watchpoint::Access::Write));
     let watch = [W(DWT_FUNCTION, 0), W(DWT_COMP, 0x2000_0000), W(DWT_MASK, 1), W(DWT_FUNCTION, 6)];
     expect(&mut target, &[W(FP_COMP, 0x8800_0101)]);
-    target.link().0.extend(watch);
+    target.link().append(&watch);
     commit(&mut target, armed);
     let pc = |pc| [W(DCRSR, 15), R(DHCSR, HALTED), R(DCRDR, pc)];
     let none: &[Access] = &[];
@@ -318,7 +258,7 @@ fn every_reason_to_halt_is_told() {
         (0b1, none, DebugStateEntry::ExternalRequest),
     ] {
         expect(&mut target, &[W(DFSR, 0x1f), W(DHCSR, RUN), R(DHCSR, HALTED), R(DFSR, dfsr)]);
-        target.link().0.extend(more);
+        target.link().append(more);
         target.resume(CORE, Resume::Run).unwrap();
         assert_eq!(target.poll().unwrap(), Some((CORE, Event::DebugState(entry))), "{dfsr:#x}");
     }
@@ -351,8 +291,7 @@ fn registers_go_through_the_selector_and_are_read_once() {
     target.write_register(CORE, Register::Pc, 0x0800_0101).unwrap();
     // V1 is S4 to S7.
     for (number, value) in (68..72).zip(1..) {
-        let list = &mut target.link().0;
-        list.extend(read(number, value));
+        target.link().append(&read(number, value));
     }
     assert_eq!(target.read_vector(CORE, 1).unwrap(), 4 << 96 | 3 << 64 | 2 << 32 | 1);
     assert!(matches!(target.read_vector(CORE, 8), Err(TargetError::Refused(Refusal::NoSuchVector(8)))));
@@ -365,7 +304,7 @@ fn a_core_that_was_reset_or_had_no_power_is_armed_anew() {
     let armed = bank(&target, 0x0800_0102, (0x2000_0000, 2, watchpoint::Access::Write));
     let watch = [W(DWT_FUNCTION, 0), W(DWT_COMP, 0x2000_0000), W(DWT_MASK, 1), W(DWT_FUNCTION, 6)];
     expect(&mut target, &[W(FP_COMP, 0x8800_0101)]);
-    target.link().0.extend(watch);
+    target.link().append(&watch);
     commit(&mut target, armed);
     expect(&mut target, &[W(DFSR, 0x1f), W(DHCSR, RUN)]);
     target.resume(CORE, Resume::Run).unwrap();
@@ -385,14 +324,14 @@ fn a_core_that_was_reset_or_had_no_power_is_armed_anew() {
         watch[3],
     ];
     expect(&mut target, &[R(DHCSR, RESET)]);
-    target.link().0.extend(anew);
+    target.link().append(&anew);
     assert_eq!(target.poll().unwrap(), None);
     expect(&mut target, &[Fault(DHCSR)]);
     assert_eq!(target.poll().unwrap(), None);
     assert_eq!(target.core_state(CORE).unwrap(), CoreState::Off);
     assert!(matches!(target.halt(CORE), Err(TargetError::Refused(Refusal::Off(CORE)))));
     expect(&mut target, &[R(DHCSR, READY)]);
-    target.link().0.extend(anew);
+    target.link().append(&anew);
     assert_eq!(target.poll().unwrap(), None);
     assert_eq!(target.core_state(CORE).unwrap(), CoreState::Running);
     expect(&mut target, &[]);
@@ -404,11 +343,11 @@ fn detaching_leaves_nothing_armed_and_debugging_off() {
     let armed = bank(&target, 0x0800_0102, (0x2000_0000, 2, watchpoint::Access::Write));
     let watch = [W(DWT_FUNCTION, 0), W(DWT_COMP, 0x2000_0000), W(DWT_MASK, 1), W(DWT_FUNCTION, 6)];
     expect(&mut target, &[W(FP_COMP, 0x8800_0101)]);
-    target.link().0.extend(watch);
+    target.link().append(&watch);
     commit(&mut target, armed);
     let off = [W(FP_COMP, 0), W(DWT_FUNCTION, 0), W(FP_CTRL, 2), W(DFSR, 0x1f), R(DHCSR, HALTED)];
     expect(&mut target, &off);
-    target.link().0.extend([W(DHCSR, HALT), W(DHCSR, 0xa05f_0000)]);
+    target.link().append(&[W(DHCSR, HALT), W(DHCSR, 0xa05f_0000)]);
     target.detach().unwrap();
     expect(&mut target, &[]);
 }
@@ -416,8 +355,9 @@ fn detaching_leaves_nothing_armed_and_debugging_off() {
 #[test]
 fn what_is_no_cortex_m_or_is_locked_is_told() {
     let said = |list: &[Access]| {
-        let list = Expected(list.iter().copied().collect());
-        CortexMTarget::attach(list, 1, &[]).unwrap_err().to_string()
+        let expected = Expected::default();
+        expected.add(list);
+        CortexMTarget::attach(expected, 1, &[]).unwrap_err().to_string()
     };
     assert_eq!(
         said(&[R(DHCSR, READY & !1), W(DHCSR, RUN), R(DHCSR, READY & !1)]),
