@@ -1,7 +1,5 @@
 //! Cortex-M cores that execute a program, stopped by the breakpoint and the watchpoint unit, under the engine.
 
-use std::time::Duration;
-
 use trapline_core::address::AddressRange;
 use trapline_core::debugger::{Options, Request, ValueCondition};
 use trapline_core::pool::{Owner, PoolError};
@@ -14,9 +12,8 @@ use trapline_probe::board::link::SessionLink;
 use trapline_probe::session::{Board as BoardHost, CoreStatus, Error, HaltReason, Host, Session};
 use trapline_simulator::cortex_m::{Architecture, COUNTER, CortexMBoard, LOOP};
 
-use crate::probe::Board;
+use crate::probe::{Board, PATIENCE};
 
-const PATIENCE: Duration = Duration::from_secs(30);
 const CORE: CoreId = CoreId(0);
 const FIRST: u64 = LOOP as u64;
 const COUNT: u64 = COUNTER as u64;

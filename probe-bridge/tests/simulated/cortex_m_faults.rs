@@ -1,7 +1,5 @@
 //! What goes wrong with Cortex-M boards: an error that says what, no hang, and nothing left behind.
 
-use std::time::{Duration, Instant};
-
 use trapline_core::address::PhysicalAddress;
 use trapline_core::breakpoint::{Breakpoint, Instruction};
 use trapline_core::debugger::{Debugger, Request};
@@ -18,8 +16,6 @@ use trapline_simulator::dap::{Fault, Size};
 use crate::probe::Board;
 
 const CORE: CoreId = CoreId(0);
-/// However a board fails, nobody waits longer.
-const PATIENCE: Duration = Duration::from_secs(30);
 /// `FP_COMP0`, `DWT_FUNCTION0`, `DHCSR`.
 const FP_COMP0: u64 = 0xe000_2008;
 const DWT_FUNCTION0: u64 = 0xe000_1028;
@@ -29,24 +25,11 @@ fn board() -> Board {
     Board::new(CortexMBoard::new(Architecture::V7M).unwrap())
 }
 
-/// What attaching to a board says, soon.
-fn refusal(board: &Board) -> String {
-    let begun = Instant::now();
-    let error = board.attach_cortex_m().unwrap_err();
-    assert!(begun.elapsed() < PATIENCE);
-    format!("{:#}", anyhow::Error::from(error))
-}
-
-/// A debug register of the board, as it stands.
-fn register(board: &Board, address: u64) -> u32 {
-    board.port().system().read(0, address, Size::Word).unwrap()
-}
-
 #[test]
 fn an_unplugged_probe_is_no_silence_for_ever() {
     let board = board();
     board.port().set_plugged(false);
-    let said = refusal(&board);
+    let said = board.refusal("simulated-cortex-m");
     assert!(said.contains("No target responded to the debug port"), "{said}");
     board.port().set_plugged(true);
     let mut target = board.attach_cortex_m().unwrap();
@@ -70,7 +53,7 @@ fn a_core_without_power_or_locked_is_told_and_comes_back() {
         ),
     ] {
         board.port().suffer(fault);
-        assert!(refusal(&board).contains("is --chip what is on the board"));
+        assert!(board.refusal("simulated-cortex-m").contains("is --chip what is on the board"));
         assert_eq!(board.explain("simulated-cortex-m").unwrap().to_string(), explained);
         board.port().suffer(Fault::CorePower { core: 0, on: true });
         board.port().suffer(Fault::Locked(false));
@@ -82,7 +65,7 @@ fn a_core_without_power_or_locked_is_told_and_comes_back() {
 #[test]
 fn another_board_than_the_one_named_is_noticed() {
     let board = Board::new(Armv8aBoard::with_program(&[0x1400_0000]).unwrap());
-    assert!(refusal(&board).contains("is --chip what is on the board"));
+    assert!(board.refusal("simulated-cortex-m").contains("is --chip what is on the board"));
     let explained = board.explain("simulated-cortex-m").unwrap();
     assert!(matches!(explained, BoardError::Silent { core: CORE, address: 0xe000_ed00 }), "{explained}");
 }
@@ -104,7 +87,7 @@ fn a_core_that_loses_its_power_is_off_and_armed_when_it_comes_back() {
     board.port().suffer(Fault::CorePower { core: 0, on: true });
     assert_eq!(debugger.target_mut().poll().unwrap(), None);
     assert_eq!(debugger.core_state(CORE).unwrap(), CoreState::Running);
-    assert_eq!(register(&board, FP_COMP0), 0x8800_0205);
+    assert_eq!(board.register(FP_COMP0), 0x8800_0205);
 }
 
 #[test]
@@ -132,7 +115,7 @@ fn what_an_earlier_session_left_armed_is_cleared_at_the_next() {
     // The tool is killed here: nothing is tidied up.
     std::mem::forget(target);
     let _target = board.attach_cortex_m().unwrap();
-    assert_eq!([FP_COMP0, DWT_FUNCTION0].map(|address| register(&board, address)), [0, 0]);
+    assert_eq!([FP_COMP0, DWT_FUNCTION0].map(|address| board.register(address)), [0, 0]);
 }
 
 #[test]

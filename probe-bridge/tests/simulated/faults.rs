@@ -1,6 +1,6 @@
 //! What goes wrong with boards: an error that says what, no hang, and nothing left behind.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use trapline_core::address::PhysicalAddress;
 use trapline_core::breakpoint::{Breakpoint, Instruction};
@@ -16,15 +16,13 @@ use trapline_probe::board::{BoardError, BoardTarget};
 use trapline_simulator::armv8a::{Armv8aBoard, DEBUG_BASES};
 use trapline_simulator::dap::{Fault, Size, Space};
 
-use crate::probe::Board;
+use crate::probe::{Board, PATIENCE};
 
 const CORE0: CoreId = CoreId(0);
 const CORE1: CoreId = CoreId(1);
 /// `b .`
 const LOOP: [u32; 1] = [0x1400_0000];
 const START: u64 = 0x4000_0000;
-/// However a board fails, nobody waits longer.
-const PATIENCE: Duration = Duration::from_secs(30);
 /// How probe-rs's own errors end.
 const WAY_OUT: &str =
     "; is --chip what is on the board, has the board power, and does no other tool hold the probe?";
@@ -33,29 +31,16 @@ fn board() -> Board {
     Board::new(Armv8aBoard::with_program(&LOOP).unwrap())
 }
 
-/// What attaching to a board says, soon.
-fn refusal(board: &Board, chip: &str) -> String {
-    let begun = Instant::now();
-    let error = board.attach_as(chip).unwrap_err();
-    assert!(begun.elapsed() < PATIENCE);
-    format!("{:#}", anyhow::Error::from(error))
-}
-
 /// What the board then says of itself.
 fn explained(board: &Board, chip: &str) -> String {
     board.explain(chip).unwrap().to_string()
-}
-
-/// A debug register of the board, as it stands.
-fn register(board: &Board, address: u64) -> u32 {
-    board.port().system().read(0, address, Size::Word).unwrap()
 }
 
 #[test]
 fn an_unplugged_probe_is_no_silence_for_ever() {
     let board = board();
     board.port().set_plugged(false);
-    let said = refusal(&board, "simulated-armv8a");
+    let said = board.refusal("simulated-armv8a");
     assert!(said.contains("No target responded to the debug port") && said.ends_with(WAY_OUT), "{said}");
     assert!(board.explain("simulated-armv8a").is_none(), "there is nothing to ask");
 
@@ -74,7 +59,7 @@ fn an_unplugged_probe_is_no_silence_for_ever() {
 fn a_debug_port_that_does_not_power_up_is_said_to_be_one() {
     let board = board();
     board.port().set_powers_up(false);
-    let said = refusal(&board, "simulated-armv8a");
+    let said = board.refusal("simulated-armv8a");
     assert!(said.contains("timeout") && said.ends_with(WAY_OUT), "{said}");
 }
 
@@ -82,7 +67,7 @@ fn a_debug_port_that_does_not_power_up_is_said_to_be_one() {
 fn a_chip_that_forbids_debugging_is_not_one_that_is_broken() {
     let board = board();
     board.port().suffer(Fault::Locked(true));
-    let said = refusal(&board, "simulated-armv8a");
+    let said = board.refusal("simulated-armv8a");
     assert!(said.ends_with(WAY_OUT), "{said}");
     assert_eq!(
         explained(&board, "simulated-armv8a"),
@@ -96,7 +81,7 @@ fn a_chip_that_forbids_debugging_is_not_one_that_is_broken() {
 #[test]
 fn another_chip_than_the_one_named_is_noticed() {
     let board = board();
-    let said = refusal(&board, "simulated-elsewhere");
+    let said = board.refusal("simulated-elsewhere");
     assert!(said.ends_with(WAY_OUT), "{said}");
     assert_eq!(
         explained(&board, "simulated-elsewhere"),
@@ -108,7 +93,7 @@ fn another_chip_than_the_one_named_is_noticed() {
         "core 0 answers no access to its debug registers (at 0xe000ed00); has it power, and is --chip what is on the \
          board?"
     );
-    let said = refusal(&board, "no-such-chip");
+    let said = board.refusal("no-such-chip");
     assert!(said.contains("no-such-chip"), "{said}");
 }
 
@@ -176,7 +161,7 @@ fn a_core_that_comes_back_is_armed_before_it_is_trusted() {
     board.port().suffer(Fault::CorePower { core: 1, on: true });
     assert_eq!(debugger.target_mut().poll().unwrap(), None);
     assert_eq!(debugger.core_state(CORE1).unwrap(), CoreState::Running);
-    assert_eq!(register(&board, DEBUG_BASES[1] + 0x408), 0x21e7);
+    assert_eq!(board.register(DEBUG_BASES[1] + 0x408), 0x21e7);
 }
 
 #[test]
@@ -211,7 +196,7 @@ fn what_an_earlier_session_left_armed_is_cleared_at_the_next() {
     std::mem::forget(target);
     let _target = board.attach().unwrap();
     for offset in [0x408, 0x808] {
-        assert_eq!(register(&board, DEBUG_BASES[0] + offset), 0);
+        assert_eq!(board.register(DEBUG_BASES[0] + offset), 0);
     }
 }
 
@@ -234,7 +219,7 @@ fn a_driver_that_panics_ends_the_session_and_not_the_tool() {
     let mut arming = Arming::default();
     arming.bank.watchpoints[0] = Pair { control: 0x3ff7, value: 0x4001_0000 };
     target.commit(CORE0, &arming).unwrap();
-    assert_eq!(register(&board, DEBUG_BASES[0] + 0x808), 0x3ff7);
+    assert_eq!(board.register(DEBUG_BASES[0] + 0x808), 0x3ff7);
     board.set_driver_panics(true);
     let begun = Instant::now();
     let said = target.poll().unwrap_err().to_string();
@@ -250,7 +235,7 @@ fn a_driver_that_panics_ends_the_session_and_not_the_tool() {
     drop(target);
     assert!(begun.elapsed() < PATIENCE);
     board.attach().unwrap().detach().unwrap();
-    assert_eq!(register(&board, DEBUG_BASES[0] + 0x808), 0);
+    assert_eq!(board.register(DEBUG_BASES[0] + 0x808), 0);
 
     board.set_driver_panics(true);
     assert!(matches!(board.attach(), Err(BoardError::Driver(_))));

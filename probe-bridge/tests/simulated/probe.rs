@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::{Duration, Instant};
 
 use probe_rs::CoreStatus;
 use probe_rs::architecture::arm::sequences::ArmDebugSequence;
@@ -14,8 +15,10 @@ use trapline_probe::board::armv8a::Armv8aTarget;
 use trapline_probe::board::cortex_m::CortexMTarget;
 use trapline_probe::board::link::SessionLink;
 use trapline_probe::board::{AttachOptions, Board as Cores, BoardError, Result, attach, explain};
-use trapline_simulator::dap::{DebugPort, Response, Space, System};
+use trapline_simulator::dap::{DebugPort, Response, Size, Space, System};
 
+/// However a board fails, nobody waits longer.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 /// The description of the simulated chip.
 const CHIP: &str = include_str!("../../simulator/simulated-boards.yaml");
 
@@ -66,6 +69,20 @@ impl Board {
             Cores::Armv8a(target) => Ok(target),
             Cores::CortexM(_) => panic!("the chip is one with Cortex-M cores"),
         }
+    }
+
+    /// What attaching to it as a chip says, soon, where it is refused.
+    pub(crate) fn refusal(&self, chip: &str) -> String {
+        let begun = Instant::now();
+        let options = AttachOptions { chip: chip.to_owned(), ..AttachOptions::default() };
+        let Err(error) = self.attach_any(&options) else { panic!("{chip} can be attached to") };
+        assert!(begun.elapsed() < PATIENCE);
+        format!("{:#}", anyhow::Error::from(error))
+    }
+
+    /// A debug register of it, as it stands.
+    pub(crate) fn register(&self, address: u64) -> u32 {
+        self.port().system().read(0, address, Size::Word).unwrap()
     }
 
     /// What it says of itself to somebody whom it has refused.

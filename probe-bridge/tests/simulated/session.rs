@@ -8,9 +8,7 @@ use trapline_probe::session::{Board as BoardHost, CoreStatus, Error, HaltReason,
 use trapline_simulator::armv8a::Armv8aBoard;
 
 use crate::armv8a::{ADD, COUNT, COUNTER, LOAD, STORE};
-use crate::probe::Board;
-
-const PATIENCE: Duration = Duration::from_secs(30);
+use crate::probe::{Board, PATIENCE};
 
 #[test]
 fn a_session_is_used_as_in_probe_rs() {
