@@ -7,8 +7,15 @@
 //! Failures have two classes, [`TargetError::Refused`] (this request cannot be served, the session goes
 //! on) and [`TargetError::Lost`] (the target or the way to it is gone).
 
+mod event;
+mod profile;
+mod refusal;
+
 pub use crate::registers::{Register, SpecialRegister, SystemRegister};
 pub use crate::software::BreakInstruction;
+pub use event::{DebugStateEntry, Event, TrappedWrite, WriteData};
+pub use profile::{MProfile, MVersion, Profile};
+pub use refusal::{Refusal, TargetError};
 
 use core::fmt;
 
@@ -98,64 +105,6 @@ pub trait Console {
 
 /// The result of a backend's operation.
 pub type TargetResult<T, B> = Result<T, TargetError<<B as Backend>::Error>>;
-
-/// Which profile of the architecture cores are of, and what of it that a client is to know.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
-#[non_exhaustive]
-pub enum Profile {
-    /// The A profile: AArch64 or AArch32, as [`Registers::el1_uses_aarch32`] says.
-    #[default]
-    A,
-    /// The M profile: Cortex-M.
-    M(MProfile),
-}
-
-/// What an M-profile core has.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub struct MProfile {
-    /// The version of the architecture.
-    pub version: MVersion,
-    /// It has the floating-point extension: `S0` to `S31`, two of them each in the `D` registers, which are the halves
-    /// of the first 8 vectors of [`Registers::read_vector`].
-    pub floating_point: bool,
-    /// It has the Security Extension, and the debugger may access Secure state: the stack pointers of both states.
-    pub security: bool,
-}
-
-/// A version of the M profile.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
-#[non_exhaustive]
-pub enum MVersion {
-    /// Armv6-M.
-    V6,
-    /// Armv7-M.
-    V7,
-    /// Armv8-M, without the Main Extension.
-    V8Baseline,
-    /// Armv8-M with the Main Extension.
-    V8Mainline,
-}
-
-impl MProfile {
-    /// Whether the core has a special-purpose register that a debugger may access.
-    #[must_use]
-    pub const fn has(self, register: SpecialRegister) -> bool {
-        match register {
-            SpecialRegister::Basepri | SpecialRegister::Faultmask => {
-                matches!(self.version, MVersion::V7 | MVersion::V8Mainline)
-            }
-            SpecialRegister::Fpscr => self.floating_point,
-            SpecialRegister::MspNs
-            | SpecialRegister::PspNs
-            | SpecialRegister::MspS
-            | SpecialRegister::PspS => self.security,
-            _ => true,
-        }
-    }
-}
 
 /// Access to the registers of a core that is halted.
 ///
@@ -387,163 +336,3 @@ pub trait RunControl: Backend {
 pub trait Target: Registers + Memory + Comparators + RunControl {}
 
 impl<T: Registers + Memory + Comparators + RunControl> Target for T {}
-
-/// Why a core stopped, as its backend saw it.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
-#[non_exhaustive]
-pub enum Event {
-    /// A debug exception that the target's own software would have taken was routed to the debugger
-    /// (`MDCR_EL2.TDE`): KVM and EL2.
-    DebugException {
-        /// `ESR_EL2`, 64 bits.
-        syndrome: u64,
-        /// `FAR_EL2`; it means something for a watchpoint only.
-        fault_address: u64,
-    },
-    /// The core entered Debug state: boards.
-    DebugState(DebugStateEntry),
-    /// The core was about to write to a page that traps writes ([`WriteTraps`]). The instruction has not been
-    /// executed.
-    TrappedWrite(TrappedWrite),
-    /// Nothing has happened: the engine asked for it ([`RunControl::call_back`]).
-    CalledBack,
-}
-
-/// A write that has not been made.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub struct TrappedWrite {
-    /// The first byte of the page that is written to.
-    pub address: PhysicalAddress,
-    /// What is written; `None` where the hardware does not say, as for pairs, write-back and vectors.
-    pub data: Option<WriteData>,
-}
-
-/// What one plain store writes.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub struct WriteData {
-    /// The bytes, little-endian.
-    pub value: u64,
-    /// How many there are, 1 to 8.
-    pub length: u8,
-}
-
-/// Why a core entered Debug state (DDI 0487, `EDSCR.STATUS`).
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
-#[non_exhaustive]
-pub enum DebugStateEntry {
-    /// A breakpoint comparator matched.
-    Breakpoint,
-    /// A watchpoint comparator matched.
-    Watchpoint {
-        /// The data address, `EDWAR`.
-        address: u64,
-    },
-    /// A halting step was completed.
-    Step,
-    /// Watchpoint comparators of an M-profile core have matched an access, which has been made: PC is behind it.
-    Accessed {
-        /// Which ones, bit n for number n.
-        comparators: u16,
-    },
-    /// A halting breakpoint instruction, `HLT` or `BKPT`, was executed.
-    HaltInstruction,
-    /// An M-profile core was locked up, by a fault where it could take none.
-    LockedUp,
-    /// An external debug request, as from the cross-trigger interface.
-    ExternalRequest,
-    /// Any other reason, by its STATUS number.
-    Other(u8),
-}
-
-/// Why a request could not be served. The session goes on.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
-#[non_exhaustive]
-pub enum Refusal {
-    /// There is no such core.
-    NoSuchCore(CoreId),
-    /// The core is running; its state can only be reached while it is halted.
-    Running(CoreId),
-    /// The core is powered off.
-    Off(CoreId),
-    /// The target has no such register.
-    NoSuchRegister(Register),
-    /// The target has no `V<number>`.
-    NoSuchVector(u8),
-    /// The register cannot be written.
-    ReadOnly(Register),
-    /// The target does not take this value for the register.
-    BadValue {
-        /// The register.
-        register: Register,
-        /// The value.
-        value: u64,
-    },
-    /// A byte of this physical range is not memory, or cannot be written.
-    NoMemory(AddressRange),
-    /// The backend cannot do this at all; the sentence says what.
-    Unsupported(&'static str),
-}
-
-impl fmt::Display for Refusal {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::NoSuchCore(core) => write!(f, "there is no {core}"),
-            Self::Running(core) => write!(f, "{core} is running; halt it first"),
-            Self::Off(core) => write!(f, "{core} is powered off"),
-            Self::NoSuchRegister(register) => write!(f, "the target has no register {register}"),
-            Self::NoSuchVector(number) => write!(f, "the target has no register V{number}"),
-            Self::ReadOnly(register) => write!(f, "{register} cannot be written"),
-            Self::BadValue { register, value } => write!(f, "{register} does not take the value {value:#x}"),
-            Self::NoMemory(range) => write!(f, "physical addresses {range} are not all memory"),
-            Self::Unsupported(what) => f.write_str(what),
-        }
-    }
-}
-
-/// In words as well: a derived implementation would escape the sentence, which takes code that can panic.
-impl fmt::Debug for Refusal {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
-}
-
-impl core::error::Error for Refusal {}
-
-/// Why a backend's operation failed.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub enum TargetError<E> {
-    /// The request cannot be served; everything is as it was, and the session goes on.
-    Refused(Refusal),
-    /// The target or the way to it is gone.
-    Lost(E),
-}
-
-impl<E> From<Refusal> for TargetError<E> {
-    fn from(refusal: Refusal) -> Self {
-        Self::Refused(refusal)
-    }
-}
-
-impl<E: fmt::Display> fmt::Display for TargetError<E> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Refused(refusal) => refusal.fmt(f),
-            Self::Lost(error) => write!(f, "the target is lost: {error}"),
-        }
-    }
-}
-
-impl<E: core::error::Error + 'static> core::error::Error for TargetError<E> {
-    fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
-        match self {
-            Self::Refused(refusal) => Some(refusal),
-            Self::Lost(error) => Some(error),
-        }
-    }
-}
