@@ -23,8 +23,8 @@ const CODE: u64 = 0x40;
 const DATA: u64 = 0x1000;
 const DATA_SIZE: u64 = 0x40;
 /// What a client writes over instructions: none that begins an exclusive sequence, which takes comparators of
-/// its own. `NOP`, `YIELD`, `MRS X0, DAIF`, `BRK #0`, UNDEFINED.
-const INSTRUCTIONS: [u32; 5] = [0xd503_201f, YIELD, 0xd53b_4220, 0xd420_0000, 0];
+/// its own. `NOP`, `YIELD`, `MRS X0, DAIF`, `BRK #0`, UNDEFINED, `B .`, `CBNZ X0, .-8`.
+const INSTRUCTIONS: [u32; 7] = [0xd503_201f, YIELD, 0xd53b_4220, 0xd420_0000, 0, 0x1400_0000, 0xb5ff_ffc0];
 /// X0 is never 2^63, and it is not 0: `26 0000` is X0, `27` the end.
 const CONDITIONS: [&str; 4] = ["", ";X4,26000027", ";X5,2600000e27", ";X1,ff"];
 /// What changes nothing.
@@ -80,6 +80,8 @@ struct Session<'b> {
     asked: BTreeSet<Asked>,
     /// RAM as it is without the debugger.
     plain: Vec<u8>,
+    /// How much of what the engine did has been looked at.
+    looked_at: usize,
     /// How each core was last started.
     started: [Option<Did>; CORES as usize],
     /// The core that was last asked for a step, and may run through code for it, to breakpoints of the engine's own.
@@ -103,11 +105,14 @@ impl Session<'_> {
 
     /// What the server has sent, and what the engine has done.
     fn look(&mut self) -> Option<String> {
-        for did in self.debugger.target_mut().take() {
-            if let Did::Run(core) | Did::Step(core) = did {
-                self.started[usize::from(core)] = Some(did);
+        // Whoever has the target to change it makes the engine forget what it knows of it.
+        let did = &self.debugger.target().did;
+        for did in did.iter().skip(self.looked_at) {
+            if let Did::Run(core) | Did::Step(core) = *did {
+                self.started[usize::from(core)] = Some(*did);
             }
         }
+        self.looked_at = did.len();
         let mut packets = self.sent.packets();
         // What a command prints comes before its answer.
         packets.retain(|packet| packet == "OK" || !packet.starts_with('O'));
@@ -337,8 +342,9 @@ pub fn check(data: &[u8]) {
     let Ok(mut debugger) = Debugger::new(target) else { panic!("there are two cores") };
     let sent = Sent::default();
     let Ok(server) = Server::new(&mut debugger, sent.clone(), &mut buffer) else { panic!("no session") };
-    let (asked, started, steps, compared) = (BTreeSet::new(), Default::default(), None, None);
-    let mut session = Session { debugger, server, sent, asked, plain, started, steps, compared };
+    let (asked, looked_at, started) = (BTreeSet::new(), 0, Default::default());
+    let (steps, compared) = (None, None);
+    let mut session = Session { debugger, server, sent, asked, plain, looked_at, started, steps, compared };
     session.compare();
     let mut source = Unstructured::new(data);
     for _ in 0..64 {

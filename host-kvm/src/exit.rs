@@ -1,5 +1,6 @@
 //! Why a vCPU came back from `KVM_RUN`, as an owned value.
 
+use trapline_core::stop::Cause;
 use trapline_core::target::{Event, TrappedWrite};
 
 /// `KVM_DEBUG_ARCH_HSR_HIGH_VALID` in `kvm_run.flags`.
@@ -57,6 +58,11 @@ impl Exit {
     pub(crate) fn from_debug(hsr: u32, hsr_high: u32, far: u64, flags: u16) -> Self {
         let high = if flags & HSR_HIGH_VALID != 0 { u64::from(hsr_high) << 32 } else { 0 };
         Self::Debug { syndrome: high | u64::from(hsr), fault_address: far }
+    }
+
+    /// Whether it is the end of a single step.
+    pub(crate) fn is_step(&self) -> bool {
+        self.event().is_some_and(|event| Cause::of(&event) == Cause::Step)
     }
 
     /// The event for the debugger, where the exit is one.

@@ -7,6 +7,7 @@ use std::time::Duration;
 use trapline_core::address::PhysicalAddress;
 use trapline_core::comparator::Capabilities;
 use trapline_core::scope::Scope;
+use trapline_core::stepping::Changes;
 use trapline_core::target::{
     Arming, Backend, BreakInstruction, Comparators, Console, CoreId, CoreState, Memory, Refusal, Register,
     Registers, Resume, RunControl, ScalableRegister, ScalableVectors, SystemRegister, TargetError,
@@ -190,6 +191,15 @@ impl KvmTarget {
 
     fn core(&self, core: CoreId) -> TargetResult<&Arc<Core>, Self> {
         self.cores.get(usize::from(core.0)).ok_or(Refusal::NoSuchCore(core).into())
+    }
+
+    /// Lets a halted core run.
+    fn start(&mut self, core: CoreId, how: Resume) -> TargetResult<(), Self> {
+        self.run_on(core)?;
+        match self.core(core)?.control.resume(how) {
+            true => Ok(()),
+            false => Err(Refusal::Running(core).into()),
+        }
     }
 
     /// Lets the guest's time go on, if no core runs: the halted `core` is the first.
@@ -418,11 +428,13 @@ impl RunControl for KvmTarget {
     }
 
     fn resume(&mut self, core: CoreId, how: Resume) -> TargetResult<(), Self> {
-        self.run_on(core)?;
-        match self.core(core)?.control.resume(how) {
-            true => Ok(()),
-            false => Err(Refusal::Running(core).into()),
-        }
+        self.halted(core)?.expect_changes(None);
+        self.start(core, how)
+    }
+
+    fn step_changing(&mut self, core: CoreId, changes: Changes) -> TargetResult<(), Self> {
+        self.halted(core)?.expect_changes(Some(changes));
+        self.start(core, Resume::Step)
     }
 
     fn call_back(&mut self, core: CoreId) -> TargetResult<bool, Self> {

@@ -13,6 +13,7 @@ use trapline_core::address::PhysicalAddress;
 use trapline_core::comparator::{Bank, Capabilities};
 use trapline_core::own_pairs::{Displaced, merge};
 use trapline_core::registers::{Mode, Pstate};
+use trapline_core::stepping::Changes;
 use trapline_core::target::{Arming, Register, Resume, SystemRegister, TrappedWrite, WriteData};
 
 use crate::edge;
@@ -88,6 +89,10 @@ pub struct KvmVcpu {
     plan: Option<Plan>,
     /// Whether it took a debug exception when it last ran, so that it must be on.
     on: bool,
+    /// What the next run changes at the most, where that is a single step and this is known.
+    changes: Option<Changes>,
+    /// How often it has been entered.
+    entries: u64,
     /// The guest's memory, which must not be unmapped before the vCPU is gone. Dropped last.
     _memory: Option<Arc<dyn Any + Send + Sync>>,
     /// The pages that trap writes, and their size.
@@ -110,6 +115,8 @@ impl KvmVcpu {
             own_capabilities: None,
             displaced: Displaced::default(),
             on: false,
+            changes: None,
+            entries: 0,
             _memory: None,
             traps: None,
         }
@@ -125,6 +132,12 @@ impl KvmVcpu {
     #[must_use]
     pub fn ioctls(&self) -> u64 {
         self.fd.ioctls.get()
+    }
+
+    /// How many of them were `KVM_RUN`.
+    #[must_use]
+    pub const fn entries(&self) -> u64 {
+        self.entries
     }
 
     /// Reads a register of 32 or 64 bits.
@@ -369,6 +382,12 @@ impl KvmVcpu {
         self.with_fd(|fd| features.reset(vm, fd))?
     }
 
+    /// Says what the next [`KvmVcpu::run`] with [`Resume::Step`] changes at the most, where that is known: what has been
+    /// read of other registers counts after it as well.
+    pub fn expect_changes(&mut self, changes: Option<Changes>) {
+        self.changes = changes;
+    }
+
     /// Runs the vCPU until something happens that is not an access to a device.
     ///
     /// When it returns, an access to a device has been completed: the registers are those of the
@@ -393,24 +412,43 @@ impl KvmVcpu {
             self.apply_debug(debug)?;
             self.settled = own.is_none().then_some(how);
         }
-        self.cache.invalidate();
+        // One that is off has other registers when another vCPU has switched it on.
+        let known = self.changes.take().filter(|_| how == Resume::Step && self.on);
+        if known.is_none() {
+            self.cache.invalidate();
+        }
         self.on = false;
         loop {
-            if let Some(exit) = self.enter(devices)? {
-                self.on = matches!(exit, Exit::Debug { .. } | Exit::TrappedWrite(_));
-                return Ok(exit);
+            match self.enter(devices) {
+                Ok(None) => {}
+                Ok(Some(exit)) => {
+                    match known {
+                        Some(changes) if exit.is_step() => self.cache.keep_after_step(&changes),
+                        // What has been taken back of a trapped write is still to be written back.
+                        Some(_) if self.cache.is_clean() => self.cache.invalidate(),
+                        _ => {}
+                    }
+                    self.on = matches!(exit, Exit::Debug { .. } | Exit::TrappedWrite(_));
+                    return Ok(exit);
+                }
+                Err(error) => {
+                    self.cache.invalidate();
+                    return Err(error);
+                }
             }
         }
     }
 
     /// Takes back a write that KVM has come out with: it holds it for done, and would go on behind its instruction.
     fn take_back_write(&mut self) -> Result<(), Error> {
+        self.cache.invalidate();
         let pc_id = RegisterId::of(Register::Pc).unwrap_or(RegisterId::from_raw(0));
         let pc = self.read(pc_id)?;
         let pstate = self.read(RegisterId::PSTATE)?;
         // KVM moves PC on when it is entered, and comes out before anything else (KVM API, section 5,
         // `immediate_exit`).
         self.fd.count();
+        self.entries += 1;
         self.fd.fd.set_kvm_immediate_exit(1);
         let entered = self.fd.fd.run().map(|_| ());
         self.fd.fd.set_kvm_immediate_exit(0);
@@ -457,6 +495,7 @@ impl KvmVcpu {
     /// One `KVM_RUN`; `None` after an access to a device, which the next one completes.
     fn enter(&mut self, devices: &(impl Devices + ?Sized)) -> Result<Option<Exit>, Error> {
         self.fd.count();
+        self.entries += 1;
         let fd = &mut self.fd.fd;
         // SAFETY: `kvm_run` stays mapped as long as `fd` lives, which outlives this function.
         let window = unsafe { Window::open(fd.get_kvm_run()) };

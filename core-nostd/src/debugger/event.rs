@@ -65,6 +65,8 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize
             Cause::Step if let Run::Stepping(step) = run => {
                 let kept = step.quiet.filter(|quiet| step.keeps_pstate && !quiet.masks_anything());
                 self.known = kept.map(|quiet| (core, quiet.before()));
+                #[cfg(feature = "quick-steps")]
+                self.note_fetched(core, step)?;
                 self.step_ended(core, goal, run)
             }
             Cause::Breakpoint => {
@@ -293,6 +295,13 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize
         let pc = self.target.read_register(core, Register::Pc)?;
         self.core(core)?.seen = Some(Seen { pc, watchpoints, own: false });
         self.stop = Some(Stop { core, pc, reason });
+        #[cfg(feature = "quick-steps")]
+        if let StopReason::Breakpoint | StopReason::SoftwareBreakpoint = reason
+            && !self.target.steps_with_interrupts_disabled()
+        {
+            // The core has fetched the instruction, and would have executed it.
+            self.simple.fetched(core, pc);
+        }
         Ok(Outcome::Stopped)
     }
 }

@@ -164,6 +164,8 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize
         while let Some(site) = self.software.first_planted(address, bytes.len()) {
             self.restore_site(&site)?;
         }
+        #[cfg(feature = "quick-steps")]
+        self.simple.forget();
         self.target.write_memory(address, bytes)?;
         self.target.synchronize_instructions(address, bytes.len())
     }

@@ -22,7 +22,7 @@
 //! | `restart` | a target that starts over |
 //! | `quiet` | steps that interrupts do not disturb |
 //! | `passage` | running through code as one step: an exclusive sequence, or |
-//! | `simple` | passing a simple instruction without a step (feature `quick-steps`) |
+//! | `simple` | passing or stepping a simple instruction without running it (feature `quick-steps`) |
 //! | `stretch` | a stretch of a range that need not be stepped (feature `quick-steps`) |
 //! | `exclusive` | store exclusives that a watchpoint has trapped |
 //! | `event` | from an event to a verdict |
@@ -131,6 +131,8 @@ pub struct Debugger<
     /// Code that is looked at again and again for one step.
     #[cfg(feature = "quick-steps")]
     code: CodeBlock,
+    #[cfg(feature = "quick-steps")]
+    simple: simple::Known,
     /// A core's `PSTATE` but for its flags, while an event is handled: that of before the step that has ended.
     known: Option<(CoreId, Pstate)>,
 }
@@ -222,6 +224,8 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize
             values: Values::default(),
             #[cfg(feature = "quick-steps")]
             code: CodeBlock::default(),
+            #[cfg(feature = "quick-steps")]
+            simple: simple::Known::default(),
             known: None,
         })
     }
@@ -234,6 +238,8 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize
     /// The target, for what the engine does not offer. Running or arming it behind the engine's back
     /// makes the engine's picture of it wrong.
     pub const fn target_mut(&mut self) -> &mut T {
+        #[cfg(feature = "quick-steps")]
+        self.simple.forget();
         &mut self.target
     }
 
@@ -289,6 +295,10 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize
         state.regime = None;
         if register == Register::Pc {
             state.trapped = None;
+        }
+        #[cfg(feature = "quick-steps")]
+        if let Register::Pstate | Register::System(_) = register {
+            self.simple.forget();
         }
         self.target.write_register(core, register, value)
     }

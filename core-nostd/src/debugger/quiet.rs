@@ -5,7 +5,7 @@ use crate::breakpoint::Instruction;
 use crate::pool::Slots;
 use crate::registers::{Pstate, Spsr};
 use crate::stepping::{
-    AfterStep, ExceptionRegisters, ExceptionSources, QuietStep, keeps_pstate, keeps_translation,
+    AfterStep, Changes, ExceptionRegisters, ExceptionSources, QuietStep, keeps_pstate, keeps_translation,
 };
 use crate::target::{CoreId, Profile, Refusal, Register, Resume, SystemRegister, Target, TargetResult};
 
@@ -21,6 +21,17 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize
     /// the core from executing it. What makes a passage is executed as one, where there are enough comparators
     /// for that.
     pub(super) fn begin_step(&mut self, core: CoreId, goal: Goal) -> TargetResult<(), T> {
+        self.step(core, goal, false).map(|_| ())
+    }
+
+    /// As [`Self::begin_step`], for a client and not over something armed; or carries the instruction out if that can be
+    /// done; whether it has.
+    #[cfg(feature = "quick-steps")]
+    pub(super) fn step_or_carry_out(&mut self, core: CoreId, goal: Goal) -> TargetResult<bool, T> {
+        self.step(core, goal, true)
+    }
+
+    fn step(&mut self, core: CoreId, goal: Goal, carries_out: bool) -> TargetResult<bool, T> {
         let pc = self.target.read_register(core, Register::Pc)?;
         let state = self.core(core)?;
         // Of an instruction that is not executed now there is nothing to look at afterwards.
@@ -34,7 +45,7 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize
         // A store exclusive whose monitor has been cleared may fail without being trapped again.
         let was_hit = !watchpoints.is_empty() || self.is_lifted() || self.core(core)?.trapped == Some(pc);
         let retry = if was_hit { self.retry_of(core, pc, watchpoints, own)? } else { None };
-        self.step_with(core, pc, goal, passes, retry)
+        self.step_reading(core, pc, goal, passes, retry, carries_out)
     }
 
     /// As [`Self::begin_step`], at `pc`, past what `passes` says, as a part of `retry` if there is one.
@@ -46,14 +57,10 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize
         passes: Option<Seen>,
         retry: Option<Retry>,
     ) -> TargetResult<(), T> {
-        #[cfg(feature = "quick-steps")]
-        self.code.open();
-        let begun = self.step_reading(core, pc, goal, passes, retry);
-        #[cfg(feature = "quick-steps")]
-        self.code.close();
-        begun
+        self.step_reading(core, pc, goal, passes, retry, false).map(|_| ())
     }
 
+    /// As [`Self::step_with`], reading code once.
     fn step_reading(
         &mut self,
         core: CoreId,
@@ -61,7 +68,27 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize
         goal: Goal,
         passes: Option<Seen>,
         retry: Option<Retry>,
-    ) -> TargetResult<(), T> {
+        carries_out: bool,
+    ) -> TargetResult<bool, T> {
+        #[cfg(feature = "quick-steps")]
+        self.code.open();
+        let begun = self.step_past(core, pc, goal, passes, retry, carries_out);
+        #[cfg(feature = "quick-steps")]
+        self.code.close();
+        begun
+    }
+
+    fn step_past(
+        &mut self,
+        core: CoreId,
+        pc: u64,
+        goal: Goal,
+        passes: Option<Seen>,
+        retry: Option<Retry>,
+        carries_out: bool,
+    ) -> TargetResult<bool, T> {
+        #[cfg(feature = "quick-steps")]
+        self.simple.forget_others(core);
         let (watchpoints, own) = passes.map_or((Slots::NONE, false), |seen| (seen.watchpoints, seen.own));
         let except = Except { breakpoints: self.breakpoints.slots_at(pc), watchpoints, own };
         let pstate = match self.known.take() {
@@ -87,6 +114,15 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize
             )?,
             None => None,
         };
+        #[cfg(feature = "quick-steps")]
+        if let (true, None, None, Instruction::A64) = (carries_out, &passage, &retry, set)
+            && let (Some(pstate), Some(word)) = (pstate, instruction)
+            && self.step_simple(core, pc, pstate, word, passes)?
+        {
+            return Ok(true);
+        }
+        #[cfg(not(feature = "quick-steps"))]
+        let _ = carries_out;
 
         // The state that masks interrupts has another place in the M profile, whose backends see to it.
         let masks = !self.target.steps_with_interrupts_disabled();
@@ -120,8 +156,30 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize
         let keeps_pstate = cfg!(feature = "quick-steps")
             && passage.is_none()
             && instruction.is_some_and(|word| keeps_pstate(word, set));
-        self.core(core)?.run = Run::Stepping(Step { pc, quiet, keeps_pstate, passage, retry, goal, passes });
-        self.target.resume(core, resume)
+        let changes = match instruction {
+            Some(word) if cfg!(feature = "quick-steps") && passage.is_none() && set == Instruction::A64 => {
+                Changes::of(word)
+            }
+            _ => None,
+        };
+        let step = Step {
+            pc,
+            quiet,
+            keeps_pstate,
+            #[cfg(feature = "quick-steps")]
+            keeps_fetching: passage.is_none()
+                && instruction.is_some_and(|word| keeps(word) && !returns(word)),
+            passage,
+            retry,
+            goal,
+            passes,
+        };
+        self.core(core)?.run = Run::Stepping(step);
+        match changes {
+            Some(changes) => self.target.step_changing(core, changes)?,
+            None => self.target.resume(core, resume)?,
+        }
+        Ok(false)
     }
 
     /// Puts right what a quiet step left in the registers of a core, which has halted during it or at
@@ -191,8 +249,14 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize
 const NO_AARCH32: Refusal = Refusal::Unsupported("steps of AArch32 code take the feature aarch32");
 
 /// Whether an exception to EL1 may have led to `pc`: vectors of AArch64 are 0x80 bytes apart.
-const fn may_be_vector(pc: u64) -> bool {
+pub(super) const fn may_be_vector(pc: u64) -> bool {
     pc & 0x7f == 0
+}
+
+/// Whether an instruction of A64 is an exception return.
+#[cfg(feature = "quick-steps")]
+const fn returns(word: u32) -> bool {
+    word & 0xffff_f000 == 0xd69f_0000
 }
 
 /// The instruction set that a core in this state executes.

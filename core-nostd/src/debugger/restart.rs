@@ -35,6 +35,8 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize
         reset(&mut self.target).map_err(TargetError::Lost)?;
         self.alone = None;
         self.regimes.forget();
+        #[cfg(feature = "quick-steps")]
+        self.simple.forget();
         for core in &mut self.cores {
             *core = Core { action: core.action, committed: Committed::Other, ..Core::default() };
         }

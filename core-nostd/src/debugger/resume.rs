@@ -1,5 +1,7 @@
 //! Running on: actions, steps, and stepping over what is armed.
 
+use core::ops::Range;
+
 use crate::address::PhysicalAddress;
 use crate::pool::{Owner, Slots};
 use crate::stepping::QuietStep;
@@ -8,6 +10,8 @@ use crate::target::{CoreId, Refusal, Register, Resume, Target, TargetError, Targ
 use super::arming::Except;
 use super::exclusive::Retry;
 use super::passage::Passage;
+#[cfg(feature = "quick-steps")]
+use super::simple::MOST;
 use super::{Debugger, Outcome, Seen};
 use crate::stop::StopReason;
 
@@ -56,6 +60,9 @@ pub(super) struct Step {
     pub(super) quiet: Option<QuietStep>,
     /// Whether its instruction leaves `PSTATE` as it is but for its flags, unless it takes an exception.
     pub(super) keeps_pstate: bool,
+    /// Whether it leaves what can be fetched as it is, unless it takes an exception.
+    #[cfg(feature = "quick-steps")]
+    pub(super) keeps_fetching: bool,
     /// What is run through as one.
     pub(super) passage: Option<Passage>,
     /// It makes a store exclusive that a watchpoint has kept from being made.
@@ -113,6 +120,62 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize
     /// # Errors
     /// [`TargetError`]; cores that had been started run on then.
     pub fn resume(&mut self) -> TargetResult<(), T> {
+        self.prepare_resume()?;
+        self.start_all().map(|_| ())
+    }
+
+    /// As [`Self::resume`], for a caller that looks at what has come of it: with [`Outcome::Stopped`] the one step that
+    /// was asked for is done already, and [`Self::stop`] says so.
+    ///
+    /// # Errors
+    /// As [`Self::resume`].
+    #[cfg(feature = "quick-steps")]
+    pub fn resume_or_stop(&mut self) -> TargetResult<Outcome, T> {
+        self.prepare_resume()?;
+        if let Some(outcome) = self.begin_only_step()? {
+            return Ok(outcome);
+        }
+        self.start_all()?;
+        Ok(Outcome::Resumed)
+    }
+
+    /// As [`Self::resume`]; without quick steps none is done when it returns.
+    ///
+    /// # Errors
+    /// As [`Self::resume`].
+    #[cfg(not(feature = "quick-steps"))]
+    pub fn resume_or_stop(&mut self) -> TargetResult<Outcome, T> {
+        self.resume().map(|()| Outcome::Resumed)
+    }
+
+    /// Begins, or carries out, the step of a core where that is all that is to be done.
+    #[cfg(feature = "quick-steps")]
+    fn begin_only_step(&mut self) -> TargetResult<Option<Outcome>, T> {
+        let steps =
+            |state: &super::Core| matches!(state.action, Some(Action::Step | Action::StepRange { .. }));
+        let Some(core) = self.core_ids().find(|core| self.cores.get(usize::from(core.0)).is_some_and(steps))
+        else {
+            return Ok(None);
+        };
+        let goal = match self.core(core)?.action {
+            Some(Action::StepRange { start, end }) => Goal::Range { start, end },
+            _ => Goal::Report,
+        };
+        let state = self.core(core)?;
+        let halted = matches!(state.run, Run::Halted) && state.waiting.is_none() && state.owed.is_none();
+        if !halted || !self.stands_alone(core) || self.first_at_planted()?.is_some() {
+            return Ok(None);
+        }
+        match self.step_or_carry_out(core, goal) {
+            Ok(true) => self.proceed(core, goal).map(Some),
+            // As for one that runs on.
+            Ok(false) | Err(TargetError::Refused(Refusal::Off(_))) => Ok(Some(Outcome::Resumed)),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Readies everything but the cores.
+    fn prepare_resume(&mut self) -> TargetResult<(), T> {
         self.stop = None;
         for core in &mut self.cores {
             core.hits.clear();
@@ -130,7 +193,7 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize
         if told_late {
             self.call_back_owed()?;
         }
-        self.start_all().map(|_| ())
+        Ok(())
     }
 
     /// Has the backend call for every core that is to be looked at before it goes on as the client wants it to. What
@@ -279,6 +342,8 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize
     pub(super) fn run_free(&mut self, core: CoreId) -> TargetResult<(), T> {
         self.commit(core, Except::NONE)?;
         self.regimes.forget_of(core);
+        #[cfg(feature = "quick-steps")]
+        self.simple.forget();
         let state = self.core(core)?;
         state.run = Run::Free;
         state.seen = None;
@@ -307,7 +372,7 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize
                 if !(start..end).contains(&pc) {
                     return self.stop_all(core, StopReason::Step, Slots::NONE);
                 }
-                Some(pc)
+                Some((pc, start..end))
             }
             Goal::Continue => None,
         };
@@ -319,7 +384,7 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize
             return self.start_all();
         }
         match pc {
-            Some(pc) => self.step_on(core, pc, goal),
+            Some((pc, range)) => self.step_on(core, pc, range),
             None => {
                 self.run_free(core)?;
                 Ok(Outcome::Resumed)
@@ -328,19 +393,48 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize
     }
 
     /// Goes on stepping through a range at `pc`, unless something of ours is hit there.
-    fn step_on(&mut self, core: CoreId, pc: u64, goal: Goal) -> TargetResult<Outcome, T> {
+    #[cfg(feature = "quick-steps")]
+    fn step_on(&mut self, core: CoreId, mut pc: u64, range: Range<u64>) -> TargetResult<Outcome, T> {
+        let goal = Goal::Range { start: range.start, end: range.end };
+        for _ in 0..MOST {
+            if let Some(outcome) = self.hit_in_range(core, pc, goal)? {
+                return Ok(outcome);
+            }
+            if !self.step_or_carry_out(core, goal)? {
+                return Ok(Outcome::Resumed);
+            }
+            pc = self.target.read_register(core, Register::Pc)?;
+            if !range.contains(&pc) {
+                return self.stop_all(core, StopReason::Step, Slots::NONE);
+            }
+        }
+        self.begin_step(core, goal)?;
+        Ok(Outcome::Resumed)
+    }
+
+    #[cfg(not(feature = "quick-steps"))]
+    fn step_on(&mut self, core: CoreId, pc: u64, range: Range<u64>) -> TargetResult<Outcome, T> {
+        let goal = Goal::Range { start: range.start, end: range.end };
+        if let Some(outcome) = self.hit_in_range(core, pc, goal)? {
+            return Ok(outcome);
+        }
+        self.begin_step(core, goal)?;
+        Ok(Outcome::Resumed)
+    }
+
+    /// What becomes of a step through a range at `pc`, where something of ours is hit there.
+    fn hit_in_range(&mut self, core: CoreId, pc: u64, goal: Goal) -> TargetResult<Option<Outcome>, T> {
         if !self.breakpoints.is_empty() {
             let candidates = self.breakpoints_at(pc);
             if !candidates.is_empty() {
-                return self.decide(core, StopReason::Breakpoint, &candidates, goal);
+                return self.decide(core, StopReason::Breakpoint, &candidates, goal).map(Some);
             }
         }
         if let Some(physical) = self.planted_at(core, pc) {
             let candidates = self.software_at(pc, physical);
-            return self.decide(core, StopReason::SoftwareBreakpoint, &candidates, goal);
+            return self.decide(core, StopReason::SoftwareBreakpoint, &candidates, goal).map(Some);
         }
-        self.begin_step(core, goal)?;
-        Ok(Outcome::Resumed)
+        Ok(None)
     }
 
     /// Halts a core and leaves its registers as the guest would have them.

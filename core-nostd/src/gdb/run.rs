@@ -1,6 +1,6 @@
 //! Running on, and telling the client why the target stopped.
 
-use crate::debugger::Action;
+use crate::debugger::{Action, Outcome};
 use crate::pool::Owner;
 use crate::stop::{Stop, StopReason};
 use crate::target::{CoreId, Register, Target, TargetError};
@@ -9,7 +9,7 @@ use crate::watchpoint::Access;
 use super::Closed;
 use super::failure::{Failure, Handled};
 use super::packet::{Features, Moves};
-use super::session::{Exchange, State};
+use super::session::{Exchange, Next, State};
 
 /// Signals as the protocol numbers them.
 const SIGINT: u8 = 2;
@@ -23,7 +23,7 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize
     Exchange<'_, '_, T, CORES, SOFTWARE, BYTECODE>
 {
     /// Lets the target run as the client wants it to.
-    pub(super) fn resume(&mut self, moves: Moves<'_>) -> Handled<(), T::Error> {
+    pub(super) fn resume(&mut self, moves: Moves<'_>) -> Handled<Next, T::Error> {
         self.debugger.clear_actions();
         match moves {
             Moves::One { action, from } => {
@@ -42,10 +42,18 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize
                 }
             }
         }
-        match self.debugger.resume() {
-            Ok(()) => {
+        match self.debugger.resume_or_stop() {
+            // Without quick steps none is done at once, and the program has no code for it.
+            Ok(Outcome::Stopped)
+                if cfg!(feature = "quick-steps")
+                    && let Some(stop) = self.debugger.stop() =>
+            {
+                self.write_stop(stop)?;
+                Ok(Next::Answer)
+            }
+            Ok(_) => {
                 self.session.state = State::Running;
-                Ok(())
+                Ok(Next::Nothing)
             }
             Err(TargetError::Lost(error)) => Err(TargetError::Lost(error).into()),
             Err(refused) => {

@@ -117,10 +117,7 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize
             Packet::WriteRegister(thread, number, hex) => self.write_register(thread, number, hex)?,
             Packet::ReadMemory { address, length, binary } => self.read_memory(address, length, binary)?,
             Packet::WriteMemory { address, data } => self.write_memory(address, data)?,
-            Packet::Resume(moves) => {
-                self.resume(moves)?;
-                return Ok(Next::Nothing);
-            }
+            Packet::Resume(moves) => return self.resume(moves),
             Packet::ResumeKinds => self.reply.text("vCont;c;C;s;S;t;r"),
             Packet::SelectThread(thread) => {
                 self.session.selected = self.core_of(thread)?;

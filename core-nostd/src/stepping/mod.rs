@@ -3,10 +3,11 @@
 //! [`QuietStep`] keeps interrupts out of a step and then makes the guest see the masks that it would
 //! have had; [`ExclusiveSequence`] says where to stop when a load exclusive is stepped, because a step
 //! in the middle would make its store exclusive fail for ever; [`Stretch`] says what of a range need not be
-//! stepped at all.
+//! stepped at all, and [`Changes`] what of a core is still as it was after one step.
 
 mod a32;
 mod a64;
+mod changes;
 mod exclusive;
 mod fixups;
 mod instruction;
@@ -16,6 +17,7 @@ mod simple;
 mod stretch;
 mod t32;
 
+pub use changes::Changes;
 pub use exclusive::{ExclusiveSequence, MAX_EXITS, MAX_INSTRUCTIONS};
 pub use fixups::Fixups;
 pub use quiet::{AfterStep, ExceptionRegisters, ExceptionSources, QuietStep};

@@ -2,9 +2,11 @@
 
 use super::a64;
 use super::instruction::Flow;
+use crate::registers::Pstate;
 
-/// What an A64 instruction does, of those that read and write nothing but general registers, that no state of the core
-/// but one with `PSTATE.IL` set or a `PSTATE.BTYPE` other than 0 changes or traps, and that cannot fault.
+/// What an A64 instruction does, of those that read and write nothing but general registers, at the most depend on flags,
+/// that no state of the core but one with `PSTATE.IL` set or a `PSTATE.BTYPE` other than 0 changes or traps, and that
+/// cannot fault.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Simple {
     /// Nothing, but that the next one follows.
@@ -17,6 +19,74 @@ pub(crate) enum Simple {
     Add { to: u8, from: u8, addend: u64, narrow: bool },
     /// Branches.
     Branch { to: u64 },
+    /// Branches where a test holds.
+    BranchIf { test: Test, to: u64 },
+    /// Branches and writes the address of the next instruction to X30. With a Guarded Control Stack (FEAT_GCS) this and
+    /// `Return` do more.
+    Call { to: u64 },
+    /// Branches to what is in X`register`, or to 0 with 31.
+    Return { register: u8 },
+}
+
+/// Whether a branch is taken.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Test {
+    /// By the flags, as `cond` encodes it.
+    Flags { condition: u8 },
+    /// Whether X`register`, or its low half, is 0, or is not.
+    Zero { register: u8, narrow: bool, is: bool },
+    /// Whether a bit of X`register` is set, or is not.
+    Bit { register: u8, bit: u8, is: bool },
+}
+
+impl Test {
+    /// Decodes "Conditional branch (immediate)", "Compare and branch (immediate)", "Test and branch (immediate)".
+    const fn of(word: u32) -> Option<Self> {
+        let (register, is) = ((word & 0x1f) as u8, word >> 24 & 1 == 0);
+        // BC.cond, with bit 4 set, branches as B.cond does.
+        if word & 0xff00_0000 == 0x5400_0000 {
+            return Some(Self::Flags { condition: (word & 0xf) as u8 });
+        }
+        match word & 0x7e00_0000 {
+            0x3400_0000 => Some(Self::Zero { register, narrow: word >> 31 == 0, is }),
+            0x3600_0000 => {
+                Some(Self::Bit { register, bit: (word >> 26 & 0x20 | word >> 19 & 0x1f) as u8, is: !is })
+            }
+            _ => None,
+        }
+    }
+
+    /// The register that it depends on; 31 is the zero register.
+    pub(crate) const fn register(self) -> Option<u8> {
+        match self {
+            Self::Flags { .. } => None,
+            Self::Zero { register, .. } | Self::Bit { register, .. } => Some(register),
+        }
+    }
+
+    /// Whether it holds for a value of that register, and flags (DDI 0487, "ConditionHolds").
+    pub(crate) const fn holds(self, value: u64, pstate: Pstate) -> bool {
+        match self {
+            Self::Zero { narrow, is, .. } => {
+                let value = if narrow { value & 0xffff_ffff } else { value };
+                (value == 0) == is
+            }
+            Self::Bit { bit, is, .. } => (value >> bit & 1 == 1) == is,
+            Self::Flags { condition } => {
+                let holds = match condition >> 1 {
+                    0b000 => pstate.z(),
+                    0b001 => pstate.c(),
+                    0b010 => pstate.n(),
+                    0b011 => pstate.v(),
+                    0b100 => pstate.c() && !pstate.z(),
+                    0b101 => pstate.n() == pstate.v(),
+                    0b110 => pstate.n() == pstate.v() && !pstate.z(),
+                    _ => return true,
+                };
+                holds == (condition & 1 == 0)
+            }
+        }
+    }
 }
 
 /// The number that stands for SP in some instructions, and for the zero register in others.
@@ -69,12 +139,23 @@ impl Simple {
                 };
                 Self::set(to, value)
             }
-            // B. A BL may write to a Guarded Control Stack as well (FEAT_GCS).
-            _ if word & 0xfc00_0000 == 0x1400_0000 => {
-                let Flow::Branch { offset } = a64::flow(word) else { return None };
-                Self::Branch { to: pc.wrapping_add_signed(offset) }
+            // RET.
+            _ if word & 0xffff_fc1f == 0xd65f_0000 => Self::Return { register: from },
+            // BL, whose offset is in the same place as B's.
+            _ if word & 0xfc00_0000 == 0x9400_0000 => {
+                let Flow::Branch { offset } = a64::flow(word & 0x7fff_ffff) else { return None };
+                Self::Call { to: pc.wrapping_add_signed(offset) }
             }
-            _ => return None,
+            _ => {
+                let Flow::Branch { offset } = a64::flow(word) else { return None };
+                let to = pc.wrapping_add_signed(offset);
+                match Test::of(word) {
+                    Some(test) => Self::BranchIf { test, to },
+                    // B.
+                    None if word & 0xfc00_0000 == 0x1400_0000 => Self::Branch { to },
+                    None => return None,
+                }
+            }
         })
     }
 
@@ -85,7 +166,9 @@ impl Simple {
 
 #[cfg(test)]
 mod tests {
-    use super::Simple::{self, Add, Branch, Insert, Nothing, Set};
+    use super::Simple::{self, Add, Branch, BranchIf, Call, Insert, Nothing, Return, Set};
+    use super::Test;
+    use crate::registers::Pstate;
 
     const PC: u64 = 0xffff_8000_0801_0ff8;
 
@@ -115,8 +198,55 @@ mod tests {
             (0xf0ff_ffe0, Set { to: 0, value: 0xffff_8000_0800_f000 }),               // adrp x0, .-0x1000
             (0x1400_0002, Branch { to: PC + 8 }),                                     // b .+8
             (0x17ff_ffff, Branch { to: PC - 4 }),                                     // b .-4
+            (0x9400_0002, Call { to: PC + 8 }),                                       // bl .+8
+            (0x97ff_ffff, Call { to: PC - 4 }),                                       // bl .-4
+            (0xd65f_03c0, Return { register: 30 }),                                   // ret
+            (0xd65f_0020, Return { register: 1 }),                                    // ret x1
+            (0x5400_0041, BranchIf { test: Test::Flags { condition: 1 }, to: PC + 8 }), // b.ne .+8
+            (0xb4ff_ffe2, zero(2, false, true, PC - 4)),                              // cbz x2, .-4
+            (0x3500_0042, zero(2, true, false, PC + 8)),                              // cbnz w2, .+8
+            (0x3708_0042, bit(2, 1, true, PC + 8)),                                   // tbnz w2, #1, .+8
+            (0xb6ff_ffa2, bit(2, 63, false, PC - 12)),                                // tbz x2, #63, .-12
         ] {
             assert_eq!(Simple::of(word, PC), Some(expected), "{word:#010x}");
+        }
+    }
+
+    fn zero(register: u8, narrow: bool, is: bool, to: u64) -> Simple {
+        BranchIf { test: Test::Zero { register, narrow, is }, to }
+    }
+
+    fn bit(register: u8, bit: u8, is: bool, to: u64) -> Simple {
+        BranchIf { test: Test::Bit { register, bit, is }, to }
+    }
+
+    #[test]
+    fn tests_hold_as_the_flags_and_registers_say() {
+        for (condition, flags, expected) in [
+            (0x0, 0b0100, true),  // eq
+            (0x1, 0b0100, false), // ne
+            (0x2, 0b0010, true),  // cs
+            (0x5, 0b1000, false), // pl
+            (0x6, 0b0001, true),  // vs
+            (0x8, 0b0110, false), // hi
+            (0x8, 0b0010, true),
+            (0xa, 0b1001, true),  // ge
+            (0xb, 0b1000, true),  // lt
+            (0xc, 0b1101, false), // gt
+            (0xd, 0b0100, true),  // le
+            (0xe, 0b0000, true),  // al
+            (0xf, 0b0100, true),  // al as well
+        ] {
+            let pstate = Pstate::from_bits(flags << 28);
+            assert_eq!(Test::Flags { condition }.holds(0, pstate), expected, "{condition:#x} {flags:#b}");
+        }
+        let zero = |narrow, is| Test::Zero { register: 1, narrow, is };
+        let value = 1 << 32;
+        let tests = [(zero(true, true), true), (zero(false, true), false), (zero(false, false), true)];
+        let bits = [(32, true, true), (32, false, false), (33, false, true)];
+        let bits = bits.map(|(bit, is, holds)| (Test::Bit { register: 1, bit, is }, holds));
+        for (test, holds) in tests.into_iter().chain(bits) {
+            assert_eq!(test.holds(value, Pstate::from_bits(0)), holds, "{test:?}");
         }
     }
 
@@ -135,10 +265,10 @@ mod tests {
             0xa9bf_7bfd,           // stp x29, x30, [sp, #-16]!
             0xd503_233f,           // paciasp
             0xd503_207f,           // wfi
-            0xd65f_03c0,           // ret
-            0x9400_0002,           // bl .+8
-            0x5400_0040,           // b.eq .+8
-            0xb400_0040,           // cbz x0, .+8
+            0xd65f_0bff,           // retaa
+            0xd61f_0200,           // br x16
+            0xd63f_0200,           // blr x16
+            0x7405_2005,           // cbgt w5, w5, .-1024
             0xd400_0001,           // svc #0
             0xd53b_4223,           // mrs x3, daif
             0x0000_0000,           // udf #0

@@ -22,6 +22,7 @@ use core::fmt;
 use crate::address::{AddressRange, PhysicalAddress};
 use crate::comparator::{Bank, Capabilities};
 use crate::scope::Scope;
+use crate::stepping::Changes;
 
 /// A core (processing element, vCPU) of the target, numbered from 0.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -305,6 +306,13 @@ pub trait RunControl: Backend {
     /// Lets a halted core run; it returns at once. What stops the core arrives as an [`Event`] for
     /// [`crate::debugger::Debugger::on_event`].
     fn resume(&mut self, core: CoreId, how: Resume) -> TargetResult<(), Self>;
+
+    /// As [`Self::resume`] for one step, of an instruction that changes no more than `changes` says: a backend that keeps
+    /// what it has read of a halted core may keep the rest of it.
+    fn step_changing(&mut self, core: CoreId, changes: Changes) -> TargetResult<(), Self> {
+        let _ = changes;
+        self.resume(core, Resume::Step)
+    }
 
     /// Halts a running core and returns when it has halted. It makes no [`Event`]; one that the core
     /// had on its way may still arrive.

@@ -16,5 +16,7 @@ mod pages;
 mod ranges;
 mod recorder;
 mod scene;
+#[cfg(feature = "quick-steps")]
+mod simple_steps;
 #[cfg(feature = "gdb")]
 mod wire;

@@ -3,8 +3,13 @@
 //! A register is read from KVM when it is first asked for, and written back before the vCPU runs on,
 //! if it was changed: a stop costs what is looked at. Registers whose values KVM checks are written at
 //! once, so that a refusal reaches whoever asked for it.
+//!
+//! A single step of an instruction whose writes are known leaves everything else known.
 
 mod slots;
+
+use trapline_core::registers::{Pstate, SystemRegister};
+use trapline_core::stepping::Changes;
 
 use crate::error::Errno;
 use crate::register_id::{CoreRegister, RegisterId, RegisterKind, RegisterSize, SpsrBank, SveRegister};
@@ -51,6 +56,8 @@ pub struct RegisterCache {
     /// System registers as read; they are written through, so none of them is ever dirty.
     system: Vec<(RegisterId, u64)>,
     vector_view: VectorView,
+    /// What an exception changes is still in `core` from before a step, which may have ended in one.
+    unless_exception: bool,
 }
 
 /// Where KVM keeps the V registers of this vCPU.
@@ -71,6 +78,7 @@ impl Default for RegisterCache {
             vectors: Slots::new(0),
             system: Vec::new(),
             vector_view: VectorView::Unknown,
+            unless_exception: false,
         }
     }
 }
@@ -82,6 +90,7 @@ impl RegisterCache {
     /// The kernel's error number.
     pub fn read(&mut self, kvm: &impl OneRegister, id: RegisterId) -> Result<u64, Errno> {
         if let Some(slot) = core_slot(id) {
+            self.settle(kvm, slot)?;
             if let Some(value) = self.core.get(slot) {
                 return Ok(value);
             }
@@ -109,6 +118,7 @@ impl RegisterCache {
         if is_narrow(id) && value > u64::from(u32::MAX) {
             return Err(Errno::new(libc::EINVAL));
         }
+        self.settle(kvm, slot)?;
         let checked = id.kind() == RegisterKind::Core(CoreRegister::Pstate)
             && self.core.get(slot).is_none_or(|old| (old ^ value) & PSTATE_MODE != 0);
         if checked {
@@ -209,11 +219,56 @@ impl RegisterCache {
         Ok(())
     }
 
+    /// Forgets what a single step of an instruction that `changes` so much may have changed. Everything changed must have
+    /// been written back before it.
+    pub fn keep_after_step(&mut self, changes: &Changes) {
+        self.core.forget(PC);
+        for number in (0..31).filter(|number| changes.general() >> number & 1 != 0) {
+            self.core.forget(number);
+        }
+        if changes.general() >> 31 != 0 {
+            self.core.forget(SP_EL0);
+            self.core.forget(SP_EL1);
+        }
+        // With one of these the step itself changes more.
+        let moves = |pstate: Pstate| pstate.ss() || pstate.il() || pstate.btype().into_bits() != 0;
+        if changes.pstate() || self.core.get(PSTATE).is_some_and(|pstate| moves(pstate.into())) {
+            self.core.forget(PSTATE);
+        }
+        if changes.vectors() {
+            self.core.forget(FPSR);
+            self.vectors.clear();
+        }
+        self.system.retain(|(id, _)| id.system_register().is_some_and(only_written));
+        self.unless_exception = true;
+    }
+
+    /// Before a core register is read or written: forgets what an exception has changed, where it may be about that and
+    /// a step has led to a vector. Vectors of AArch64 are 0x80 bytes apart.
+    fn settle(&mut self, kvm: &impl OneRegister, slot: usize) -> Result<(), Errno> {
+        if !self.unless_exception || !EXCEPTION_WRITES.contains(&slot) {
+            return Ok(());
+        }
+        let pc = match self.core.get(PC) {
+            Some(pc) => pc,
+            None => get_u64(kvm, core_at(PC))?,
+        };
+        self.core.fill(PC, pc);
+        self.unless_exception = false;
+        if pc & 0x7f == 0 {
+            for slot in EXCEPTION_WRITES.into_iter().filter(|slot| *slot != PC) {
+                self.core.forget(slot);
+            }
+        }
+        Ok(())
+    }
+
     /// Forgets what was read. What was changed and not written back is lost.
     pub fn invalidate(&mut self) {
         self.core.clear();
         self.vectors.clear();
         self.system.clear();
+        self.unless_exception = false;
     }
 
     /// Whether everything that was changed has been written back.
@@ -298,18 +353,44 @@ fn is_narrow(id: RegisterId) -> bool {
     id.size().is_some_and(|size| size.bytes() == 4)
 }
 
+// Where the cache keeps some core registers.
+const SP_EL0: usize = 31;
+const PC: usize = 32;
+const PSTATE: usize = 33;
+const SP_EL1: usize = 34;
+const FPSR: usize = 41;
+/// Those that an exception writes, as slots.
+const EXCEPTION_WRITES: [usize; 8] = [PC, PSTATE, 35, 36, 37, 38, 39, 40];
+
+/// Whether a system register has its value from the instruction that wrote it last, and from nothing else: of those that
+/// the engine asks for at every step.
+fn only_written(register: SystemRegister) -> bool {
+    matches!(
+        register,
+        SystemRegister::SCTLR_EL1
+            | SystemRegister::TCR_EL1
+            | SystemRegister::TCR2_EL1
+            | SystemRegister::TTBR0_EL1
+            | SystemRegister::TTBR1_EL1
+            | SystemRegister::PIR_EL1
+            | SystemRegister::PIRE0_EL1
+            | SystemRegister::VBAR_EL1
+            | SystemRegister::MDSCR_EL1
+    )
+}
+
 /// Where the cache keeps a core register.
 fn core_slot(id: RegisterId) -> Option<usize> {
     let RegisterKind::Core(register) = id.kind() else { return None };
     Some(match register {
         CoreRegister::X(number) => usize::from(number),
-        CoreRegister::SpEl0 => 31,
-        CoreRegister::Pc => 32,
-        CoreRegister::Pstate => 33,
-        CoreRegister::SpEl1 => 34,
+        CoreRegister::SpEl0 => SP_EL0,
+        CoreRegister::Pc => PC,
+        CoreRegister::Pstate => PSTATE,
+        CoreRegister::SpEl1 => SP_EL1,
         CoreRegister::ElrEl1 => 35,
         CoreRegister::Spsr(bank) => 36 + bank as usize,
-        CoreRegister::Fpsr => 41,
+        CoreRegister::Fpsr => FPSR,
         CoreRegister::Fpcr => 42,
         CoreRegister::V(_) => return None,
     })
@@ -318,13 +399,13 @@ fn core_slot(id: RegisterId) -> Option<usize> {
 fn core_at(slot: usize) -> RegisterId {
     let register = match slot {
         0..=30 => CoreRegister::X(slot as u8),
-        31 => CoreRegister::SpEl0,
-        32 => CoreRegister::Pc,
-        33 => CoreRegister::Pstate,
-        34 => CoreRegister::SpEl1,
+        SP_EL0 => CoreRegister::SpEl0,
+        PC => CoreRegister::Pc,
+        PSTATE => CoreRegister::Pstate,
+        SP_EL1 => CoreRegister::SpEl1,
         35 => CoreRegister::ElrEl1,
         36..=40 => CoreRegister::Spsr(SpsrBank::ALL[slot - 36]),
-        41 => CoreRegister::Fpsr,
+        FPSR => CoreRegister::Fpsr,
         _ => CoreRegister::Fpcr,
     };
     identifier(register)
@@ -349,7 +430,7 @@ mod tests {
     use std::cell::RefCell;
     use std::collections::HashMap;
 
-    use trapline_core::target::{Register, SystemRegister};
+    use trapline_core::target::Register;
 
     use super::*;
 
@@ -462,6 +543,88 @@ mod tests {
         assert_eq!(kernel.take_ioctls(), [('r', sctlr), ('w', sctlr)]);
         assert_eq!(cache.read(&kernel, sctlr), Ok(5));
         assert_eq!(kernel.take_ioctls(), [('r', sctlr)], "KVM may have changed what was written");
+    }
+
+    /// A cache in which everything that `ids` name has been read, after a step.
+    fn stepped(kernel: &Kernel, ids: &[RegisterId], changes: &Changes) -> RegisterCache {
+        let mut cache = RegisterCache::default();
+        for id in ids {
+            cache.read(kernel, *id).unwrap();
+        }
+        cache.keep_after_step(changes);
+        kernel.take_ioctls();
+        cache
+    }
+
+    /// Which of `ids` are read again.
+    fn read_again(kernel: &Kernel, cache: &mut RegisterCache, ids: &[RegisterId]) -> Vec<RegisterId> {
+        for id in ids {
+            cache.read(kernel, *id).unwrap();
+        }
+        kernel.take_ioctls().into_iter().map(|(_, id)| id).collect()
+    }
+
+    #[test]
+    fn after_a_step_only_what_it_may_have_written_is_read_again() {
+        let kernel = Kernel::default();
+        let core: Vec<RegisterId> = (0..CORE_REGISTERS).map(core_at).collect();
+        let (pc, pstate) = (id(Register::Pc), id(Register::Pstate));
+        // At no vector.
+        kernel.registers.borrow_mut().insert(pc, 0x1004_u64.to_ne_bytes().to_vec());
+        let after = |word: u32| {
+            let mut cache = stepped(&kernel, &core, &Changes::of(word).unwrap());
+            read_again(&kernel, &mut cache, &core)
+        };
+        assert_eq!(after(0x9100_0421), [core_at(1), pc], "add x1, x1, #1");
+        assert_eq!(after(0xf100_043f), [pc, pstate], "cmp x1, #1");
+        assert_eq!(after(0xd100_43ff), [core_at(SP_EL0), pc, core_at(SP_EL1)], "sub sp, sp, #16");
+        assert_eq!(after(0xa8c1_7bfd), [29, 30, SP_EL0, PC, SP_EL1].map(core_at), "ldp x29, x30, [sp], #16");
+        assert_eq!(after(0x3cc1_0420), [core_at(1), pc, core_at(FPSR)], "ldr q0, [x1], #16");
+    }
+
+    #[test]
+    fn a_step_to_what_may_be_a_vector_may_have_been_an_exception() {
+        let kernel = Kernel::default();
+        let core: Vec<RegisterId> = (0..CORE_REGISTERS).map(core_at).collect();
+        let load = Changes::of(0xf940_0281).unwrap();
+        kernel.registers.borrow_mut().insert(id(Register::Pc), 0x1200_u64.to_ne_bytes().to_vec());
+        let mut cache = stepped(&kernel, &core, &load);
+        let written = [1, PC, PSTATE, 35, 36, 37, 38, 39, 40].map(core_at);
+        assert_eq!(read_again(&kernel, &mut cache, &core), written);
+        // What comes next is of the exception's handler, and PC is known for it already.
+        let mut cache = stepped(&kernel, &core, &load);
+        cache.write(&kernel, id(Register::Pc), 0x1004).unwrap();
+        assert_eq!(read_again(&kernel, &mut cache, &[id(Register::Pstate)]), [PC, PSTATE].map(core_at));
+        assert_eq!(cache.read(&kernel, id(Register::Pc)), Ok(0x1004));
+    }
+
+    #[test]
+    fn a_step_with_a_branch_type_changes_it() {
+        let kernel = Kernel::default();
+        let pstate = id(Register::Pstate);
+        kernel.registers.borrow_mut().insert(id(Register::Pc), 0x1004_u64.to_ne_bytes().to_vec());
+        for (before, kept) in [(0x3c5_u64, true), (0x7c5, false), (0x20_03c5, false), (0x10_03c5, false)] {
+            kernel.registers.borrow_mut().insert(pstate, before.to_ne_bytes().to_vec());
+            let mut cache = stepped(&kernel, &[pstate], &Changes::of(0x1400_0002).unwrap());
+            let again = read_again(&kernel, &mut cache, &[pstate]);
+            assert_eq!(again.contains(&pstate), !kept, "{before:#x}");
+        }
+    }
+
+    #[test]
+    fn registers_that_change_by_themselves_do_not_outlive_a_step() {
+        let kernel = Kernel::default();
+        let [sctlr, counter] = [SystemRegister::SCTLR_EL1, SystemRegister::CNTVCT_EL0]
+            .map(|register| id(Register::System(register)));
+        let mut cache = stepped(&kernel, &[sctlr, counter], &Changes::of(0x9100_0421).unwrap());
+        assert_eq!(read_again(&kernel, &mut cache, &[sctlr, counter]), [counter]);
+        cache.read_vector(&kernel, 3).unwrap();
+        for (word, reads) in [(0xf940_0281, 0), (0x4ea1_1c20, 1)] {
+            kernel.take_ioctls();
+            cache.keep_after_step(&Changes::of(word).unwrap());
+            cache.read_vector(&kernel, 3).unwrap();
+            assert_eq!(kernel.take_ioctls().len(), reads, "{word:#x}");
+        }
     }
 
     #[test]

@@ -44,6 +44,11 @@ impl<T: Copy, const N: usize> Slots<T, N> {
         self.dirty == 0
     }
 
+    pub(super) fn forget(&mut self, slot: usize) {
+        self.valid &= !(1 << slot);
+        self.clean(slot);
+    }
+
     pub(super) fn clear(&mut self) {
         (self.valid, self.dirty) = (0, 0);
     }

@@ -15,6 +15,7 @@ mod exact_hits;
 mod exclusives;
 mod faults;
 mod features;
+mod kept_registers;
 mod load_stores;
 mod own_comparators;
 mod own_exceptions;

@@ -23,6 +23,7 @@ pub(crate) fn link() {
         stepping::Fixups,
         stepping::QuietStep,
         stepping::Stretch,
+        stepping::Changes,
     ];
     default![stepping::Fixups];
     link![
@@ -56,6 +57,10 @@ pub(crate) fn link() {
         stepping::Stretch::first,
         stepping::Stretch::last,
         stepping::Stretch::exits,
+        stepping::Changes::of,
+        stepping::Changes::general,
+        stepping::Changes::pstate,
+        stepping::Changes::vectors,
     ];
 }
 
