@@ -56,7 +56,7 @@ pub enum LiveError {
     #[error(transparent)]
     NoTypes(BtfError),
     /// The kernel has no such symbol.
-    #[error("the kernel has no symbol '{name}'")]
+    #[error("the kernel has no symbol '{name}'; with CONFIG_KALLSYMS_ALL=y it has those of its data")]
     NoSymbol {
         /// Its name.
         name: &'static str,
