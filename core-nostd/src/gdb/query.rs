@@ -97,6 +97,7 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize
         let mut window = description::Window::new(offset, wanted, self.reply);
         match object {
             Transfer::Features => {
+                self.session.described = true;
                 // The window ends the document where nothing more of it is wanted.
                 let _ = description::target(&mut window, self.session.layout, self.debugger.target());
             }

@@ -23,7 +23,7 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize
 {
     pub(super) fn read_registers(&mut self, thread: Option<Thread>) -> Handled<(), T::Error> {
         let core = self.core_of(thread.unwrap_or(Thread::Any))?;
-        for number in self.session.layout.general() {
+        for number in self.session.numbers().general() {
             self.write_value(core, number)?;
         }
         Ok(())
@@ -31,14 +31,14 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize
 
     pub(super) fn write_registers(&mut self, thread: Option<Thread>, hex: Hex<'_>) -> Handled<(), T::Error> {
         let core = self.core_of(thread.unwrap_or(Thread::Any))?;
-        let layout = self.session.layout;
+        let numbers = self.session.numbers();
         let place = |wanted: u64| {
-            let before = layout.general().take_while(|number| *number != wanted);
-            before.filter_map(|number| Some(layout.named(number)?.size())).sum::<usize>()
+            let before = numbers.general().take_while(|number| *number != wanted);
+            before.filter_map(|number| Some(numbers.named(number)?.size())).sum::<usize>()
         };
         // The status register first: it says which stack pointer `sp` is.
-        let status = layout.status();
-        for number in core::iter::once(status).chain(layout.general().filter(|number| *number != status)) {
+        let status = numbers.status();
+        for number in core::iter::once(status).chain(numbers.general().filter(|number| *number != status)) {
             let named = self.named(number)?;
             let (begin, size) = (place(number), named.size());
             let value = hex.part(begin, size).ok_or(Failure::Malformed)?;
@@ -70,7 +70,7 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize
     }
 
     pub(super) fn named(&self, number: u64) -> Handled<Named, T::Error> {
-        self.session.layout.named(number).ok_or(Failure::NoSuchRegister(number))
+        self.session.numbers().named(number).ok_or(Failure::NoSuchRegister(number))
     }
 
     /// Appends a register's value to the answer.
@@ -95,6 +95,7 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize
                 (status | control).into()
             }
             Named::VectorGranules(granules) => granules.into(),
+            Named::Fpa(_) => 0,
             Named::AuthenticationMask { high } => self.authentication_mask(core, high)?.into(),
             _ => {
                 let register = self.register_of(core, named)?;
@@ -129,7 +130,8 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize
             Named::Status => self.set_bits(core, Register::Pstate, u32::MAX.into(), value as u64)?,
             // A client that calls a function puts all registers back afterwards.
             Named::VectorGranules(granules) if value == granules.into() => {}
-            Named::VectorGranules(_) | Named::AuthenticationMask { .. } => {
+            Named::Fpa(_) if value == 0 => {}
+            Named::VectorGranules(_) | Named::AuthenticationMask { .. } | Named::Fpa(_) => {
                 return Err(Failure::Unsupported("this register only tells what others mean"));
             }
             _ => {

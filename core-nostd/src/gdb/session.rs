@@ -5,7 +5,7 @@ use crate::target::{CoreId, Target};
 
 use super::Closed;
 use super::failure::{ErrorStyle, Failure, Handled};
-use super::layout::Layout;
+use super::layout::{Layout, Numbers};
 use super::packet::{Features, Packet, Query, Setting, Thread};
 use super::paged::PagedNotes;
 use super::wire::Reply;
@@ -29,7 +29,10 @@ pub(super) enum State {
 #[derive(Debug)]
 pub(super) struct Session {
     pub(super) state: State,
+    /// Which registers the target has.
     pub(super) layout: Layout,
+    /// The client has read the description, and numbers registers by it.
+    pub(super) described: bool,
     /// The longest packet that can be taken.
     pub(super) packet_size: usize,
     /// The core that registers and memory are of.
@@ -70,6 +73,7 @@ impl Session {
         Self {
             state: State::Halted,
             layout,
+            described: false,
             packet_size,
             selected,
             resumed: None,
@@ -81,6 +85,11 @@ impl Session {
             refusal: Refusal::new(),
             paged: PagedNotes::new(),
         }
+    }
+
+    /// The registers as the client numbers them.
+    pub(super) const fn numbers(&self) -> Numbers {
+        Numbers::new(self.layout, self.described)
     }
 }
 
@@ -174,6 +183,7 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize
             | Packet::Kill { .. }
             | Packet::Extended
             | Packet::ResumeKinds
+            | Packet::Run
             | Packet::Set(_)
             | Packet::Unknown
             | Packet::Malformed => false,

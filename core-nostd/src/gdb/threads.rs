@@ -60,6 +60,13 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize
         self.reply.text(";reason:");
         self.reply.text(reason_for_lldb(reason));
         self.reply.byte(b';');
+        if let Some(StopReason::Watchpoint { watchpoint, .. }) = reason {
+            // lldb 18 and newer find a watchpoint by its first address alone, and the hit may be anywhere in it.
+            self.reply.text("description:");
+            // A reply takes any text that fits.
+            let _ = write!(self.reply.hex_text(), "{}", watchpoint.range().first());
+            self.reply.byte(b';');
+        }
     }
 }
 

@@ -151,6 +151,30 @@ fn a_watchpoint_stop_names_an_address_inside_the_request() {
     client.ask("vCont;c");
     let stop = client.halts(0, RAM + 0x44, watchpoint(RAM + 0x1000, false));
     assert!(stop.contains(";awatch:40001000;"), "{stop}");
+    assert!(!stop.contains("description"), "{stop}");
+}
+
+#[test]
+fn lldb_is_told_where_the_watchpoint_begins_that_was_hit_in_its_middle() {
+    let mut buffer = [0; 2048];
+    let mut client = Client::new(1, &mut buffer);
+    assert_eq!(client.ask("QListThreadsInStopReply"), "OK");
+    assert_eq!(client.ask("Z2,40001000,10"), "OK");
+    client.ask("vCont;c");
+    let stop = client.halts(0, RAM + 0x40, watchpoint(RAM + 0x1008, true));
+    assert!(stop.contains(";watch:40001008;"), "{stop}");
+    // 1073745920, in the letters that it is written with.
+    let begin: String = 0x4000_1000.to_string().bytes().map(|digit| format!("{digit:x}")).collect();
+    assert!(stop.contains(&format!(";reason:watchpoint;description:{begin};")), "{stop}");
+}
+
+#[test]
+fn a_client_without_the_description_gets_registers_that_it_has_room_for() {
+    let mut buffer = [0; 2048];
+    let mut client = Client::new(1, &mut buffer);
+    assert_eq!(client.ask("g").len(), 2 * (33 * 8 + 4));
+    assert_eq!(client.ask("p22").len(), 2 * 16);
+    assert!(client.ask("p44").starts_with('E'));
 }
 
 #[test]

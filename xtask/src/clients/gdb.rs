@@ -151,11 +151,8 @@ pub(super) fn check(address: &str, elf: &Path, description: &str) -> Result<Seen
     {
         gdb.args(["-ex", &format!("set {setting}")]);
     }
-    gdb.args(["-ex", RUN]).args(["-ex", &format!("target remote {address}")]).arg("-x").arg(&script);
+    gdb.args(["-ex", script::RUN]).args(["-ex", &format!("target remote {address}")]).arg("-x").arg(&script);
     let said = script::play(gdb, &log, PATIENCE)?;
     let answers = said.split(PROMPT).skip(1);
     script::check(steps, answers, typed, &said)
 }
-
-/// Runs a command and says why it failed where it did.
-const RUN: &str = "python exec('def run(command):\\n try:\\n  gdb.execute(command)\\n except gdb.error as error:\\n  print(error)')";

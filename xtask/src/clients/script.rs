@@ -20,6 +20,9 @@ pub(super) const fn step(command: &'static str, says: &'static [&'static str]) -
     Step { command, says }
 }
 
+/// Teaches gdb `python run(…)`, which runs a command and says why it failed where it did.
+pub(super) const RUN: &str = "python exec('def run(command):\\n try:\\n  gdb.execute(command)\\n except gdb.error as error:\\n  print(error)')";
+
 /// Checks the answers to all steps, which follow each other; `typed` is what a step's command was typed as.
 pub(super) fn check<'a>(
     steps: impl IntoIterator<Item = &'a Step>,

@@ -94,38 +94,138 @@ fn connect(address: &str) -> Result<Wire> {
     }
 }
 
+/// A session of gdb's without some packets: what is set before it connects, what it does behind that, and what must come,
+/// in this order.
+struct Without {
+    name: &'static str,
+    settings: &'static [&'static str],
+    connect: &'static str,
+    commands: &'static [&'static str],
+    says: &'static [&'static str],
+}
+
+const EACH: &[Without] = &[
+    Without {
+        name: "without packets that a server need not have",
+        settings: &WITHOUT,
+        connect: "target remote",
+        commands: &[
+            "break update_packed if $sp != 0",
+            "continue",
+            "set language c",
+            "set var $x9 = 0x1234567",
+            "maint flush register-cache",
+            "stepi",
+            "print/x $x9",
+            "set var *(unsigned *)($sp - 64) = 0x89abcdef",
+            "maint flush dcache",
+            "output/x *(unsigned *)($sp - 64)",
+            "info threads",
+            "finish",
+            "detach",
+        ],
+        says: &["Breakpoint 1, ", "$1 = 0x1234567", "0x89abcdef", "* 1 ", "one_round", "detached"],
+    },
+    // gdb has an AArch64 of its own then, with vectors of 16 bytes and none of the others.
+    Without {
+        name: "with neither qSupported nor the description",
+        settings: &["supported-packets", "target-features"],
+        connect: "target remote",
+        commands: &[
+            "hbreak update_packed",
+            "continue",
+            "set language c",
+            "set var $x28 = 0x1234567",
+            "set var $v5.d.u[1] = 0x89abcdef",
+            "maint flush register-cache",
+            "stepi",
+            "print/x $x28",
+            "print/x $v5.d.u[1]",
+            "print $sp > 0x40000000",
+            "info registers fpsr fpcr",
+            "finish",
+            "detach",
+        ],
+        says: &[
+            "Breakpoint 1, ",
+            "$1 = 0x1234567",
+            "$2 = 0x89abcdef",
+            "$3 = 1",
+            "fpsr ",
+            "fpcr ",
+            "one_round",
+            "detached",
+        ],
+    },
+    // What the server is not asked for, it need not refuse.
+    Without {
+        name: "without hardware breakpoints and watchpoints",
+        settings: &["hardware-breakpoint", "write-watchpoint", "read-watchpoint", "access-watchpoint"],
+        connect: "target remote",
+        commands: &[
+            "hbreak update_packed",
+            "python run('continue')",
+            "delete 1",
+            "break update_packed",
+            "continue",
+            "detach",
+        ],
+        says: &["Cannot insert hardware breakpoint 1", "Breakpoint 2, ", "detached"],
+    },
+    Without {
+        name: "extended: detach, attach, no run, target remote again",
+        settings: &[],
+        connect: "target extended-remote",
+        commands: &[
+            "break update_packed",
+            "continue",
+            "detach",
+            "python run('run')",
+            "python run('attach 2')",
+            "attach 1",
+            "continue",
+            "disconnect",
+            "target remote ADDRESS",
+            "continue",
+            "detach",
+        ],
+        says: &[
+            "Breakpoint 1, ",
+            "detached",
+            "on the remote target failed",
+            "Attaching to Remote target failed",
+            "Breakpoint 1, ",
+            "Breakpoint 1, ",
+            "detached",
+        ],
+    },
+];
+
 /// Has gdb do without packets.
 pub(super) fn check_gdb(address: &str, elf: &Path) -> Result<Seen> {
-    let mut gdb = Command::new("gdb-multiarch");
-    gdb.args(["-nx", "-q", "-batch"]).arg(elf);
-    for packet in WITHOUT {
-        gdb.args(["-ex", &format!("set remote {packet}-packet off")]);
+    EACH.iter().map(|without| without.play(address, elf).context(without.name)).collect()
+}
+
+impl Without {
+    fn play(&self, address: &str, elf: &Path) -> Result<(String, String)> {
+        let mut gdb = Command::new("gdb-multiarch");
+        gdb.args(["-nx", "-q", "-batch"]).arg(elf);
+        for packet in self.settings {
+            gdb.args(["-ex", &format!("set remote {packet}-packet off")]);
+        }
+        for setting in ["remotetimeout 60", "confirm off", "width 0"] {
+            gdb.args(["-ex", &format!("set {setting}")]);
+        }
+        gdb.args(["-ex", script::RUN]).args(["-ex", &format!("{} {address}", self.connect)]);
+        for command in self.commands {
+            gdb.args(["-ex", &command.replace("ADDRESS", address)]);
+        }
+        let folder = tempfile::tempdir().context("cannot make a temporary folder")?;
+        let said = script::play(gdb, &folder.path().join("said"), PATIENCE)?;
+        let mut rest = said.as_str();
+        for text in self.says {
+            rest = rest.split_once(text).with_context(|| format!("gdb did not say {text:?}:\n{said}"))?.1;
+        }
+        Ok((self.name.to_owned(), self.says.join(", ")))
     }
-    for command in [
-        "set remotetimeout 60",
-        &format!("target remote {address}"),
-        "break update_packed if $sp != 0",
-        "continue",
-        "set language c",
-        "set var $x9 = 0x1234567",
-        "maint flush register-cache",
-        "stepi",
-        "print/x $x9",
-        "set var *(unsigned *)($sp - 64) = 0x89abcdef",
-        "maint flush dcache",
-        "output/x *(unsigned *)($sp - 64)",
-        "info threads",
-        "finish",
-        "detach",
-    ] {
-        gdb.args(["-ex", command]);
-    }
-    let folder = tempfile::tempdir().context("cannot make a temporary folder")?;
-    let said = script::play(gdb, &folder.path().join("said"), PATIENCE)?;
-    let mut rest = said.as_str();
-    for text in ["Breakpoint 1, ", "$1 = 0x1234567", "0x89abcdef", "* 1 ", "one_round", "detached"] {
-        rest = rest.split_once(text).with_context(|| format!("gdb did not say {text:?}:\n{said}"))?.1;
-    }
-    let name = format!("without {} of its packets", WITHOUT.len());
-    Ok(vec![(name, "break, step, registers, memory, threads, finish".to_owned())])
 }

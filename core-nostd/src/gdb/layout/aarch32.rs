@@ -6,6 +6,8 @@ use crate::registers::{Register, SystemRegister};
 use super::{Named, SYSTEM};
 
 pub(super) const PC: u64 = 15;
+const FPA: u64 = 16;
+const FPA_STATUS: u64 = 24;
 pub(in crate::gdb) const CPSR: u64 = 25;
 const DOUBLES: u64 = 26;
 const FPSCR: u64 = 58;
@@ -20,6 +22,15 @@ pub(super) const fn named(number: u64) -> Option<Named> {
         SYSTEM..=0xffff => Named::System(SystemRegister::from_encoding(number as u16)),
         _ => return None,
     })
+}
+
+/// The registers of the FPA: those that clients without the description expect before the status.
+pub(super) const fn fpa(number: u64) -> Option<Named> {
+    match number {
+        FPA..FPA_STATUS => Some(Named::Fpa(12)),
+        FPA_STATUS => Some(Named::Fpa(4)),
+        _ => None,
+    }
 }
 
 /// What is the same in all modes: registers that are banked mean another one in each.
