@@ -173,19 +173,52 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize
         })
     }
 
-    /// Which bits of a pointer are its authentication code, in one half of the address space (DDI 0487, "Pointer
-    /// authentication": the bits between the address and the tag, but for bit 55, and the tag where there is none).
+    /// Which bits of a pointer are its authentication code, in one half of the address space.
     fn authentication_mask(&mut self, core: CoreId, high: bool) -> Handled<u64, T::Error> {
-        const SELECTOR: u64 = 1 << 55;
         let tcr = self.debugger.read_register(core, Register::System(SystemRegister::TCR_EL1))?;
-        let (size, tagged) = match high {
-            false => (tcr & 0x3f, tcr >> 37 & 1 != 0),
-            true => (tcr >> 16 & 0x3f, tcr >> 38 & 1 != 0),
-        };
-        let address = u64::MAX.checked_shr(size as u32).unwrap_or(0);
-        let top = if tagged { SELECTOR - 1 } else { u64::MAX };
-        Ok(top & !address & !SELECTOR)
+        Ok(authentication_mask(tcr, high))
     }
 }
 
+/// The bits of a pointer's authentication code under a `TCR_EL1` (DDI 0487, "Pointer authentication": the bits between
+/// the address and the tag, but for bit 55, and the tag where there is none).
+const fn authentication_mask(tcr: u64, high: bool) -> u64 {
+    const SELECTOR: u64 = 1 << 55;
+    const DS: u64 = 1 << 59;
+    let (size, tagged, granule_64k) = match high {
+        false => (tcr & 0x3f, tcr >> 37 & 1 != 0, tcr >> 14 & 3 == 0b01),
+        true => (tcr >> 16 & 0x3f, tcr >> 38 & 1 != 0, tcr >> 30 & 3 == 0b11),
+    };
+    // Firmware that signs before it translates has 0 here, and the processor takes the least that there can be.
+    let least = if tcr & DS != 0 || granule_64k { 12 } else { 16 };
+    let size = if size < least { least } else { size };
+    let address = u64::MAX >> size;
+    let top = if tagged { SELECTOR - 1 } else { u64::MAX };
+    top & !address & !SELECTOR
+}
+
 const NO_SCALABLE: Refusal = Refusal::Unsupported("the target has no scalable vectors");
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn authentication_codes_lie_between_the_address_and_the_tag() {
+        const TAGGED: u64 = 1 << 37;
+        for (tcr, high, mask) in [
+            (25, false, 0xff7f_ff80_0000_0000),
+            (25 | TAGGED, false, 0x007f_ff80_0000_0000),
+            (16 << 16, true, 0xff7f_0000_0000_0000),
+            (16 << 16 | TAGGED << 1, true, 0x007f_0000_0000_0000),
+            // Out of reset, with the MMU off.
+            (0, false, 0xff7f_0000_0000_0000),
+            // Addresses of 52 bits, by their granule and by DS.
+            (12 | 1 << 14, false, 0xff70_0000_0000_0000),
+            (12 << 16 | 3 << 30, true, 0xff70_0000_0000_0000),
+            (12 | 1 << 59, false, 0xff70_0000_0000_0000),
+        ] {
+            assert_eq!(authentication_mask(tcr, high), mask, "{tcr:#x} {high}");
+        }
+    }
+}

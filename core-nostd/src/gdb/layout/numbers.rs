@@ -59,7 +59,8 @@ mod tests {
     fn a_client_without_the_description_is_sent_no_vectors_longer_than_it_knows() {
         let layout = Layout::Aarch64 { scalable: Some(256), authenticates: true };
         let (without, with) = (Numbers::new(layout, false), Numbers::new(layout, true));
-        let sizes = |numbers: Numbers| [34, 65, 66, 68, 86].map(|number| numbers.named(number).map(Named::size));
+        let sizes =
+            |numbers: Numbers| [34, 65, 66, 68, 86].map(|number| numbers.named(number).map(Named::size));
         assert_eq!(sizes(without), [Some(16), Some(16), Some(4), None, None]);
         assert_eq!(sizes(with), [Some(256), Some(256), Some(4), Some(32), Some(8)]);
         assert_eq!((size(without), size(with)), (33 * 8 + 4, 33 * 8 + 4));
