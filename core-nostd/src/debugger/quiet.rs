@@ -21,17 +21,6 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize
     /// the core from executing it. What makes a passage is executed as one, where there are enough comparators
     /// for that.
     pub(super) fn begin_step(&mut self, core: CoreId, goal: Goal) -> TargetResult<(), T> {
-        self.step(core, goal, false).map(|_| ())
-    }
-
-    /// As [`Self::begin_step`], for a client and not over something armed; or carries the instruction out if that can be
-    /// done; whether it has.
-    #[cfg(feature = "quick-steps")]
-    pub(super) fn step_or_carry_out(&mut self, core: CoreId, goal: Goal) -> TargetResult<bool, T> {
-        self.step(core, goal, true)
-    }
-
-    fn step(&mut self, core: CoreId, goal: Goal, carries_out: bool) -> TargetResult<bool, T> {
         let pc = self.target.read_register(core, Register::Pc)?;
         let state = self.core(core)?;
         // Of an instruction that is not executed now there is nothing to look at afterwards.
@@ -45,7 +34,7 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize
         // A store exclusive whose monitor has been cleared may fail without being trapped again.
         let was_hit = !watchpoints.is_empty() || self.is_lifted() || self.core(core)?.trapped == Some(pc);
         let retry = if was_hit { self.retry_of(core, pc, watchpoints, own)? } else { None };
-        self.step_reading(core, pc, goal, passes, retry, carries_out)
+        self.step_with(core, pc, goal, passes, retry)
     }
 
     /// As [`Self::begin_step`], at `pc`, past what `passes` says, as a part of `retry` if there is one.
@@ -57,10 +46,14 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize
         passes: Option<Seen>,
         retry: Option<Retry>,
     ) -> TargetResult<(), T> {
-        self.step_reading(core, pc, goal, passes, retry, false).map(|_| ())
+        #[cfg(feature = "quick-steps")]
+        self.code.open();
+        let begun = self.step_reading(core, pc, goal, passes, retry);
+        #[cfg(feature = "quick-steps")]
+        self.code.close();
+        begun
     }
 
-    /// As [`Self::step_with`], reading code once.
     fn step_reading(
         &mut self,
         core: CoreId,
@@ -68,25 +61,7 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize
         goal: Goal,
         passes: Option<Seen>,
         retry: Option<Retry>,
-        carries_out: bool,
-    ) -> TargetResult<bool, T> {
-        #[cfg(feature = "quick-steps")]
-        self.code.open();
-        let begun = self.step_past(core, pc, goal, passes, retry, carries_out);
-        #[cfg(feature = "quick-steps")]
-        self.code.close();
-        begun
-    }
-
-    fn step_past(
-        &mut self,
-        core: CoreId,
-        pc: u64,
-        goal: Goal,
-        passes: Option<Seen>,
-        retry: Option<Retry>,
-        carries_out: bool,
-    ) -> TargetResult<bool, T> {
+    ) -> TargetResult<(), T> {
         #[cfg(feature = "quick-steps")]
         self.simple.forget_others(core);
         let (watchpoints, own) = passes.map_or((Slots::NONE, false), |seen| (seen.watchpoints, seen.own));
@@ -114,15 +89,6 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize
             )?,
             None => None,
         };
-        #[cfg(feature = "quick-steps")]
-        if let (true, None, None, Instruction::A64) = (carries_out, &passage, &retry, set)
-            && let (Some(pstate), Some(word)) = (pstate, instruction)
-            && self.step_simple(core, pc, pstate, word, passes)?
-        {
-            return Ok(true);
-        }
-        #[cfg(not(feature = "quick-steps"))]
-        let _ = carries_out;
 
         // The state that masks interrupts has another place in the M profile, whose backends see to it.
         let masks = !self.target.steps_with_interrupts_disabled();
@@ -176,10 +142,9 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize
         };
         self.core(core)?.run = Run::Stepping(step);
         match changes {
-            Some(changes) => self.target.step_changing(core, changes)?,
-            None => self.target.resume(core, resume)?,
+            Some(changes) => self.target.step_changing(core, changes),
+            None => self.target.resume(core, resume),
         }
-        Ok(false)
     }
 
     /// Puts right what a quiet step left in the registers of a core, which has halted during it or at

@@ -132,7 +132,7 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize
     #[cfg(feature = "quick-steps")]
     pub fn resume_or_stop(&mut self) -> TargetResult<Outcome, T> {
         self.prepare_resume()?;
-        if let Some(outcome) = self.begin_only_step()? {
+        if let Some(outcome) = self.carry_out_step()? {
             return Ok(outcome);
         }
         self.start_all()?;
@@ -148,30 +148,24 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize
         self.resume().map(|()| Outcome::Resumed)
     }
 
-    /// Begins, or carries out, the step of a core where that is all that is to be done.
+    /// Carries out the step of a core where that is all that is to be done.
     #[cfg(feature = "quick-steps")]
-    fn begin_only_step(&mut self) -> TargetResult<Option<Outcome>, T> {
+    fn carry_out_step(&mut self) -> TargetResult<Option<Outcome>, T> {
         let steps =
             |state: &super::Core| matches!(state.action, Some(Action::Step | Action::StepRange { .. }));
-        let Some(core) = self.core_ids().find(|core| self.cores.get(usize::from(core.0)).is_some_and(steps))
-        else {
-            return Ok(None);
-        };
+        let stepped = self.core_ids().find(|core| self.cores.get(usize::from(core.0)).is_some_and(steps));
+        let Some(core) = stepped.filter(|core| self.simple.knows(*core)) else { return Ok(None) };
         let goal = match self.core(core)?.action {
             Some(Action::StepRange { start, end }) => Goal::Range { start, end },
             _ => Goal::Report,
         };
         let state = self.core(core)?;
         let halted = matches!(state.run, Run::Halted) && state.waiting.is_none() && state.owed.is_none();
-        if !halted || !self.stands_alone(core) || self.first_at_planted()?.is_some() {
+        if !halted || self.first_at_planted()?.is_some() {
             return Ok(None);
         }
-        match self.step_or_carry_out(core, goal) {
-            Ok(true) => self.proceed(core, goal).map(Some),
-            // As for one that runs on.
-            Ok(false) | Err(TargetError::Refused(Refusal::Off(_))) => Ok(Some(Outcome::Resumed)),
-            Err(error) => Err(error),
-        }
+        let pc = self.target.read_register(core, Register::Pc)?;
+        if self.step_simple(core, pc)? { self.proceed(core, goal).map(Some) } else { Ok(None) }
     }
 
     /// Readies everything but the cores.
@@ -396,12 +390,12 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize
     #[cfg(feature = "quick-steps")]
     fn step_on(&mut self, core: CoreId, mut pc: u64, range: Range<u64>) -> TargetResult<Outcome, T> {
         let goal = Goal::Range { start: range.start, end: range.end };
-        for _ in 0..MOST {
+        for number in 0.. {
             if let Some(outcome) = self.hit_in_range(core, pc, goal)? {
                 return Ok(outcome);
             }
-            if !self.step_or_carry_out(core, goal)? {
-                return Ok(Outcome::Resumed);
+            if number >= MOST || !self.step_simple(core, pc)? {
+                break;
             }
             pc = self.target.read_register(core, Register::Pc)?;
             if !range.contains(&pc) {

@@ -37,6 +37,11 @@ impl Known {
         self.fetched = Some((core, pc & !(PAGE - 1)));
     }
 
+    /// Whether anything is known to be fetched by a core.
+    pub(super) fn knows(&self, core: CoreId) -> bool {
+        self.fetched.is_some_and(|(known, _)| known == core)
+    }
+
     /// What a core can fetch may be something else from now on.
     pub(super) const fn forget(&mut self) {
         self.fetched = None;
@@ -51,7 +56,7 @@ impl Known {
 impl<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize>
     Debugger<T, CORES, SOFTWARE, BYTECODE>
 {
-    /// Carries out the instruction at `pc`, at which breakpoints were hit, for a core that is to run on; whether that
+    /// Carries out the instruction at `pc`, which can be fetched, for a core that is to pass what `seen` says; whether that
     /// could be done.
     pub(super) fn pass_simple(&mut self, core: CoreId, pc: u64, seen: Option<Seen>) -> TargetResult<bool, T> {
         if self.is_awaited(core, seen)? {
@@ -62,23 +67,19 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize
         self.execute(core, pc, pstate, word)
     }
 
-    /// Carries out the instruction `word` of A64 for a core that is to step, past what `seen` says; whether that could
-    /// be done.
+    /// Carries out the instruction at `pc` for a core that is to step; whether that could be done.
     ///
     /// It could not where a step might be an exception before the instruction, or let another core run.
-    pub(super) fn step_simple(
-        &mut self,
-        core: CoreId,
-        pc: u64,
-        pstate: Pstate,
-        word: u32,
-        seen: Option<Seen>,
-    ) -> TargetResult<bool, T> {
-        let is_fetched = self.simple.fetched == Some((core, pc & !(PAGE - 1)));
-        if !is_fetched || self.is_awaited(core, seen)? || !self.stands_alone(core) {
+    pub(super) fn step_simple(&mut self, core: CoreId, pc: u64) -> TargetResult<bool, T> {
+        if self.simple.fetched != Some((core, pc & !(PAGE - 1))) || !self.stands_alone(core) {
             return Ok(false);
         }
-        self.execute(core, pc, pstate, word)
+        let seen = self.core(core)?.seen.filter(|seen| seen.pc == pc);
+        let passed = self.pass_simple(core, pc, seen)?;
+        if passed {
+            self.core(core)?.seen = None;
+        }
+        Ok(passed)
     }
 
     /// Takes note that the instruction of a step has been fetched, if that step has just ended behind it and is to be
@@ -102,7 +103,7 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize
     }
 
     /// Whether all other cores hold.
-    pub(super) fn stands_alone(&self, core: CoreId) -> bool {
+    fn stands_alone(&self, core: CoreId) -> bool {
         let holds = |state: &super::Core| {
             matches!(state.run, Run::Halted) && state.action == Some(Action::Hold) && state.waiting.is_none()
         };

@@ -30,8 +30,10 @@ const X1: u64 = 0x6030_0000_0010_0002;
 const X2: u64 = 0x6030_0000_0010_0004;
 const PC: u64 = 0x6030_0000_0010_0040;
 
-/// About as long as a stop reply.
+/// About as long as answers are: a stop reply, all registers, and a word.
 pub(crate) const STOP_REPLY: usize = 128;
+pub(crate) const REGISTERS: usize = 540;
+pub(crate) const OK: usize = 6;
 
 /// A vCPU about to run a guest.
 pub(crate) struct Bare {
@@ -122,21 +124,38 @@ impl Bare {
         Ok(begun.elapsed())
     }
 
-    /// Steps once for everything that comes over a connection, and answers each with as many bytes as a stop reply
-    /// has, until the connection is closed. It never sleeps.
-    pub(crate) fn steps_asked_for(&mut self, mut stream: TcpStream, from: u64) -> Result<()> {
-        let (mut packet, answer) = ([0; 64], [b'T'; STOP_REPLY]);
+    /// Answers every packet that comes over a connection, until that is closed, with nothing but what KVM has to do for it
+    /// in between: a step or a run with the breakpoint, which packets put in and take out. It never sleeps.
+    pub(crate) fn serve(&mut self, mut stream: TcpStream, from: u64, breakpoint: u64) -> Result<()> {
+        let mut packet = [0; 64];
+        let (registers, stop) = ([b'0'; REGISTERS], [b'T'; STOP_REPLY]);
         stream.set_nodelay(true)?;
         stream.set_nonblocking(true)?;
         self.set(X2, u64::MAX)?;
         self.set(PC, from)?;
-        self.debug(KVM_GUESTDBG_ENABLE | KVM_GUESTDBG_SINGLESTEP, 0)?;
+        let mut control = None;
         loop {
             match stream.read(&mut packet) {
                 Ok(0) => return Ok(()),
                 Ok(_) => {
+                    let wanted = match packet {
+                        [_, b'g', ..] => {
+                            stream.write_all(&registers)?;
+                            continue;
+                        }
+                        [_, b'Z' | b'z', ..] => {
+                            stream.write_all(&[b'O'; OK])?;
+                            continue;
+                        }
+                        [_, _, _, _, _, _, _, b's', ..] => KVM_GUESTDBG_ENABLE | KVM_GUESTDBG_SINGLESTEP,
+                        _ => KVM_GUESTDBG_ENABLE | USE_HW,
+                    };
+                    if control != Some(wanted) {
+                        self.debug(wanted, breakpoint)?;
+                        control = Some(wanted);
+                    }
                     self.run()?;
-                    stream.write_all(&answer)?;
+                    stream.write_all(&stop)?;
                 }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => thread::yield_now(),
                 Err(error) => return Err(error.into()),

@@ -14,6 +14,9 @@ use crate::{
 pub(crate) const STEPS: &str = "step";
 pub(crate) const STEPS_LOOKED_OUT_FOR: &str = "step, for a client that never sleeps";
 
+pub(crate) const STEPS_AND_REGISTERS: &str = "step and g";
+pub(crate) const HARDWARE_HITS: &str = "hardware breakpoint, as gdb does it";
+
 /// The same range, but with a limit that reads PC after each step.
 pub(crate) const SEEN: &str = "range step, stepped, PC read";
 
@@ -56,11 +59,11 @@ pub(crate) const MEASURES: [Measure; 19] = [
         time
     }),
     measure("step and p of PC", 2000, 40, |scene, count| steps(scene.client, Some("p20"), count)),
-    measure("step and g", 2000, 40, |scene, count| steps(scene.client, Some("g"), count)),
+    measure(STEPS_AND_REGISTERS, 2000, 40, |scene, count| steps(scene.client, Some("g"), count)),
     measure("range step, run", 40_000, 40, |scene, count| step_range(scene, scene.guest.counting, count)),
     measure("range step, stepped", 8000, 40, |scene, count| step_range(scene, scene.guest.stepped, count)),
     measure(SEEN, 8000, 0, |scene, count| step_range(scene, scene.guest.stepped, count)),
-    measure("hardware breakpoint, as gdb does it", 500, 12, |scene, count| {
+    measure(HARDWARE_HITS, 500, 12, |scene, count| {
         hits(scene.client, &format!("1,{:x},4", scene.guest.function), None, count)
     }),
     measure("software breakpoint, as gdb does it", 500, 12, |scene, count| {

@@ -7,14 +7,14 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::{Context as _, Result, anyhow};
+use anyhow::{Context as _, Result, anyhow, bail};
 use trapline_kvm::{SyncLevel, VcpuState};
 
 use crate::{
     bare::{self, Bare},
     client::Client,
     gdb::Work,
-    guest::{Guest, guest},
+    guest::{ENTRY, Guest, guest},
     measures::{self, MEASURES, Measure, Scene, hits, plain_hits, range, steps, stops},
     ours::{self, Ours},
     peer::Peer,
@@ -95,6 +95,15 @@ fn limit(plan: &Plan<'_>, guest: &Guest) -> Result<()> {
     const STEPS: u32 = 8000;
     const HITS: u32 = 2000;
     const ASKED: u32 = 2000;
+    const HITS_ASKED: u32 = 500;
+    const STEP: (&[u8], usize) = (b"$vCont;s:1#23", bare::STOP_REPLY);
+    /// As gdb does it: out, a step, in, and on.
+    const HIT: [(&[u8], usize); 4] = [
+        (b"$z1,40202100,4#00", bare::OK),
+        STEP,
+        (b"$Z1,40202100,4#00", bare::OK),
+        (b"$vCont;c#a8", bare::STOP_REPLY),
+    ];
     let mut bare = Bare::new(&guest.elf)?;
     for name in ["range step, run", "range step, stepped"] {
         if plan.wants(name) {
@@ -104,10 +113,19 @@ fn limit(plan: &Plan<'_>, guest: &Guest) -> Result<()> {
     if plan.wants(measures::SEEN) {
         rate(measures::SEEN, "limit", STEPS, bare.steps_seen(guest.counting.address, STEPS)?);
     }
-    for (name, looks_out) in [(measures::STEPS, false), (measures::STEPS_LOOKED_OUT_FOR, true)] {
+    for (name, looks_out, count, packets) in [
+        (measures::STEPS, false, ASKED, &[STEP][..]),
+        (measures::STEPS_LOOKED_OUT_FOR, true, ASKED, &[STEP]),
+        (measures::STEPS_AND_REGISTERS, false, ASKED, &[STEP, (b"$g#67", bare::REGISTERS)]),
+        (measures::HARDWARE_HITS, false, HITS_ASKED, &HIT),
+    ] {
         if plan.wants(name) {
-            let time = asked_steps(&mut bare, guest.counting.address, ASKED, looks_out)?;
-            rate(name, "limit", ASKED, time);
+            let (from, breakpoint) = match packets.len() {
+                4 => (ENTRY, guest.function),
+                _ => (guest.counting.address, 0),
+            };
+            let time = bare_server(&mut bare, (from, breakpoint), count, looks_out, packets)?;
+            rate(name, "limit", count, time);
         }
     }
     if plan.wants("condition false") {
@@ -116,23 +134,33 @@ fn limit(plan: &Plan<'_>, guest: &Guest) -> Result<()> {
     Ok(())
 }
 
-/// A step for each packet of a client over loopback, with nothing but `KVM_RUN` between packet and answer.
-fn asked_steps(bare: &mut Bare, from: u64, count: u32, looks_out: bool) -> Result<Duration> {
+/// Packets of a client over loopback, one after the other and again, with nothing but `KVM_RUN` between a packet and an
+/// answer as long as it says.
+fn bare_server(
+    bare: &mut Bare,
+    (from, breakpoint): (u64, u64),
+    count: u32,
+    looks_out: bool,
+    packets: &[(&[u8], usize)],
+) -> Result<Duration> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
     let mut client = TcpStream::connect(listener.local_addr()?)?;
     let server = listener.accept()?.0;
     let client = move || -> Result<Duration> {
-        let mut answer = [0; bare::STOP_REPLY];
+        let mut buffer = [0; bare::REGISTERS];
         client.set_nodelay(true)?;
         client.set_nonblocking(looks_out)?;
         let begun = Instant::now();
         for _ in 0..count {
-            client.write_all(b"$vCont;s:1#23")?;
-            let mut read = 0;
-            while read < answer.len() {
-                match client.read(&mut answer[read..]) {
-                    Err(error) if error.kind() == ErrorKind::WouldBlock => thread::yield_now(),
-                    count => read += count?,
+            for (packet, answer) in packets {
+                client.write_all(packet)?;
+                let mut read = 0;
+                while read < *answer {
+                    match client.read(&mut buffer[read..]) {
+                        Err(error) if error.kind() == ErrorKind::WouldBlock => thread::yield_now(),
+                        Ok(0) => bail!("the bare server has closed the connection"),
+                        count => read += count?,
+                    }
                 }
             }
         }
@@ -140,7 +168,7 @@ fn asked_steps(bare: &mut Bare, from: u64, count: u32, looks_out: bool) -> Resul
     };
     thread::scope(|scope| {
         let client = scope.spawn(client);
-        let served = bare.steps_asked_for(server, from);
+        let served = bare.serve(server, from, breakpoint);
         let time = client.join().map_err(|_| anyhow!("the client of the bare loop has panicked"))?;
         served.and(time)
     })

@@ -39,8 +39,11 @@ const NOTES: &str = "
 - *gdb*: Debian's gdb for arm64 on the same host, timed by its own `maint time`, most of which is what gdb itself does
   between packets. It sends conditions to a server that takes them.
 - *save and restore*: the limit issues the same ioctls on the same vCPU.
-- *step, for a client that never sleeps*: the same client, looking out for answers all the time. The limit of both is a
-  server that never sleeps and has nothing but `KVM_RUN` between a packet and an answer of the same length.
+- *step, for a client that never sleeps*: the same client, looking out for answers all the time. The limit of both, of
+  *step and g* and of the hardware breakpoint is a server that never sleeps and has nothing but what KVM must do for a
+  packet, `KVM_RUN` and the breakpoint in and out, before an answer as long as ours.
+- Some instructions are carried out without entering the guest, half of those that *step* steps, and two of four of *range
+  step, stepped*: a step may take less than the limit's.
 - *range step, stepped, PC read*: the same range, beside a loop that reads PC after each step, without which nobody knows
   where the range ends.
 - An ioctl count has two more for each counter that is set back after a stop of over a millisecond.

@@ -70,8 +70,17 @@ impl<'a> Reply<'a> {
 
     /// Appends bytes as two hexadecimal digits each.
     pub(crate) fn hex(&mut self, bytes: &[u8]) {
-        for &byte in bytes {
-            self.bytes(&[digit_of(byte >> 4), digit_of(byte)]);
+        let end = self.length.saturating_add(bytes.len().saturating_mul(2));
+        match self.buffer.get_mut(self.length..end) {
+            Some(place) => {
+                for (place, byte) in place.chunks_exact_mut(2).zip(bytes) {
+                    if let [high, low] = place {
+                        (*high, *low) = (digit_of(byte >> 4), digit_of(*byte));
+                    }
+                }
+                self.length = end;
+            }
+            None => self.overflowed = true,
         }
     }
 
