@@ -184,14 +184,14 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize
 /// the address and the tag, but for bit 55, and the tag where there is none).
 const fn authentication_mask(tcr: u64, high: bool) -> u64 {
     const SELECTOR: u64 = 1 << 55;
-    const DS: u64 = 1 << 59;
-    let (size, tagged, granule_64k) = match high {
-        false => (tcr & 0x3f, tcr >> 37 & 1 != 0, tcr >> 14 & 3 == 0b01),
-        true => (tcr >> 16 & 0x3f, tcr >> 38 & 1 != 0, tcr >> 30 & 3 == 0b11),
+    /// Of the longest addresses, which are of 52 bits.
+    const LEAST: u64 = 12;
+    let (size, tagged) = match high {
+        false => (tcr & 0x3f, tcr >> 37 & 1 != 0),
+        true => (tcr >> 16 & 0x3f, tcr >> 38 & 1 != 0),
     };
-    // Firmware that signs before it translates has 0 here, and the processor takes the least that there can be.
-    let least = if tcr & DS != 0 || granule_64k { 12 } else { 16 };
-    let size = if size < least { least } else { size };
+    // Firmware that signs before it translates has 0 here, and the processor takes addresses of 48 bits.
+    let size = if size < LEAST { 16 } else { size };
     let address = u64::MAX >> size;
     let top = if tagged { SELECTOR - 1 } else { u64::MAX };
     top & !address & !SELECTOR
@@ -213,10 +213,9 @@ mod tests {
             (16 << 16 | TAGGED << 1, true, 0x007f_0000_0000_0000),
             // Out of reset, with the MMU off.
             (0, false, 0xff7f_0000_0000_0000),
-            // Addresses of 52 bits, by their granule and by DS.
-            (12 | 1 << 14, false, 0xff70_0000_0000_0000),
-            (12 << 16 | 3 << 30, true, 0xff70_0000_0000_0000),
-            (12 | 1 << 59, false, 0xff70_0000_0000_0000),
+            // Addresses of 52 bits.
+            (12, false, 0xff70_0000_0000_0000),
+            (12 << 16, true, 0xff70_0000_0000_0000),
         ] {
             assert_eq!(authentication_mask(tcr, high), mask, "{tcr:#x} {high}");
         }
