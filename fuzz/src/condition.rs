@@ -156,7 +156,7 @@ pub fn check(data: &[u8]) {
         Input::Words(words) => words.iter().map(|word| WORDS[usize::from(word % 32)]).collect(),
         Input::Constants => {
             let Ok(Part { text, value }) = make(&mut source, DEPTH) else { return };
-            let code = match compile(&text, &|_| Ok(0)) {
+            let code = match compile(&text, false, &|_| Ok(0)) {
                 Ok(code) => code,
                 // A long one does not fit.
                 Err(error) => return assert!(text.len() > 512, "{text}: {error}"),
@@ -167,7 +167,7 @@ pub fn check(data: &[u8]) {
         }
     };
     let address = |name: &str| symbol(name).ok_or_else(|| std::io::Error::other("no symbol").into());
-    match compile(&text, &address) {
+    match compile(&text, false, &address) {
         Ok(code) => {
             let value = evaluate(&code, &mut Addresses);
             assert_ne!(value, Err(EvaluationError::Malformed), "{text}");

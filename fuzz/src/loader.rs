@@ -100,7 +100,7 @@ pub fn check(data: &[u8]) {
     let mut now = [0; SIZE];
     assert_eq!(GuestMemory::read(&memory, start, &mut now), Ok(()));
     match loaded {
-        Ok(LoadedImage { entry, extent }) => {
+        Ok(LoadedImage { entry, extent, .. }) => {
             assert!(ram.contains(extent.first()) && ram.contains(extent.last()), "{extent}");
             assert!(extent.contains(entry), "the entry {entry:#x} is not in {extent}");
             let (first, last) = ((extent.first() - RAM) as usize, (extent.last() - RAM) as usize);

@@ -122,10 +122,10 @@ impl KvmCapabilities {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
 
-    fn complete() -> KvmCapabilities {
+    pub(crate) fn complete() -> KvmCapabilities {
         KvmCapabilities {
             guest_debug: true,
             breakpoints: 6,

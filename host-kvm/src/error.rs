@@ -50,6 +50,13 @@ pub enum Error {
         hint: &'static str,
     },
 
+    /// Something was asked for that only AArch64 has.
+    #[error("a guest whose EL1 uses AArch32 has no {what}; leave it out, or build the guest for AArch64")]
+    Aarch32Without {
+        /// What it was, in words.
+        what: &'static str,
+    },
+
     /// An ioctl failed.
     #[error("{operation} failed: {errno}")]
     Ioctl {

@@ -46,11 +46,25 @@ impl VcpuFeatures {
     /// Whether KVM has all of it.
     ///
     /// # Errors
-    /// [`Error::Missing`] with the first feature that KVM lacks.
+    /// [`Error::Missing`] with the first feature that KVM lacks, [`Error::Aarch32Without`] with the first that no
+    /// AArch32 guest can have.
     pub fn check(&self, capabilities: &KvmCapabilities) -> Result<(), Error> {
+        const OR_WITHOUT: &str = "use a host processor that has it, or leave the feature out";
+        if self.el1_32bit && !capabilities.el1_32bit {
+            return Err(Error::Missing {
+                what: "AArch32 guests",
+                capability: "KVM_CAP_ARM_EL1_32BIT",
+                hint: "use a host whose processor executes AArch32 at EL1, as Cortex-A53, A57 and A72 do and newer ones \
+                       often do not, or build the guest for AArch64",
+            });
+        }
+        for (wanted, what) in [(self.sve, "SVE"), (self.ptrauth, "pointer authentication")] {
+            if self.el1_32bit && wanted {
+                return Err(Error::Aarch32Without { what });
+            }
+        }
         for (wanted, present, what, capability) in [
             (self.psci_0_2, capabilities.psci_0_2, "PSCI 0.2", "KVM_CAP_ARM_PSCI_0_2"),
-            (self.el1_32bit, capabilities.el1_32bit, "AArch32 guests", "KVM_CAP_ARM_EL1_32BIT"),
             (self.pmu_v3, capabilities.pmu_v3, "a performance monitor for guests", "KVM_CAP_ARM_PMU_V3"),
             (self.sve, capabilities.sve, "SVE for guests", "KVM_CAP_ARM_SVE"),
             (
@@ -61,8 +75,7 @@ impl VcpuFeatures {
             ),
         ] {
             if wanted && !present {
-                let hint = "use a host processor that has it, or leave the feature out";
-                return Err(Error::Missing { what, capability, hint });
+                return Err(Error::Missing { what, capability, hint: OR_WITHOUT });
             }
         }
         Ok(())
@@ -104,6 +117,23 @@ impl VcpuFeatures {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::capability::tests::complete;
+
+    #[test]
+    fn what_an_aarch32_guest_cannot_have_is_refused_with_the_way_out() {
+        let features = VcpuFeatures { el1_32bit: true, ..VcpuFeatures::default() };
+        let refused = |features: VcpuFeatures, el1_32bit| {
+            let capabilities = KvmCapabilities { el1_32bit, sve: true, ptrauth: true, ..complete() };
+            features.check(&capabilities).err().map(|error| error.to_string()).unwrap_or_default()
+        };
+        assert_eq!(refused(features, true), "");
+        let missing = refused(features, false);
+        assert!(missing.contains("lacks AArch32 guests (KVM_CAP_ARM_EL1_32BIT); use a host"), "{missing}");
+        let sve = refused(VcpuFeatures { sve: true, ..features }, true);
+        assert!(sve.starts_with("a guest whose EL1 uses AArch32 has no SVE;"), "{sve}");
+        let pointers = refused(VcpuFeatures { ptrauth: true, ..features }, true);
+        assert!(pointers.contains("has no pointer authentication;"), "{pointers}");
+    }
 
     #[test]
     fn each_feature_is_its_bit_of_the_kvm_api() {

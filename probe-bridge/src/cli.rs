@@ -179,8 +179,8 @@ pub(crate) enum GuestFeature {
 #[derive(Debug, Args)]
 pub(crate) struct GuestArguments {
     /// What to run: an arm64 Linux Image or vmlinuz, packed or not (gzip, zstd, xz, lzma, lz4, EFI zboot), an
-    /// AArch64 ELF file, loaded by its physical addresses, or with --flat a flat binary. It starts with a
-    /// device tree in X0
+    /// AArch64 or AArch32 ELF file, loaded by its physical addresses, or with --flat a flat binary of AArch64
+    /// code. It starts with a device tree in X0, AArch32 code with one in R2
     #[arg(long, value_name = "FILE")]
     pub(crate) kernel: PathBuf,
 

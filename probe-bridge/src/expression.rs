@@ -54,12 +54,14 @@ mod opcode {
 /// How deep an expression may be nested: far deeper than the stack of its evaluation.
 const DEPTH: u32 = 64;
 
-/// Makes bytecode of an expression; `symbol` knows the addresses of symbols.
+/// Makes bytecode of an expression; `symbol` knows the addresses of symbols. With `narrow` its registers are those of
+/// 32-bit code: AArch32, or the M profile.
 ///
 /// # Errors
 /// Where it is no expression, or one that the engine would not evaluate.
-pub fn compile(text: &str, symbol: &dyn Fn(&str) -> Result<u64>) -> Result<Vec<u8>> {
-    let mut compiler = Compiler { tokens: tokens(text)?, next: 0, code: Vec::new(), symbol, depth: 0 };
+pub fn compile(text: &str, narrow: bool, symbol: &dyn Fn(&str) -> Result<u64>) -> Result<Vec<u8>> {
+    let mut compiler =
+        Compiler { tokens: tokens(text)?, next: 0, code: Vec::new(), narrow, symbol, depth: 0 };
     compiler.binary(0)?;
     if let Some(token) = compiler.peek() {
         bail!("'{token}' has no place there");
@@ -73,6 +75,7 @@ struct Compiler<'a> {
     tokens: Vec<Token>,
     next: usize,
     code: Vec<u8>,
+    narrow: bool,
     symbol: &'a dyn Fn(&str) -> Result<u64>,
     depth: u32,
 }
@@ -356,7 +359,10 @@ impl Compiler<'_> {
     }
 
     fn register(&mut self, name: &str) -> Result<Type> {
-        let (operand, bits) = register(name)?;
+        let (operand, bits) = match narrow_register(name) {
+            Some(operand) if self.narrow => (operand, 32),
+            _ => register(name)?,
+        };
         let Some(number) = agent::number(operand) else { bail!("${name} cannot be read by an expression") };
         self.code.push(opcode::REG);
         self.code.extend(number.to_be_bytes());
@@ -379,6 +385,26 @@ impl Compiler<'_> {
         };
         self.code.push(opcode);
         self.code.extend(bytes.iter().skip(8 - length));
+    }
+}
+
+/// A register of 32-bit code by its name (AAPCS32, "Core registers").
+fn narrow_register(name: &str) -> Option<Operand> {
+    let lower = name.to_ascii_lowercase();
+    let number: u8 = match lower.as_str() {
+        "fp" => 11,
+        "ip" => 12,
+        "sp" => 13,
+        "lr" => 14,
+        "pc" => 15,
+        "cpsr" => return Some(Operand::Register(Register::Pstate)),
+        _ => lower.strip_prefix('r')?.parse().ok()?,
+    };
+    match number {
+        0..=7 => Some(Operand::Register(Register::X(number))),
+        8..=14 => Some(Operand::Banked(number)),
+        15 => Some(Operand::Register(Register::Pc)),
+        _ => None,
     }
 }
 

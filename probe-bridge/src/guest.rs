@@ -60,7 +60,7 @@ pub(crate) fn run(arguments: &GuestArguments) -> Result<ExitCode> {
     let output = arguments.serial.open()?;
 
     let kvm = trapline_kvm::open(Path::new(KVM))?;
-    let features = vcpu_features(&arguments.features, &KvmCapabilities::probe(&kvm));
+    let features = vcpu_features(&arguments.features, &KvmCapabilities::probe(&kvm), boot.is_aarch32());
     let config = MachineConfig { features, ..config };
     let mut machine = Machine::new(&kvm, &config, output)?;
     let kernel = arguments.kernel.display();
@@ -121,12 +121,14 @@ fn config(arguments: &GuestArguments) -> Result<MachineConfig> {
     Ok(MachineConfig { memory, pages, cpus: arguments.cpus, ..MachineConfig::default() })
 }
 
-/// With what vCPUs are made. What is asked for by name and is not there is refused when the machine is made.
-fn vcpu_features(asked: &[GuestFeature], capabilities: &KvmCapabilities) -> VcpuFeatures {
+/// With what vCPUs are made, for a guest of AArch32 code as `el1_32bit` says. What is asked for by name and is not
+/// there is refused when the machine is made.
+fn vcpu_features(asked: &[GuestFeature], capabilities: &KvmCapabilities, el1_32bit: bool) -> VcpuFeatures {
     let has = |feature, present| asked.contains(&feature) || asked.contains(&GuestFeature::All) && present;
     VcpuFeatures {
-        sve: has(GuestFeature::Sve, capabilities.sve),
-        ptrauth: has(GuestFeature::Pauth, capabilities.ptrauth),
+        el1_32bit,
+        sve: has(GuestFeature::Sve, capabilities.sve && !el1_32bit),
+        ptrauth: has(GuestFeature::Pauth, capabilities.ptrauth && !el1_32bit),
         pmu_v3: has(GuestFeature::Pmu, capabilities.pmu_v3),
         ..VcpuFeatures::default()
     }

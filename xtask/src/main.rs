@@ -1,6 +1,7 @@
 //! The project's own commands: `cargo xtask COMMAND`. Parsing and dispatch only; one file a command.
 
 mod bench;
+mod check_aarch32;
 mod check_board;
 mod check_faults;
 mod check_linux;
@@ -47,6 +48,7 @@ enum Command {
     RunHypervisor(run_hypervisor::Options),
     Bench(bench::Options),
     Test(test::Options),
+    CheckAarch32(check_aarch32::Options),
     CheckPoints(check_points::Options),
     CheckBoard(check_board::Options),
     CheckFaults(check_faults::Options),
@@ -73,6 +75,7 @@ fn main() -> ExitCode {
         Command::CheckSimulator(options) => (check_simulator::run(&options), FAILED),
         Command::CheckBoard(options) => (check_board::run(&options), FAILED),
         Command::CheckSymbols(options) => (check_symbols::run(&options), FAILED),
+        Command::CheckAarch32(options) => (check_aarch32::run(options), FAILED),
         Command::CheckPoints(options) => (check_points::run(options), FAILED),
         Command::CoreImage(options) => (core_image::run(&options), FAILED),
         Command::Demo(options) => (demo::command(options), FAILED),

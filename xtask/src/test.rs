@@ -20,8 +20,8 @@ use crate::{
     check_linux, check_symbols,
     host::{Host, HostOptions, tether},
     setup::{
-        BARE_METAL_TARGET, CORTEX_M_TARGET, HOST_TARGET, Miri, Requirement, SOFT_FLOAT_TARGET, Setup,
-        TargetBuild,
+        AARCH32_TARGET, BARE_METAL_TARGET, CORTEX_M_TARGET, HOST_TARGET, Miri, Requirement,
+        SOFT_FLOAT_TARGET, Setup, TargetBuild,
     },
     workspace,
 };
@@ -123,6 +123,7 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
         Requirement::BARE_METAL_TARGET,
         Requirement::SOFT_FLOAT_TARGET,
         Requirement::CORTEX_M_TARGET,
+        Requirement::AARCH32_TARGET,
         Requirement::GDB,
         Requirement::LLDB,
         Requirement::OPENOCD,
@@ -194,6 +195,7 @@ fn steps(kinds: &[Kind], setup: Setup) -> Result<Vec<Step>> {
             .on(BARE_METAL_TARGET)?,
         lints("lints, Cortex-M", &["-ptrapline-core", "--features=gdb,defmt"]).on(CORTEX_M_TARGET)?,
         lints("lints, program for Cortex-M", &["-ptrapline-firmware-m"]).on(CORTEX_M_TARGET)?,
+        lints("lints, program for AArch32", &["-ptrapline-firmware-a32"]).on(AARCH32_TARGET)?,
         cargo("unit tests and examples in the documentation", &["test", "--workspace"]),
         cargo(
             "unit tests of the core as hypervisors take it",
@@ -220,6 +222,7 @@ fn steps(kinds: &[Kind], setup: Setup) -> Result<Vec<Step>> {
         &[
             "--workspace",
             "--exclude=trapline-firmware",
+            "--exclude=trapline-firmware-a32",
             "--exclude=trapline-firmware-m",
             "--exclude=trapline-hypervisor",
         ],
@@ -251,6 +254,7 @@ fn steps(kinds: &[Kind], setup: Setup) -> Result<Vec<Step>> {
     steps.push(own("simulated boards, in OpenOCD's hands", &["check-simulator"])?.beside());
     steps.push(own("the tool on boards: options, gdb, points, interruptions", &["check-board"])?.beside());
     steps.push(own("points without a client", &["check-points"])?);
+    steps.push(own("a guest of A32 and T32 code, in gdb, lldb and alone", &["check-aarch32"])?);
     steps.push(own("scripted gdb session", &["run-guest", "--demo"])?);
     steps.push(own("watchpoints on the wire, hostile packets, gdb and lldb", &["run-guest", "--clients"])?);
     // SVE and pointer authentication, where the host has them.

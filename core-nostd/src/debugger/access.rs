@@ -1,5 +1,6 @@
 //! Watchpoints that stop after the access: what stood there before is kept until it has been made.
 
+use crate::aarch32;
 use crate::address::AddressRange;
 use crate::pool;
 use crate::stop::{Change, Stop, StopReason};
@@ -21,8 +22,8 @@ const VECTORS: u64 = 0x800;
 /// How many bytes are kept: those of any two ranges of at most [`MAX_COMPARED`] bytes that one access touches.
 const KEPT: usize = (2 * MAX_COMPARED + if cfg!(feature = "exact-accesses") { WIDEST } else { 0 }) as usize;
 
-/// The widest access that is not to a whole block, in bytes.
-const WIDEST: u64 = 64;
+/// The widest access that is not to a whole block, in bytes: of A64 four vectors, of AArch32 sixteen doublewords.
+const WIDEST: u64 = if aarch32::BUILT_IN { 128 } else { 64 };
 
 /// An access that is about to be made.
 #[derive(Clone, Debug)]

@@ -4,6 +4,7 @@ use core::fmt;
 
 use heapless::Vec;
 
+use crate::aarch32::BUILT_IN;
 use crate::agent::{self, Environment, EvaluationError, MAX_LENGTH, Operand};
 use crate::pool::Owner;
 use crate::target::{CoreId, Target, TargetError, TargetResult};
@@ -49,6 +50,7 @@ impl fmt::Display for Unanswered {
         match self {
             Self::Register(number) => match agent::operand(*number) {
                 Some(Operand::Register(register)) => write!(f, "{register} cannot be read"),
+                Some(Operand::Banked(number)) if BUILT_IN => write!(f, "R{number} cannot be read"),
                 _ => write!(f, "register {number} cannot be read"),
             },
             Self::Memory(address) => write!(f, "memory at {address:#x} cannot be read"),
@@ -86,6 +88,11 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize
             Operand::Register(register) => self.debugger.target.read_register(self.core, register),
             Operand::StackPointer => {
                 let register = self.debugger.stack_pointer(self.core);
+                register.and_then(|register| self.debugger.target.read_register(self.core, register))
+            }
+            Operand::Banked(_) if !BUILT_IN => return Err(unanswered),
+            Operand::Banked(number) => {
+                let register = self.debugger.banked(self.core, number);
                 register.and_then(|register| self.debugger.target.read_register(self.core, register))
             }
         };

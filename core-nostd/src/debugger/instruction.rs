@@ -1,11 +1,12 @@
 //! What an instruction that was trapped is about to access.
 
+use crate::aarch32;
 use crate::address::AddressRange;
 use crate::breakpoint::Instruction;
-use crate::load_store::{Base, Direction, LoadStore, Offset};
+use crate::load_store::{self, Base, Direction, LoadStore, Offset};
 #[cfg(feature = "exact-accesses")]
 use crate::pool::{self, Slots};
-use crate::registers::Pstate;
+use crate::registers::Cpsr;
 #[cfg(feature = "exact-accesses")]
 use crate::target::Event;
 use crate::target::{CoreId, Register, Target, TargetResult};
@@ -18,13 +19,17 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize
     Debugger<T, CORES, SOFTWARE, BYTECODE>
 {
     /// What bytes the instruction at `pc` of a halted core is about to access, without a tag, and how, where it is one
-    /// of A64 that is known.
+    /// that is known.
     pub(super) fn accessing(
         &mut self,
         core: CoreId,
         pc: u64,
     ) -> TargetResult<Option<(AddressRange, Direction)>, T> {
-        if self.pstate(core)?.is_none_or(Pstate::is_aarch32) {
+        let Some(pstate) = self.pstate(core)? else { return Ok(None) };
+        if let Some(cpsr) = aarch32::state(pstate) {
+            return self.accessing_aarch32(core, pc, cpsr);
+        }
+        if pstate.is_aarch32() {
             return Ok(None);
         }
         let word = self.fetch(core, pc, Instruction::A64);
@@ -46,6 +51,42 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize
         };
         let block = self.target.capabilities().zeroing_block;
         let bytes = instruction.accessed(base, index, block.into());
+        Ok(bytes.map(|bytes| (bytes, instruction.direction())))
+    }
+
+    /// The same of A32 and T32.
+    fn accessing_aarch32(
+        &mut self,
+        core: CoreId,
+        pc: u64,
+        cpsr: Cpsr,
+    ) -> TargetResult<Option<(AddressRange, Direction)>, T> {
+        use load_store::aarch32::{Base, LoadStore, Offset, executes};
+        let (set, ahead) = if cpsr.t() { (Instruction::T32, 4) } else { (Instruction::A32, 8) };
+        let word = self.fetch(core, pc, set).filter(|word| executes(*word, set, cpsr));
+        let Some(instruction) = word.and_then(|word| LoadStore::decode(word, set)) else { return Ok(None) };
+        let (mode, ahead) = (cpsr.mode(), (pc as u32).wrapping_add(ahead));
+        let register = match instruction.base() {
+            Base::Register(number) => aarch32::register(mode, number),
+            Base::StackPointer(mode) => aarch32::register(mode, 13),
+            Base::ProgramCounter | Base::AlignedProgramCounter => Some(Register::Pc),
+        };
+        // Monitor mode has none of its own here.
+        let Some(register) = register else { return Ok(None) };
+        let base = match instruction.base() {
+            Base::ProgramCounter => ahead,
+            Base::AlignedProgramCounter => ahead & !3,
+            _ => self.target.read_register(core, register)? as u32,
+        };
+        let index = match instruction.offset() {
+            Offset::Register { number, .. } => aarch32::register(mode, number),
+            Offset::Immediate(_) => None,
+        };
+        let index = match index {
+            Some(register) => self.target.read_register(core, register)? as u32,
+            None => 0,
+        };
+        let bytes = instruction.accessed(base, index, cpsr.c());
         Ok(bytes.map(|bytes| (bytes, instruction.direction())))
     }
 }

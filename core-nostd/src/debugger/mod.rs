@@ -74,6 +74,7 @@ use core::fmt;
 
 use heapless::Vec;
 
+use crate::aarch32;
 use crate::comparator::Bank;
 use crate::injection::Features;
 use crate::pool::{BreakpointPool, Slots, WatchpointPool};
@@ -309,6 +310,9 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize
     /// As [`Self::read_register`]; refused as well where the exception level's has no name here.
     pub fn stack_pointer(&mut self, core: CoreId) -> TargetResult<Register, T> {
         let Some(pstate) = self.pstate(core)? else { return Ok(Register::X(13)) };
+        if aarch32::is_used(pstate) {
+            return self.banked(core, 13);
+        }
         match (pstate.stack_pointer_selector(), pstate.exception_level()) {
             (StackPointer::El0, _) | (_, ExceptionLevel::El0) => Ok(Register::System(SystemRegister::SP_EL0)),
             (StackPointer::ElX, ExceptionLevel::El1) => Ok(Register::System(SystemRegister::SP_EL1)),
@@ -316,6 +320,13 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize
                 Err(Refusal::Unsupported("the stack pointers of EL2 and EL3 cannot be reached").into())
             }
         }
+    }
+
+    /// Where R8 to R14 of a halted core lie, in its mode of AArch32 or in the M profile.
+    pub(crate) fn banked(&mut self, core: CoreId, number: u8) -> TargetResult<Register, T> {
+        let Some(pstate) = self.pstate(core)? else { return Ok(Register::X(number)) };
+        let unmapped = Refusal::Unsupported("the core does not execute AArch32 code now");
+        Ok(aarch32::register(pstate.mode(), number).ok_or(unmapped)?)
     }
 
     /// Halts all cores for the client and says where the target stands: the stop that it is already

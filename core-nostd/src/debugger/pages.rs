@@ -389,6 +389,11 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize
         goal: Goal,
     ) -> TargetResult<Outcome, T> {
         let Some(data) = write.data else { return self.let_write(core, write.address, goal) };
+        let pstate = Pstate::from(self.target.read_register(core, Register::Pstate)?);
+        if pstate.is_aarch32() {
+            // Its instruction may be one of two bytes, and of a block with conditions.
+            return self.let_write(core, write.address, goal);
+        }
         let bytes = data.value.to_le_bytes();
         let bytes = bytes.get(..data.length.into()).unwrap_or(&bytes);
         match self.write_physical(write.address, bytes) {
@@ -396,11 +401,6 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize
             // What the backend does not take, the core writes by itself.
             Err(TargetError::Refused(_)) => return self.let_write(core, write.address, goal),
             Err(lost) => return Err(lost),
-        }
-        let pstate = Pstate::from(self.target.read_register(core, Register::Pstate)?);
-        if pstate.is_aarch32() {
-            // Its instruction may be one of two bytes, and of a block with conditions.
-            return self.let_write(core, write.address, goal);
         }
         self.target.write_register(core, Register::Pc, pc.wrapping_add(4))?;
         self.after_step(core, goal)

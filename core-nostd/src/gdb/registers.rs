@@ -1,11 +1,11 @@
 //! Registers by the client's numbers, and their values.
 
-use crate::aarch32::{self, BUILT_IN};
-use crate::registers::{Pstate, SystemRegister};
+use crate::aarch32::BUILT_IN;
+use crate::registers::SystemRegister;
 use crate::target::{CoreId, Refusal, Register, Target};
 
 use super::failure::{Failure, Handled};
-use super::layout::{Layout, Named, SVE};
+use super::layout::{Named, SVE};
 use super::packet::Thread;
 use super::session::Exchange;
 use super::wire::Hex;
@@ -156,12 +156,7 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize
     fn register_of(&mut self, core: CoreId, named: Named) -> Handled<Register, T::Error> {
         Ok(match named {
             Named::X(number) => Register::X(number),
-            Named::R(number) if matches!(self.session.layout.built_in(), Layout::M(_)) => Register::X(number),
-            Named::R(number) if BUILT_IN => {
-                let pstate = Pstate::from(self.debugger.read_register(core, Register::Pstate)?);
-                let unmapped = Refusal::Unsupported("the core does not execute AArch32 code now");
-                aarch32::register(pstate.mode(), number).ok_or(unmapped)?
-            }
+            Named::R(number) if BUILT_IN => self.debugger.banked(core, number)?,
             Named::Sp => self.debugger.stack_pointer(core)?,
             Named::Pc | Named::Pc32 => Register::Pc,
             Named::Status => Register::Pstate,

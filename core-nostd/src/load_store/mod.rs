@@ -9,7 +9,10 @@
 //! and release (FEAT_LRCPC, FEAT_LRCPC2, FEAT_LOR), atomics (FEAT_LSE) and `DC ZVA`. Not known, and so not answered, are
 //! pointers that are authenticated on the way (`LDRAA`), allocation tags, SVE and SME, memory copies, and what later
 //! extensions add to the base architecture.
+//!
+//! [`aarch32`] is the same of A32 and T32.
 
+pub mod aarch32;
 mod decode;
 
 use crate::address::{AddressRange, untag};

@@ -77,7 +77,7 @@ const fn writes_pc_by_data_processing(word: u32) -> bool {
 }
 
 /// Whether `condition`, 0 to 15, holds with the flags of `cpsr` (DDI 0487, "Conditional execution").
-pub(super) const fn passes(condition: u8, cpsr: Cpsr) -> bool {
+pub(crate) const fn passes(condition: u8, cpsr: Cpsr) -> bool {
     let holds = match condition >> 1 {
         0b000 => cpsr.z(),
         0b001 => cpsr.c(),

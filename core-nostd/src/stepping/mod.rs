@@ -17,6 +17,7 @@ mod simple;
 mod stretch;
 mod t32;
 
+pub(crate) use a32::passes;
 pub use changes::Changes;
 pub use exclusive::{ExclusiveSequence, MAX_EXITS, MAX_INSTRUCTIONS};
 pub use fixups::Fixups;
@@ -24,3 +25,4 @@ pub use quiet::{AfterStep, ExceptionRegisters, ExceptionSources, QuietStep};
 #[cfg(feature = "quick-steps")]
 pub(crate) use simple::Simple;
 pub use stretch::{Stretch, keeps_pstate, keeps_translation};
+pub(crate) use t32::length as t32_length;

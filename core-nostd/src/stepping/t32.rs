@@ -6,7 +6,7 @@ use super::instruction::{Decoded, Effect, Flow, signed};
 use crate::registers::{Cpsr, Mode};
 
 /// Length in bytes: 4 where bits \[15:11\] of the first halfword are 0b11101, 0b11110 or 0b11111.
-pub(super) const fn length(word: u32) -> u8 {
+pub(crate) const fn length(word: u32) -> u8 {
     if word & 0xffff >= 0xe800 { 4 } else { 2 }
 }
 

@@ -3,10 +3,13 @@
 //! A kernel is an arm64 Linux `Image`, packed or not, an ELF file, or a flat binary. Behind it comes the
 //! initial RAM disk, and behind that the device tree, each at a multiple of 2 MiB: so all three are within
 //! the gigabytes that Linux wants them in (Documentation/arch/arm64/booting.rst). Where RAM ends before that,
-//! they go in front of the kernel. The first vCPU starts with the tree's address in X0, whatever the kernel.
+//! they go in front of the kernel. The first vCPU starts with the tree's address in X0, whatever the kernel; one whose
+//! EL1 uses AArch32 with what 32-bit Linux takes: 0 in R0, all ones in R1, and the tree's address in R2
+//! (Documentation/arch/arm/booting.rst).
 
 use rustix::rand::{GetRandomFlags, getrandom};
 use trapline_core::address::AddressRange;
+use trapline_core::breakpoint::Instruction;
 use vm_memory::GuestMemoryMmap;
 
 use super::fdt::Description;
@@ -29,6 +32,15 @@ pub struct Boot {
     pub initrd: Option<Vec<u8>>,
     /// The command line.
     pub command_line: String,
+}
+
+impl Boot {
+    /// Whether the kernel is an ELF file of 32 bits, whose vCPUs must be made with AArch32 at EL1
+    /// ([`VcpuFeatures::el1_32bit`](crate::VcpuFeatures::el1_32bit)).
+    #[must_use]
+    pub fn is_aarch32(&self) -> bool {
+        self.flat.is_none() && loader::is_elf32(&self.kernel)
+    }
 }
 
 /// Where everything is.
@@ -122,7 +134,7 @@ pub(super) fn load(
     boot: &Boot,
     machine: &Description<'_>,
 ) -> Result<Booted, BootError> {
-    let kernel = load_kernel(memory, ram, boot)?;
+    let kernel = load_kernel(memory, ram, boot)?.for_state(machine.features.el1_32bit)?;
     let mut free = Free::new(ram, kernel.extent);
     let initrd = match &boot.initrd {
         Some(initrd) if initrd.is_empty() => return Err(BootError::EmptyInitrd),
@@ -163,7 +175,7 @@ fn load_kernel(memory: &GuestMemoryMmap, ram: AddressRange, boot: &Boot) -> Resu
     let entry = ram.first() + header.text_offset;
     let extent = loader::within(ram, entry, header.image_size)?;
     put(memory, ram, entry, &kernel)?;
-    Ok(LoadedImage { entry, extent })
+    Ok(LoadedImage { entry, extent, instruction: Some(Instruction::A64) })
 }
 
 fn put(memory: &GuestMemoryMmap, ram: AddressRange, address: u64, bytes: &[u8]) -> Result<(), LoadError> {

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 
 use trapline_core::address::AddressRange;
+use trapline_core::breakpoint::Instruction;
+use trapline_core::registers::Cpsr;
 use trapline_core::target::{Backend, CoreId, Register, TargetError};
 use vm_memory::GuestMemoryMmap;
 
@@ -10,12 +12,26 @@ use super::boot::{self, Boot, Booted};
 use super::bus::Bus;
 use super::fdt::Description;
 use super::gic;
+use super::loader::LoadedImage;
 use super::vm::Parts;
 use crate::error::Error;
 use crate::register_id::RegisterId;
 use crate::target::KvmTarget;
 use crate::vcpu::KvmVcpu;
 use crate::vcpu_features::VcpuFeatures;
+
+/// Lets a vCPU that has been reset start at an image's first instruction.
+pub(super) fn start_at(vcpu: &mut KvmVcpu, image: &LoadedImage) -> Result<(), Error> {
+    if image.instruction == Some(Instruction::T32) {
+        let reset = Cpsr::from_bits(vcpu.read(RegisterId::PSTATE)? as u32);
+        vcpu.write(RegisterId::PSTATE, reset.with_t(true).into_bits().into())?;
+    }
+    write(vcpu, Register::Pc, image.entry)
+}
+
+fn write(vcpu: &mut KvmVcpu, register: Register, value: u64) -> Result<(), Error> {
+    RegisterId::of(register).map_or(Ok(()), |id| vcpu.write(id, value))
+}
 
 /// What it takes to start a machine.
 #[derive(Debug)]
@@ -45,12 +61,14 @@ impl PowerOn {
 
     /// Lets the first vCPU start what is loaded.
     pub(super) fn start(first: &mut KvmVcpu, booted: &Booted) -> Result<(), Error> {
-        for (register, value) in [(Register::Pc, booted.kernel.entry), (Register::X(0), booted.tree)] {
-            if let Some(id) = RegisterId::of(register) {
-                first.write(id, value)?;
-            }
+        let arguments = match booted.kernel.instruction {
+            Some(Instruction::A32 | Instruction::T32) => [0, u32::MAX.into(), booted.tree],
+            _ => [booted.tree, 0, 0],
+        };
+        for (number, value) in (0..).zip(arguments) {
+            write(first, Register::X(number), value)?;
         }
-        Ok(())
+        start_at(first, &booted.kernel)
     }
 
     /// Resets every part of the machine but RAM, where only what the guest starts with is put back, and lets

@@ -8,19 +8,17 @@ use std::sync::Arc;
 use kvm_bindings::kvm_userspace_memory_region;
 use kvm_ioctls::{Kvm, VmFd};
 use trapline_core::address::AddressRange;
-use trapline_core::target::Register;
 use vm_memory::{Address, GuestMemoryBackend, GuestMemoryMmap, GuestMemoryRegion};
 
 use super::boot::{Boot, Booted};
 use super::bus::Bus;
 use super::gic::{self, Gic};
 use super::loader::{self, LoadedImage};
-use super::power_on::PowerOn;
+use super::power_on::{self, PowerOn};
 use super::{MachineError, Pages, RAM_BASE, memory};
 use crate::capability::KvmCapabilities;
 use crate::error::Error;
 use crate::pmu::initialise_pmu;
-use crate::register_id::RegisterId;
 use crate::vcpu::KvmVcpu;
 use crate::vcpu_features::VcpuFeatures;
 use crate::write_traps::MemorySlots;
@@ -122,7 +120,7 @@ impl Machine {
     /// [`Error::Load`] and [`Error::WriteRegister`].
     pub fn load_elf(&mut self, image: &[u8]) -> Result<LoadedImage, Error> {
         let loaded = loader::load_elf(&*self.memory, self.ram, image)?;
-        self.start_at(loaded.entry)?;
+        self.enter(&loaded.for_state(self.features.el1_32bit)?)?;
         Ok(loaded)
     }
 
@@ -132,7 +130,7 @@ impl Machine {
     /// [`Error::Load`] and [`Error::WriteRegister`].
     pub fn load_flat(&mut self, address: u64, image: &[u8]) -> Result<LoadedImage, Error> {
         let loaded = loader::load_flat(&*self.memory, self.ram, address, image)?;
-        self.start_at(loaded.entry)?;
+        self.enter(&loaded)?;
         Ok(loaded)
     }
 
@@ -157,11 +155,8 @@ impl Machine {
         Ok(booted)
     }
 
-    fn start_at(&mut self, entry: u64) -> Result<(), Error> {
-        match (self.vcpus.first_mut(), RegisterId::of(Register::Pc)) {
-            (Some(first), Some(pc)) => first.write(pc, entry),
-            _ => Ok(()),
-        }
+    fn enter(&mut self, image: &LoadedImage) -> Result<(), Error> {
+        self.vcpus.first_mut().map_or(Ok(()), |first| power_on::start_at(first, image))
     }
 
     /// What the host's KVM offers.

@@ -15,32 +15,32 @@ use trapline_kvm::{
 
 const EC_BREAKPOINT: u64 = 0x30;
 const EC_STEP: u64 = 0x32;
-const EC_WATCHPOINT: u64 = 0x34;
-const EC_BKPT: u64 = 0x38;
+pub(crate) const EC_WATCHPOINT: u64 = 0x34;
+pub(crate) const EC_BKPT: u64 = 0x38;
 
 /// A program in A32 or T32: little-endian words or halfwords.
 #[derive(Default)]
-struct Code(Vec<u8>);
+pub(crate) struct Code(pub(crate) Vec<u8>);
 
 impl Code {
-    fn here(&self) -> u64 {
+    pub(crate) fn here(&self) -> u64 {
         CODE + self.0.len() as u64
     }
 
-    fn a32(&mut self, word: u32) -> u64 {
+    pub(crate) fn a32(&mut self, word: u32) -> u64 {
         let address = self.here();
         self.0.extend(word.to_le_bytes());
         address
     }
 
-    fn t32(&mut self, halfword: u16) -> u64 {
+    pub(crate) fn t32(&mut self, halfword: u16) -> u64 {
         let address = self.here();
         self.0.extend(halfword.to_le_bytes());
         address
     }
 
     /// MOVW, MOVT: a 32-bit value into a register.
-    fn load(&mut self, register: u32, value: u32) {
+    pub(crate) fn load(&mut self, register: u32, value: u32) {
         for (instruction, half) in [(0xe300_0000, value & 0xffff), (0xe340_0000, value >> 16)] {
             self.a32(instruction | (half >> 12) << 16 | register << 12 | half & 0xfff);
         }
@@ -51,15 +51,22 @@ impl Code {
         self.a32(0xf102_0000 | mode);
     }
 
-    fn bkpt(&mut self, comment: u32) -> u64 {
+    pub(crate) fn bkpt(&mut self, comment: u32) -> u64 {
         self.a32(0xe120_0070 | comment >> 4 << 8 | comment & 0xf)
     }
 
     /// Branches to the T32 instruction that follows.
-    fn enter_t32(&mut self, scratch: u32) {
+    pub(crate) fn enter_t32(&mut self, scratch: u32) {
         let after = self.here() + 12;
         self.load(scratch, after as u32 | 1);
         self.a32(0xe12f_ff10 | scratch); // BX
+    }
+
+    /// A machine for programs that are still to be loaded.
+    pub(crate) fn default_machine() -> Option<Machine> {
+        let mut code = Self::default();
+        code.bkpt(0);
+        code.machine()
     }
 
     /// `None` where KVM runs no AArch32 guests.
@@ -75,14 +82,14 @@ impl Code {
     }
 }
 
-fn stop(vcpu: &mut KvmVcpu, how: Resume) -> (u64, u64) {
+pub(crate) fn stop(vcpu: &mut KvmVcpu, how: Resume) -> (u64, u64) {
     match vcpu.run(how, &NoDevices).unwrap() {
         Exit::Debug { syndrome, .. } => (syndrome >> 26 & 0x3f, syndrome & 0xffff),
         other => panic!("{other:?}"),
     }
 }
 
-fn bkpts() -> Arming {
+pub(crate) fn bkpts() -> Arming {
     Arming { software_breakpoints: true, ..Arming::default() }
 }
 

@@ -17,6 +17,7 @@ mod faults;
 mod features;
 mod kept_registers;
 mod load_stores;
+mod load_stores_aarch32;
 mod own_comparators;
 mod own_exceptions;
 mod page_watches;

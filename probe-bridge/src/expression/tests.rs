@@ -39,7 +39,7 @@ fn symbol(name: &str) -> Result<u64> {
 }
 
 fn value(text: &str) -> u64 {
-    let code = compile(text, &symbol).unwrap_or_else(|error| panic!("{text}: {error}"));
+    let code = compile(text, false, &symbol).unwrap_or_else(|error| panic!("{text}: {error}"));
     let mut core = Core {
         registers: BTreeMap::from([(0, 5), (1, u64::MAX), (29, 0x1000), (31, 0x1008), (0xc100, 0x4000)]),
         memory: vec![1, 2, 3, 4, 0xff, 0xff, 0xff, 0xff, 0x10, 0x20, 0, 0, 0, 0, 0, 0x80],
@@ -48,7 +48,7 @@ fn value(text: &str) -> u64 {
 }
 
 fn error(text: &str) -> String {
-    compile(text, &symbol).map(|code| format!("{code:x?}")).unwrap_err().to_string()
+    compile(text, false, &symbol).map(|code| format!("{code:x?}")).unwrap_err().to_string()
 }
 
 #[test]
@@ -111,7 +111,7 @@ fn registers_are_named_as_in_gdb() {
         assert_eq!(value(text), expected, "{text}");
     }
     for wrong in ["$", "$x31", "$nothing", "$xpc"] {
-        assert!(compile(wrong, &symbol).is_err(), "{wrong}");
+        assert!(compile(wrong, false, &symbol).is_err(), "{wrong}");
     }
 }
 

@@ -7,7 +7,9 @@ use addr2line::gimli::{self, EndianArcSlice, LittleEndian};
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use object::{Architecture, Object, ObjectSection, ObjectSymbol, SymbolKind};
 use rustc_demangle::demangle;
+use trapline_core::breakpoint::Instruction;
 
+use super::callers::{Callers, Registers};
 use super::location::Location;
 
 /// How many near names or lines are told where one is wrong.
@@ -23,6 +25,11 @@ pub struct Symbols {
     /// By ascending address.
     symbols: Vec<Symbol>,
     lines: Option<Dwarf>,
+    /// Where code of an instruction set begins, or data, in a file of 32-bit Arm; by ascending address.
+    sets: Vec<(u64, Option<Instruction>)>,
+    /// Whether it is a file of 32-bit Arm.
+    is_arm: bool,
+    callers: Option<Callers>,
     /// Why what is found has no address yet.
     unplaced: Option<&'static str>,
 }
@@ -59,7 +66,14 @@ impl Symbols {
     /// No symbols at all: addresses are all that can be said.
     #[must_use]
     pub const fn none() -> Self {
-        Self { symbols: Vec::new(), lines: None, unplaced: None }
+        Self {
+            symbols: Vec::new(),
+            lines: None,
+            sets: Vec::new(),
+            is_arm: false,
+            callers: None,
+            unplaced: None,
+        }
     }
 
     /// The same, of a target that will not be where it was linked: what is asked for by name is refused for this
@@ -76,13 +90,14 @@ impl Symbols {
     /// Where it is none, or a section of its debug information is larger than 1 GiB.
     pub fn read(file: &[u8]) -> Result<Self> {
         let file = object::File::parse(file).context("its symbols cannot be read")?;
+        let is_arm = file.architecture() == Architecture::Arm;
         let mut symbols: Vec<Symbol> = file
             .symbols()
             .filter(|symbol| symbol.is_definition() && symbol.kind() != SymbolKind::Section)
             .filter_map(|symbol| {
                 let name = symbol.name().ok().filter(|name| !name.is_empty() && !name.starts_with('$'))?;
                 // Bit 0 of a function's address says that it is Thumb code.
-                let thumb = file.architecture() == Architecture::Arm && symbol.kind() == SymbolKind::Text;
+                let thumb = is_arm && symbol.kind() == SymbolKind::Text;
                 Some(Symbol {
                     address: symbol.address() & if thumb { !1 } else { u64::MAX },
                     size: symbol.size(),
@@ -93,7 +108,41 @@ impl Symbols {
             .collect();
         symbols.sort_by(|one, other| (one.address, &one.name).cmp(&(other.address, &other.name)));
         symbols.dedup();
-        Ok(Self { symbols, lines: lines(&file)?, unplaced: None })
+        let frames = file.section_by_name(".debug_frame").filter(|_| is_arm);
+        let frames = frames.map(|section| unpacked(&section)).transpose().context("section .debug_frame")?;
+        Ok(Self {
+            symbols,
+            lines: lines(&file)?,
+            sets: if is_arm { sets(&file) } else { Vec::new() },
+            is_arm,
+            callers: frames.map(Callers::new),
+            unplaced: None,
+        })
+    }
+
+    /// Whether they are those of 32-bit code of Arm: AArch32, or the M profile.
+    #[must_use]
+    pub const fn is_arm(&self) -> bool {
+        self.is_arm
+    }
+
+    /// Of which instruction set the code at an address is, in a file of 32-bit Arm; `None` where it does not say so, or
+    /// has data there.
+    #[must_use]
+    pub fn instruction_set(&self, address: u64) -> Option<Instruction> {
+        let behind = self.sets.partition_point(|(start, _)| *start <= address);
+        self.sets.get(behind.checked_sub(1)?)?.1
+    }
+
+    /// The registers of the caller of the code at `place`, whose registers are `callee`, in a file of 32-bit Arm; `None`
+    /// where the file does not know. `read` answers a word of memory.
+    pub fn caller(
+        &self,
+        place: u64,
+        callee: &Registers,
+        read: &mut dyn FnMut(u64) -> Option<u32>,
+    ) -> Option<Registers> {
+        self.callers.as_ref()?.caller(place, callee, read)
     }
 
     /// The address of a place.
@@ -217,6 +266,31 @@ impl Symbols {
             line: location.and_then(|location| Some((location.file?.to_owned(), location.line))),
         }
     }
+}
+
+/// Where the instruction set changes, by mapping symbols (ELF for the Arm Architecture, section "Mapping symbols"), or by
+/// functions where there are none.
+fn sets(file: &object::File<'_>) -> Vec<(u64, Option<Instruction>)> {
+    let marks = file.symbols().filter_map(|symbol| {
+        let kind = symbol.name().ok()?.split('.').next()?;
+        let set = match kind {
+            "$a" => Some(Instruction::A32),
+            "$t" => Some(Instruction::T32),
+            "$d" => None,
+            _ => return None,
+        };
+        Some((symbol.address(), set))
+    });
+    let mut sets: Vec<_> = marks.collect();
+    if sets.is_empty() {
+        let functions = file.symbols().filter(|symbol| symbol.kind() == SymbolKind::Text);
+        sets.extend(functions.map(|symbol| match symbol.address() & 1 {
+            0 => (symbol.address(), Some(Instruction::A32)),
+            _ => (symbol.address() & !1, Some(Instruction::T32)),
+        }));
+    }
+    sets.sort_by_key(|(address, _)| *address);
+    sets
 }
 
 /// The line numbers of a file, where it has some.

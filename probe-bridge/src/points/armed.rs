@@ -50,7 +50,8 @@ pub(super) struct Point {
 /// What it traps.
 #[derive(Clone, Copy, Debug)]
 enum Place {
-    Code(u64),
+    /// With the instruction set, where the symbols say it.
+    Code(u64, Option<Instruction>),
     Data(AddressRange, Access, Asked),
 }
 
@@ -94,7 +95,7 @@ impl Points {
         for point in &mut self.points {
             let conditions: Vec<&[u8]> = point.condition.as_deref().into_iter().collect();
             let value = match point.place {
-                Place::Code(_) => ValueCondition::Before,
+                Place::Code(..) => ValueCondition::Before,
                 Place::Data(_, _, Asked::Any) => ValueCondition::After,
                 Place::Data(_, _, Asked::Changed) => ValueCondition::Changed,
                 Place::Data(_, _, Asked::Equals(value)) => ValueCondition::Equals(value),
@@ -125,12 +126,17 @@ fn read(path: &Path) -> Result<Symbols> {
 impl Point {
     fn at_code(point: &BreakPoint, symbols: &Symbols) -> Result<Self> {
         let found = symbols.find(&point.location).with_context(|| format!("--break '{}'", point.text))?;
-        if !found.address.is_multiple_of(2) {
-            bail!("--break '{}': {:#x} is no address of an instruction", point.text, found.address);
+        // As everywhere in 32-bit code, bit 0 of an address says that it is T32.
+        let (address, set) = match symbols.is_arm() && !found.address.is_multiple_of(2) {
+            true => (found.address & !1, Some(Instruction::T32)),
+            false => (found.address, symbols.instruction_set(found.address)),
+        };
+        if !address.is_multiple_of(2) {
+            bail!("--break '{}': {address:#x} is no address of an instruction", point.text);
         }
         Ok(Self {
             text: point.text.clone(),
-            place: Place::Code(found.address),
+            place: Place::Code(address, set),
             condition: condition(point.condition.as_deref(), symbols)
                 .with_context(|| format!("--break '{}'", point.text))?,
             request: None,
@@ -155,7 +161,8 @@ impl Point {
 
 fn condition(text: Option<&str>, symbols: &Symbols) -> Result<Option<Vec<u8>>> {
     let address = |name: &str| Ok(symbols.find_symbol(name)?.address);
-    text.map(|text| expression::compile(text, &address).with_context(|| format!("if {text}"))).transpose()
+    let compile = |text| expression::compile(text, symbols.is_arm(), &address);
+    text.map(|text| compile(text).with_context(|| format!("if {text}"))).transpose()
 }
 
 /// Inserts one point by the first way that serves it; says which one.
@@ -169,10 +176,13 @@ where
 {
     let scope = debugger.target().scope();
     match place {
-        Place::Code(address) => {
+        Place::Code(address, set) => {
             let instruction = match debugger.target().profile() {
                 Profile::M(_) => Instruction::T32,
-                _ => Instruction::A64,
+                _ if !is_aarch32(debugger)? => Instruction::A64,
+                // Where nothing else says it, an address at which no A32 instruction can be is one of T32.
+                _ if address.is_multiple_of(4) => set.unwrap_or(Instruction::A32),
+                _ => Instruction::T32,
             };
             let hardware = Request::Breakpoint(Breakpoint::at(address, instruction, scope)?);
             match debugger.insert_with(CoreId(0), hardware, Owner::HOST, options) {
@@ -196,6 +206,20 @@ where
             };
             Ok((watchpoint, format!("{access} of {range}, {kind}")))
         }
+    }
+}
+
+/// Whether the target's EL1 uses AArch32.
+fn is_aarch32<T, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize>(
+    debugger: &mut Debugger<T, CORES, SOFTWARE, BYTECODE>,
+) -> Result<bool>
+where
+    T: Target<Error: Send + Sync + 'static>,
+{
+    match debugger.target_mut().el1_uses_aarch32(CoreId(0)) {
+        Ok(uses) => Ok(uses),
+        Err(TargetError::Refused(_)) => Ok(false),
+        Err(TargetError::Lost(error)) => Err(anyhow::Error::new(error)),
     }
 }
 

@@ -4,9 +4,11 @@ use std::io::{self, Write};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use trapline_core::aarch32;
 use trapline_core::address::sign_extend;
 use trapline_core::debugger::{Debugger, Hit};
 use trapline_core::pool::Owner;
+use trapline_core::registers::Pstate;
 use trapline_core::stop::{Stop, StopReason};
 use trapline_core::target::{CoreId, Profile, Register, Target};
 use trapline_core::watchpoint::Access;
@@ -14,7 +16,7 @@ use trapline_core::watchpoint::Access;
 use super::armed::Points;
 use super::options::{Format, PointOptions};
 use super::report::{Frame, Report, Summary};
-use trapline_probe::places::Symbols;
+use trapline_probe::places::{Registers, Symbols};
 
 /// How far a backtrace goes.
 const FRAMES: usize = 16;
@@ -148,6 +150,19 @@ impl Tracer {
     }
 }
 
+/// Whether a core executes T32 code, and whether it has the registers of 32-bit code.
+fn is_narrow<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize>(
+    debugger: &mut Debugger<T, CORES, SOFTWARE, BYTECODE>,
+    core: CoreId,
+) -> (bool, bool) {
+    if debugger.target().profile() != Profile::A {
+        return (true, true);
+    }
+    let state =
+        debugger.read_register(core, Register::Pstate).ok().and_then(|state| Pstate::from(state).aarch32());
+    (state.is_some_and(|state| state.t()), state.is_some())
+}
+
 /// The instruction before that at which the core stopped, which has made an access: of T32 code, whose instructions
 /// have 2 or 4 bytes, the longer one where there can be one.
 fn before<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize>(
@@ -155,7 +170,7 @@ fn before<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: 
     stop: &Stop,
 ) -> u64 {
     let long = stop.pc.wrapping_sub(INSTRUCTION);
-    if debugger.target().profile() == Profile::A {
+    if !is_narrow(debugger, stop.core).0 {
         return long;
     }
     let mut halfword = [0; 2];
@@ -169,23 +184,22 @@ fn frame(symbols: &Symbols, address: u64) -> Frame {
     Frame { address, place: symbols.place(address) }
 }
 
-/// Who called, by the chain of frame records (AAPCS64, "The Frame Pointer"). At the first instruction of a
-/// function its own record is still to come, and the link register says who called.
+/// Who called: in A64 code by the chain of frame records (AAPCS64, "The Frame Pointer"), where at the first instruction
+/// of a function its own record is still to come, and the link register says who called; in 32-bit code by what the
+/// symbols' file says of frames.
 fn backtrace<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize>(
     debugger: &mut Debugger<T, CORES, SOFTWARE, BYTECODE>,
     symbols: &Symbols,
     core: CoreId,
     at: &Frame,
 ) -> Vec<Frame> {
-    let mut frames = Vec::new();
-    if matches!(at.place.symbol, Some((_, 0)))
-        && let Ok(link @ 1..) = debugger.read_register(core, link_register(debugger))
-    {
-        frames.push(frame(symbols, call(link)));
+    let is_first = matches!(at.place.symbol, Some((_, 0)));
+    if is_narrow(debugger, core).1 {
+        return backtrace_narrow(debugger, symbols, core, at);
     }
-    if debugger.target().profile() != Profile::A {
-        // T32 code keeps no such chain.
-        return frames;
+    let mut frames = Vec::new();
+    if is_first && let Ok(link @ 1..) = debugger.read_register(core, Register::X(30)) {
+        frames.push(frame(symbols, call(link)));
     }
     let mut pointer = debugger.read_register(core, Register::X(29)).unwrap_or_default();
     while frames.len() < FRAMES && pointer != 0 && pointer.is_multiple_of(8) {
@@ -208,14 +222,49 @@ fn backtrace<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECOD
     frames
 }
 
-/// The register that has the return address at the first instruction of a function.
-fn link_register<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize>(
-    debugger: &Debugger<T, CORES, SOFTWARE, BYTECODE>,
-) -> Register {
-    match debugger.target().profile() {
-        Profile::A => Register::X(30),
-        _ => Register::X(14),
+/// The same of 32-bit code. Where the file does not know, the link register says who called at the first instruction of
+/// a function.
+fn backtrace_narrow<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize>(
+    debugger: &mut Debugger<T, CORES, SOFTWARE, BYTECODE>,
+    symbols: &Symbols,
+    core: CoreId,
+    at: &Frame,
+) -> Vec<Frame> {
+    let mode = match debugger.target().profile() {
+        Profile::A => {
+            debugger.read_register(core, Register::Pstate).map(|state| Pstate::from(state).mode()).ok()
+        }
+        _ => None,
+    };
+    let mut registers: Registers = [None; 16];
+    for (number, value) in (0..15).zip(&mut registers) {
+        let register = mode.map_or(Some(Register::X(number)), |mode| aarch32::register(mode, number));
+        *value = register
+            .and_then(|register| debugger.read_register(core, register).ok())
+            .map(|value| value as u32);
     }
+    let mut read = |address: u64| {
+        let mut word = [0; 4];
+        let read = debugger.read_virtual(core, address, &mut word);
+        matches!(read, Ok(4)).then_some(u32::from_le_bytes(word))
+    };
+    let mut frames = Vec::new();
+    let mut place = at.address;
+    while frames.len() < FRAMES
+        && let Some(caller) = symbols.caller(place, &registers, &mut read)
+        && let Some(link) = caller[15]
+    {
+        place = call(link.into());
+        frames.push(frame(symbols, place));
+        registers = caller;
+    }
+    if frames.is_empty()
+        && matches!(at.place.symbol, Some((_, 0)))
+        && let Some(link @ 1..) = registers[14]
+    {
+        frames.push(frame(symbols, call(link.into())));
+    }
+    frames
 }
 
 /// The address of the call behind which a return address stands, without a pointer authentication code.

@@ -38,7 +38,8 @@ pub(crate) struct PointOptions {
     #[arg(long, value_name = "text|json", default_value = "text")]
     pub(crate) format: Format,
 
-    /// Tell of every hit who called, by the chain of frame pointers, which the code must have been built with
+    /// Tell of every hit who called, by the chain of frame pointers, which the code must have been built with;
+    /// in 32-bit code by the file's .debug_frame
     #[arg(long)]
     pub(crate) backtrace: bool,
 }

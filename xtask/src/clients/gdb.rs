@@ -1,22 +1,12 @@
 //! gdb as it comes from the distribution, with what the scripted session of the demonstration leaves out: more
 //! watchpoints than comparators, and commands that take packets of their own.
 
-use std::fmt::Write as _;
-use std::fs;
 use std::path::Path;
-use std::process::Command;
-use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 
 use super::Seen;
 use super::script::{self, Step, step};
-
-/// How long the whole session may take.
-const PATIENCE: Duration = Duration::from_secs(300);
-
-/// What stands before each command in what gdb says.
-const PROMPT: &str = "(trapline) ";
 
 const STEPS: &[Step] = &[
     step("break update_packed", &["Breakpoint 1 at"]),
@@ -133,26 +123,6 @@ pub(super) fn check(address: &str, elf: &Path, description: &str) -> Result<Seen
     steps.extend(AUTHENTICATION.iter().filter(|_| has("pauth")));
     steps.push(last);
     let folder = tempfile::tempdir().context("cannot make a temporary folder")?;
-    let (script, log) = (folder.path().join("commands"), folder.path().join("said"));
     let dump = folder.path().join("dump").display().to_string();
-    let typed = |command: &str| command.replace("DUMP", &dump);
-    let mut commands = String::new();
-    for Step { command, .. } in &steps {
-        let command = typed(command);
-        // An error ends a file of commands, but not what Python runs.
-        writeln!(commands, "echo \\n{PROMPT}{command}\\n")?;
-        writeln!(commands, "python run({command:?})")?;
-    }
-    fs::write(&script, commands)?;
-    let mut gdb = Command::new("gdb-multiarch");
-    gdb.args(["-nx", "-q", "-batch"]).arg(elf);
-    for setting in
-        ["pagination off", "confirm off", "width 0", "max-value-size unlimited", "remotetimeout 60"]
-    {
-        gdb.args(["-ex", &format!("set {setting}")]);
-    }
-    gdb.args(["-ex", script::RUN]).args(["-ex", &format!("target remote {address}")]).arg("-x").arg(&script);
-    let said = script::play(gdb, &log, PATIENCE)?;
-    let answers = said.split(PROMPT).skip(1);
-    script::check(steps, answers, typed, &said)
+    script::gdb(address, elf, &steps, |command| command.replace("DUMP", &dump))
 }

@@ -1,18 +1,12 @@
 //! lldb as it comes from the distribution, with commands as a user types them.
 
-use std::fs;
 use std::path::Path;
-use std::process::Command;
-use std::time::Duration;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::Result;
 
 use super::Seen;
 use super::script::{self, Step, step};
 use super::watches::Symbols;
-
-/// How long the whole session may take.
-const PATIENCE: Duration = Duration::from_secs(180);
 
 /// The static that is watched; `WATCHED` in a command stands for its address.
 const WATCHED: &str = "WATCHED_U64";
@@ -50,22 +44,5 @@ pub(super) fn check(address: &str, elf: &Path, symbols: &Symbols, description: &
     // Where there are scalable vectors, lldb knows no others, and shows none.
     let scalable = description.contains("org.gnu.gdb.aarch64.sve");
     let steps: Vec<&Step> = STEPS.iter().filter(|step| !scalable || step.command != READ_VECTOR).collect();
-    let folder = tempfile::tempdir().context("cannot make a temporary folder")?;
-    let (script, log) = (folder.path().join("commands"), folder.path().join("said"));
-    let mut commands = format!("gdb-remote {address}\n");
-    for Step { command, .. } in &steps {
-        commands.push_str(&typed(command));
-        commands.push('\n');
-    }
-    fs::write(&script, commands)?;
-    let mut lldb = Command::new("lldb");
-    lldb.args(["--no-lldbinit", "--no-use-colors", "--batch", "--source"]).arg(&script).arg(elf);
-    let said = script::play(lldb, &log, PATIENCE)?;
-    // lldb writes each command behind its prompt.
-    let mut answers = said.split("(lldb) ").skip_while(|answer| !answer.starts_with("gdb-remote"));
-    let connected = answers.next().unwrap_or_default();
-    if !connected.contains("stopped") {
-        bail!("gdb-remote was answered with:\n{said}");
-    }
-    script::check(steps.iter().copied(), answers, typed, &said)
+    script::lldb(address, elf, &steps, typed)
 }

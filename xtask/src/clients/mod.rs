@@ -6,9 +6,9 @@ mod editor;
 mod gdb;
 mod hostile;
 mod lldb;
-mod script;
+pub(crate) mod script;
 mod sessions;
-mod watches;
+pub(crate) mod watches;
 pub(crate) mod wire;
 
 use std::path::Path;
@@ -68,4 +68,4 @@ fn description(wire: &mut Wire) -> Result<String> {
 }
 
 /// What was checked, and what was seen.
-type Seen = Vec<(String, String)>;
+pub(crate) type Seen = Vec<(String, String)>;

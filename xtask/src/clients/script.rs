@@ -1,5 +1,6 @@
 //! A debugger that is fed commands from a file, as a user would type them, and what it answers to each.
 
+use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -11,17 +12,83 @@ use anyhow::{Context as _, Result, bail};
 use super::Seen;
 
 /// A command, and what must come in its answer, in this order.
-pub(super) struct Step {
-    pub(super) command: &'static str,
-    pub(super) says: &'static [&'static str],
+pub(crate) struct Step {
+    pub(crate) command: &'static str,
+    pub(crate) says: &'static [&'static str],
 }
 
-pub(super) const fn step(command: &'static str, says: &'static [&'static str]) -> Step {
+pub(crate) const fn step(command: &'static str, says: &'static [&'static str]) -> Step {
     Step { command, says }
 }
 
-/// Teaches gdb `python run(…)`, which runs a command and says why it failed where it did.
-pub(super) const RUN: &str = "python exec('def run(command):\\n try:\\n  gdb.execute(command)\\n except gdb.error as error:\\n  print(error)')";
+/// How long a whole session may take.
+const PATIENCE: Duration = Duration::from_secs(300);
+
+/// What stands before each command in what gdb says.
+const PROMPT: &str = "(trapline) ";
+
+/// Runs a command and says why it failed where it did; and interrupts gdb, as a Ctrl-C on a terminal does, once the target
+/// has had time to run.
+pub(super) const RUN: &str = "python exec('def run(command):\\n try:\\n  gdb.execute(command)\\n except gdb.error as error:\\n  \
+    print(error)\\ndef interrupt_soon():\\n import os, signal, threading\\n threading.Timer(2, lambda: \
+    os.kill(os.getpid(), signal.SIGINT)).start()')";
+
+/// Lets gdb-multiarch play a session; each command is typed as `typed` says.
+pub(crate) fn gdb(
+    address: &str,
+    elf: &Path,
+    steps: &[&Step],
+    typed: impl Fn(&str) -> String,
+) -> Result<Seen> {
+    let folder = tempfile::tempdir().context("cannot make a temporary folder")?;
+    let (script, log) = (folder.path().join("commands"), folder.path().join("said"));
+    let mut commands = String::new();
+    for Step { command, .. } in steps {
+        let command = typed(command);
+        // An error ends a file of commands, but not what Python runs.
+        writeln!(commands, "echo \\n{PROMPT}{command}\\n")?;
+        writeln!(commands, "python run({command:?})")?;
+    }
+    fs::write(&script, commands)?;
+    let mut gdb = Command::new("gdb-multiarch");
+    gdb.args(["-nx", "-q", "-batch"]).arg(elf);
+    for setting in
+        ["pagination off", "confirm off", "width 0", "max-value-size unlimited", "remotetimeout 60"]
+    {
+        gdb.args(["-ex", &format!("set {setting}")]);
+    }
+    gdb.args(["-ex", RUN]).args(["-ex", &format!("target remote {address}")]).arg("-x").arg(&script);
+    let said = play(gdb, &log, PATIENCE)?;
+    let answers = said.split(PROMPT).skip(1);
+    check(steps.iter().copied(), answers, typed, &said)
+}
+
+/// Lets lldb play a session.
+pub(crate) fn lldb(
+    address: &str,
+    elf: &Path,
+    steps: &[&Step],
+    typed: impl Fn(&str) -> String,
+) -> Result<Seen> {
+    let folder = tempfile::tempdir().context("cannot make a temporary folder")?;
+    let (script, log) = (folder.path().join("commands"), folder.path().join("said"));
+    let mut commands = format!("gdb-remote {address}\n");
+    for Step { command, .. } in steps {
+        commands.push_str(&typed(command));
+        commands.push('\n');
+    }
+    fs::write(&script, commands)?;
+    let mut lldb = Command::new("lldb");
+    lldb.args(["--no-lldbinit", "--no-use-colors", "--batch", "--source"]).arg(&script).arg(elf);
+    let said = play(lldb, &log, PATIENCE)?;
+    // lldb writes each command behind its prompt.
+    let mut answers = said.split("(lldb) ").skip_while(|answer| !answer.starts_with("gdb-remote"));
+    let connected = answers.next().unwrap_or_default();
+    if !connected.contains("stopped") {
+        bail!("gdb-remote was answered with:\n{said}");
+    }
+    check(steps.iter().copied(), answers, typed, &said)
+}
 
 /// Checks the answers to all steps, which follow each other; `typed` is what a step's command was typed as.
 pub(super) fn check<'a>(

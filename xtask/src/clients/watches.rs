@@ -12,10 +12,10 @@ use super::Seen;
 use super::wire::Wire;
 
 /// The firmware's addresses.
-pub(super) struct Symbols(HashMap<String, u64>);
+pub(crate) struct Symbols(HashMap<String, u64>);
 
 impl Symbols {
-    pub(super) fn read(elf: &Path) -> Result<Self> {
+    pub(crate) fn read(elf: &Path) -> Result<Self> {
         let data = fs::read(elf).with_context(|| format!("cannot read {}", elf.display()))?;
         let file = object::File::parse(&*data).with_context(|| format!("cannot parse {}", elf.display()))?;
         let symbols =
@@ -23,7 +23,7 @@ impl Symbols {
         Ok(Self(symbols.collect()))
     }
 
-    pub(super) fn address(&self, name: &str) -> Result<u64> {
+    pub(crate) fn address(&self, name: &str) -> Result<u64> {
         self.0.get(name).copied().with_context(|| format!("the firmware has no {name}"))
     }
 }

@@ -111,6 +111,8 @@ impl Stop {
         for (name, value) in pairs {
             match name {
                 "20" => stop.pc = u64::from_str_radix(value, 16).ok()?.swap_bytes(),
+                // That of AArch32; X15 does not come with a stop.
+                "f" | "0f" => stop.pc = u32::from_str_radix(value, 16).ok()?.swap_bytes().into(),
                 "watch" | "rwatch" | "awatch" | "hwbreak" | "swbreak" => {
                     stop.reason = Some((name.to_owned(), value.to_owned()));
                 }

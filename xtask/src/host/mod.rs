@@ -81,6 +81,7 @@ pub(crate) enum Output {
 }
 
 /// What happens while a program runs.
+#[derive(Debug)]
 pub(crate) enum Event {
     /// A line of output.
     Line(String),

@@ -32,6 +32,8 @@ pub(crate) const BARE_METAL_TARGET: &str = "aarch64-unknown-none";
 pub(crate) const SOFT_FLOAT_TARGET: &str = "aarch64-unknown-none-softfloat";
 /// The target of programs for Cortex-M.
 pub(crate) const CORTEX_M_TARGET: &str = "thumbv7em-none-eabihf";
+/// The target of programs for an EL1 that uses AArch32.
+pub(crate) const AARCH32_TARGET: &str = "armv7a-none-eabi";
 
 /// One thing that a command needs.
 #[derive(Clone, PartialEq, Eq)]
@@ -79,6 +81,8 @@ impl Requirement {
     pub(crate) const SOFT_FLOAT_TARGET: Self = Self::RustTarget(SOFT_FLOAT_TARGET);
     /// Core library of Cortex-M programs.
     pub(crate) const CORTEX_M_TARGET: Self = Self::RustTarget(CORTEX_M_TARGET);
+    /// Core library of programs for an EL1 that uses AArch32.
+    pub(crate) const AARCH32_TARGET: Self = Self::RustTarget(AARCH32_TARGET);
 
     fn is_met(&self) -> Result<bool> {
         Ok(match self {

@@ -33,10 +33,10 @@ pub(super) const fn fpa(number: u64) -> Option<Named> {
     }
 }
 
-/// What is the same in all modes: registers that are banked mean another one in each.
 pub(super) const fn operand(number: u16) -> Option<Operand> {
     Some(Operand::Register(match number as u64 {
         0..=7 => Register::X(number as u8),
+        8..PC => return Some(Operand::Banked(number as u8)),
         PC => Register::Pc,
         CPSR => Register::Pstate,
         SYSTEM.. => Register::System(SystemRegister::from_encoding(number)),

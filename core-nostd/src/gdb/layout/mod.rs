@@ -9,7 +9,7 @@ pub(super) use numbers::Numbers;
 use core::ops::Range;
 
 use crate::aarch32::BUILT_IN;
-use crate::agent::{self, Numbering};
+use crate::agent::{self, Numbering, Operand};
 use crate::debugger::Debugger;
 use crate::registers::SpecialRegister;
 use crate::registers::SystemRegister;
@@ -151,8 +151,9 @@ impl Layout {
     /// What register numbers of expressions stand for.
     pub(super) const fn numbering(self) -> Numbering {
         match self.built_in() {
-            // The engine numbers as the description does.
-            Self::Aarch64 { .. } => agent::operand,
+            // The engine numbers as the description does, and has numbers of its own for AArch32.
+            Self::Aarch64 { .. } if !BUILT_IN => agent::operand,
+            Self::Aarch64 { .. } => aarch64_operand,
             Self::Aarch32 => aarch32::operand,
             Self::M(_) => m_profile::operand,
         }
@@ -165,6 +166,13 @@ impl Layout {
             Self::Aarch32 => aarch32::named(number),
             Self::M(profile) => m_profile::named(number, profile),
         }
+    }
+}
+
+const fn aarch64_operand(number: u16) -> Option<Operand> {
+    match agent::operand(number) {
+        Some(Operand::Banked(_)) => None,
+        operand => operand,
     }
 }
 
@@ -221,7 +229,6 @@ impl Named {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::agent::Operand;
     use crate::registers::Register;
     use crate::target::MVersion;
 
