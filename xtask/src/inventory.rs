@@ -87,6 +87,8 @@ fn no_package_goes_without_the_lint() {
 fn every_test_that_shows_a_row_for_clients_exists() {
     let root = workspace::root();
     let page = text(&root.join("docs/clients.md"));
+    // What was tried by hand has no tests.
+    let page = page.split("## Tried by hand").next().unwrap();
     let rows = page.lines().filter(|line| line.starts_with("| "));
     let shown = rows.filter_map(|row| row.trim_end_matches(['|', ' ']).rsplit('|').next());
     let named: BTreeSet<&str> = shown

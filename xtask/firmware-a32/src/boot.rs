@@ -1,8 +1,5 @@
 //! From the first instruction to the main loop: stacks, vectors, floating point, translation tables; and the second core.
-#![expect(
-    unsafe_code,
-    reason = "first instructions, a call of the hypervisor, and the table for the hardware"
-)]
+#![expect(unsafe_code, reason = "first instructions, a call of the hypervisor, the hardware's table")]
 
 use core::arch::{asm, global_asm};
 use core::ptr::write_volatile;
