@@ -191,8 +191,16 @@ fn steps(kinds: &[Kind], setup: Setup) -> Result<Vec<Step>> {
         cargo("formatting", &["fmt", "--all", "--check"]),
         lints("lints", &["--workspace", "--all-targets"]),
         lints("lints, KVM host", &["-ptrapline-kvm", "-ptrapline-probe", "--all-targets"]).on(HOST_TARGET)?,
-        lints("lints, bare metal", &["-ptrapline-core", "-ptrapline-firmware", "-ptrapline-hypervisor"])
-            .on(BARE_METAL_TARGET)?,
+        lints(
+            "lints, bare metal",
+            &[
+                "-ptrapline-core",
+                "-ptrapline-firmware",
+                "-ptrapline-hypervisor",
+                "--features=trapline-hypervisor/write-traps",
+            ],
+        )
+        .on(BARE_METAL_TARGET)?,
         lints("lints, Cortex-M", &["-ptrapline-core", "--features=gdb,defmt"]).on(CORTEX_M_TARGET)?,
         lints("lints, program for Cortex-M", &["-ptrapline-firmware-m"]).on(CORTEX_M_TARGET)?,
         lints("lints, program for AArch32", &["-ptrapline-firmware-a32"]).on(AARCH32_TARGET)?,

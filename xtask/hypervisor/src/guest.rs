@@ -3,8 +3,14 @@
 
 use core::sync::atomic::{AtomicU8, Ordering};
 
+#[cfg(feature = "write-traps")]
+use trapline_core::address::PhysicalAddress;
 use trapline_core::injection::Exception;
+#[cfg(feature = "write-traps")]
+use trapline_core::syndrome::FaultStatus;
 use trapline_core::syndrome::{DataAbort, Details, ExceptionClass, Syndrome};
+#[cfg(feature = "write-traps")]
+use trapline_core::target::TrappedWrite;
 
 use crate::devices::{Access, Devices};
 use crate::entry::{Exit, Frame, Trap, run};
@@ -44,6 +50,8 @@ fn run_alone(mut guest: Guest) -> ! {
             Outcome::Continues => {}
             Outcome::Uart => gic::deactivate(gic::UART),
             Outcome::Debug(trap) => guest.give_back(trap),
+            #[cfg(feature = "write-traps")]
+            Outcome::TrappedWrite(_) => {}
             Outcome::Off => guest.end(),
         }
     }
@@ -57,6 +65,9 @@ pub(crate) enum Outcome {
     Uart,
     /// A debug exception was taken to EL2, or a debug register was accessed.
     Debug(Trap),
+    /// It was about to write to a page that traps writes.
+    #[cfg(feature = "write-traps")]
+    TrappedWrite(TrappedWrite),
     /// It has switched itself off.
     Off,
 }
@@ -133,7 +144,13 @@ impl Guest {
                 self.frame.advance();
                 return self.power_call();
             }
-            (ExceptionClass::DataAbortLower, Details::DataAbort(abort)) => self.device_access(&trap, abort),
+            (ExceptionClass::DataAbortLower, Details::DataAbort(abort)) => {
+                #[cfg(feature = "write-traps")]
+                if let Some(write) = self.trapped_write(&trap, abort) {
+                    return Outcome::TrappedWrite(write);
+                }
+                self.device_access(&trap, abort);
+            }
             (ExceptionClass::SystemRegister, Details::SystemRegister(access)) if access.op0() == 2 => {
                 return Outcome::Debug(trap);
             }
@@ -173,6 +190,19 @@ impl Guest {
             }
             psci::Call::Off => Outcome::Off,
         }
+    }
+
+    /// What the guest was about to write to a page that traps writes. It makes all of them by itself, in a step: one that
+    /// steps itself would miss an instruction that was carried out for it.
+    #[cfg(feature = "write-traps")]
+    fn trapped_write(&mut self, trap: &Trap, abort: DataAbort) -> Option<TrappedWrite> {
+        // A walker that writes to the guest's tables is not answered so: no instruction of its own would be.
+        if !abort.wnr() || abort.s1ptw() || !matches!(abort.dfsc(), FaultStatus::Permission { .. }) {
+            return None;
+        }
+        let address = crate::stage2::physical(trap.fault_address)?;
+        let address = self.memory.traps(address).then_some(PhysicalAddress(address))?;
+        Some(TrappedWrite { address, data: None })
     }
 
     /// Loads from and stores to addresses that are not RAM.

@@ -6,6 +6,7 @@ mod console;
 pub(crate) mod gdb;
 mod mi;
 mod own_debug;
+mod page_watches;
 mod report;
 mod script;
 mod step;
@@ -105,6 +106,14 @@ pub(crate) fn run(connection: &Connection, progress: impl FnMut(Progress)) -> Re
 /// As [`run`].
 pub(crate) fn run_own_debug(connection: &Connection) -> Result<Report> {
     play(connection, &own_debug::script(), |_| ())
+}
+
+/// Plays the session with more watchpoints than comparators. The target runs before and afterwards.
+///
+/// # Errors
+/// As [`run`].
+pub(crate) fn run_page_watches(connection: &Connection) -> Result<Report> {
+    play(connection, &page_watches::script(), |_| ())
 }
 
 fn play(connection: &Connection, steps: &[Step], mut progress: impl FnMut(Progress)) -> Result<Report> {

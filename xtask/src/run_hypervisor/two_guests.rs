@@ -20,12 +20,18 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const REPORTS: usize = 2;
 
 /// Checks that the guest that nobody debugs has found nothing wrong, its own debug exceptions among it;
-/// that the other can have such, too; and that the one runs on while the other is halted, which goes on
+/// that the other can have such, too, and more watchpoints than comparators; and that the one runs on while the other is halted, which goes on
 /// when it is let go.
 pub(super) fn check(session: &mut Session, said: &[String]) -> Result<()> {
     let wrong = said.iter().find(|line| is_report(line, 1) && !is_good(line));
     ensure!(wrong.is_none(), "the second guest found: {}", wrong.map_or("", |line| line));
-    own_debug(session)?;
+    let connection = connection(session)?;
+    let report = demo::run_own_debug(&connection)?;
+    println!("{report}");
+    ensure!(report.passed(), "a guest with debug registers of its own is not debugged as it should");
+    let report = demo::run_page_watches(&connection)?;
+    println!("{report}");
+    ensure!(report.passed(), "more watchpoints than comparators are not served as they should");
 
     let mut gdb = Remote::connect(&session.address)?;
     let stop = gdb.ask("?")?;
@@ -44,15 +50,10 @@ pub(super) fn check(session: &mut Session, said: &[String]) -> Result<()> {
     Ok(())
 }
 
-/// Debugs the first guest while it uses debug registers of its own, as the second does all the time.
-fn own_debug(session: &Session) -> Result<()> {
+/// How gdb reaches the first guest.
+fn connection(session: &Session) -> Result<Connection> {
     let elf = session.symbols.clone().context("the session needs the firmware's symbols")?;
-    let address = session.address.clone();
-    let connection = Connection { address, elf, gdb: "gdb-multiarch".into(), timeout: PATIENCE };
-    let report = demo::run_own_debug(&connection)?;
-    println!("{report}");
-    ensure!(report.passed(), "a guest with debug registers of its own is not debugged as it should");
-    Ok(())
+    Ok(Connection { address: session.address.clone(), elf, gdb: "gdb-multiarch".into(), timeout: PATIENCE })
 }
 
 /// Whether the second guest reports that its own breakpoints, watchpoints and steps came, and all else was

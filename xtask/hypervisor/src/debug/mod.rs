@@ -89,6 +89,12 @@ impl Session {
                     gic::deactivate(gic::UART);
                 }
                 Outcome::Debug(trap) => self.debug_exception(&trap)?,
+                #[cfg(feature = "write-traps")]
+                Outcome::TrappedWrite(write) => {
+                    let event = self.engine.target_mut().halted_by(write);
+                    let outcome = self.engine.on_event(VCPU, event);
+                    self.tell(outcome)?;
+                }
                 Outcome::Off => {
                     if let Some(server) = &mut self.server {
                         let _ = server.report_exit(&mut self.engine, 0);
@@ -123,6 +129,14 @@ impl Session {
             Verdict::Debugger(event) => self.engine.on_event(VCPU, event),
             Verdict::Guest(event) => self.engine.on_guest_event(VCPU, event),
         };
+        self.tell(outcome)
+    }
+
+    /// Tells gdb where the guest has stopped for it.
+    fn tell(
+        &mut self,
+        outcome: TargetResult<EngineOutcome, DebuggedGuest>,
+    ) -> TargetResult<(), DebuggedGuest> {
         let outcome = match outcome {
             Ok(outcome) => outcome,
             // Code that the engine does not step, such as AArch32's: the guest stays where it is.

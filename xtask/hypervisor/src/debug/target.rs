@@ -10,6 +10,8 @@ use trapline_core::target::{
     Arming, Backend, BreakInstruction, Comparators, CoreId, CoreState, Event, Memory, Refusal, Register,
     Registers, Resume, RunControl, SystemRegister, TargetError, TargetResult,
 };
+#[cfg(feature = "write-traps")]
+use trapline_core::target::{TrappedWrite, WriteTraps};
 
 use super::registers::{read_system, write_system};
 use crate::entry::Frame;
@@ -85,6 +87,16 @@ impl DebuggedGuest {
         verdict
     }
 
+    /// The guest was about to write to a page that traps writes, and is halted.
+    #[cfg(feature = "write-traps")]
+    pub(super) fn halted_by(&mut self, write: TrappedWrite) -> Event {
+        let event = Event::TrappedWrite(write);
+        // Whose it is, is no question; what was put into the guest's state for a step is taken out.
+        let _ = self.debug.on_exception(event, &mut Outside(&mut self.guest.frame));
+        self.running = false;
+        event
+    }
+
     /// Lets the guest's virtual time stand still, and its timer's interrupt not come.
     pub(super) fn hold_time(&mut self) {
         const IMASK: u64 = 1 << 1;
@@ -132,6 +144,30 @@ impl Backend for DebuggedGuest {
 
     fn cores(&self) -> u16 {
         1
+    }
+
+    #[cfg(feature = "write-traps")]
+    fn write_traps(&mut self) -> Option<&mut dyn WriteTraps<Error = NoSuchDebugRegister>> {
+        Some(self)
+    }
+}
+
+#[cfg(feature = "write-traps")]
+impl WriteTraps for DebuggedGuest {
+    type Error = NoSuchDebugRegister;
+
+    fn page_size(&self) -> u64 {
+        crate::stage2::PAGE_SIZE
+    }
+
+    fn protect(&mut self, pages: &mut dyn Iterator<Item = PhysicalAddress>) -> TargetResult<(), Self> {
+        let protected = self.guest.memory.protect(pages.map(|page| page.0));
+        Ok(protected.map_err(|address| Refusal::NoMemory(AddressRange::byte(address)))?)
+    }
+
+    fn lift(&mut self, page: PhysicalAddress, writable: bool) -> TargetResult<(), Self> {
+        self.guest.memory.lift(page.0, writable);
+        Ok(())
     }
 }
 

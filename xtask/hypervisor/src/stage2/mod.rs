@@ -1,11 +1,16 @@
 //! A guest's memory: from its physical addresses to the machine's.
 #![expect(unsafe_code, reason = "memory by address")]
 
+#[cfg(feature = "write-traps")]
+mod write_traps;
+
 use core::arch::asm;
 #[cfg(feature = "debugger")]
 use core::slice;
 
 use crate::system::{synchronize, write};
+#[cfg(feature = "write-traps")]
+pub(crate) use write_traps::{PAGE_SIZE, physical};
 
 /// Where a guest finds its RAM.
 pub(crate) const RAM: u64 = 0x4000_0000;
@@ -25,20 +30,36 @@ const MEMORY: u64 = 0b01 | 0b1111 << 2 | 0b11 << 6 | 0b11 << 8 | 1 << 10;
 const VTCR: u64 = 32 | 0b01 << 6 | 0b01 << 8 | 0b01 << 10 | 0b11 << 12 | 1 << 31;
 
 /// Stage 2 tables and the memory behind them. What is not RAM traps.
+#[derive(Debug)]
 pub(crate) struct Stage2 {
     level1: Table,
     level2: Table,
+    /// One for each block.
+    #[cfg(feature = "write-traps")]
+    level3: [Table; write_traps::BLOCKS],
     machine: u64,
     vmid: u64,
 }
 
+#[derive(Debug)]
 #[repr(C, align(4096))]
 struct Table([u64; 512]);
+
+impl Table {
+    const EMPTY: Self = Self([0; 512]);
+}
 
 impl Stage2 {
     /// Tables that map nothing yet.
     pub(crate) const fn new() -> Self {
-        Self { level1: Table([0; 512]), level2: Table([0; 512]), machine: 0, vmid: 0 }
+        Self {
+            level1: Table::EMPTY,
+            level2: Table::EMPTY,
+            #[cfg(feature = "write-traps")]
+            level3: [Table::EMPTY; write_traps::BLOCKS],
+            machine: 0,
+            vmid: 0,
+        }
     }
 
     /// Maps the RAM of the guest `number`, and puts this core under these tables.
@@ -56,7 +77,11 @@ impl Stage2 {
         synchronize();
         // SAFETY: nothing is cached of a guest that has not run. The barrier lets walks see the tables.
         unsafe { asm!("dsb ish", "tlbi vmalls12e1", "dsb ish", "isb", options(nostack, preserves_flags)) };
-        GuestMemory { start: self.machine as usize }
+        GuestMemory {
+            start: self.machine as usize,
+            #[cfg(feature = "write-traps")]
+            tables: self,
+        }
     }
 }
 
@@ -65,6 +90,8 @@ impl Stage2 {
 pub(crate) struct GuestMemory {
     /// Where it is in the machine.
     start: usize,
+    #[cfg(feature = "write-traps")]
+    tables: &'static mut Stage2,
 }
 
 impl GuestMemory {
