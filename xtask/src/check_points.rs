@@ -7,9 +7,8 @@ use anyhow::{Context as _, Result, bail, ensure};
 use clap::Args;
 use serde_json::{Value, json};
 
-use crate::environment;
-use crate::host::{Event, Host, HostOptions, Input, MappedFile, Output, Program};
-use crate::run_guest::build;
+use crate::host::{Host, HostOptions};
+use crate::run_guest::{build, tool};
 use crate::setup::{Requirement, Setup};
 
 /// Checks what `trapline guest` tells of --break and --watch without a client: order, values and symbols of hits
@@ -65,28 +64,10 @@ pub(crate) fn run(options: Options) -> Result<ExitCode> {
 
 /// Runs the tool without a server; what it says on both outputs.
 fn session(host: &Host, tool: &Path, firmware: &Path, arguments: &[&str]) -> Result<Vec<String>> {
-    let mut command = vec![tool.into(), "guest".into(), "--gdb".into(), "none".into()];
-    command.extend(["--kernel".into(), firmware.into(), "--serial".into(), "/dev/null".into()]);
-    command.extend(arguments.iter().map(Into::into));
-    let mut running = host.start(Program {
-        command,
-        environment: environment::handed_in(),
-        files: vec![MappedFile::in_place(tool), MappedFile::in_place(firmware)],
-        forwards: Vec::new(),
-        input: Input::Empty,
-        output: Output::Lines,
-        streams: Vec::new(),
-        memory: 0,
-    })?;
-    let mut lines = Vec::new();
-    loop {
-        match running.next()? {
-            Event::Line(line) => lines.push(line),
-            Event::Exited(0) => return Ok(lines),
-            Event::Exited(status) => bail!("exit status {status}:\n{}", lines.join("\n")),
-            Event::Signal(signal) => bail!("ended by signal {signal}"),
-        }
-    }
+    let arguments = arguments.iter().chain(&["--gdb=none"]);
+    let (status, lines) = tool::run_to_end(host, tool::program(tool, firmware, arguments))?;
+    ensure!(status == 0, "exit status {status}:\n{}", lines.join("\n"));
+    Ok(lines)
 }
 
 fn check_json(lines: &[String]) -> Result<()> {

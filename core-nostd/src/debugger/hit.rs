@@ -84,19 +84,14 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize
 
     fn register(&mut self, number: u16) -> Result<u64, Unanswered> {
         let unanswered = Unanswered::Register(number);
-        let result = match agent::operand(number).ok_or(unanswered)? {
-            Operand::Register(register) => self.debugger.target.read_register(self.core, register),
-            Operand::StackPointer => {
-                let register = self.debugger.stack_pointer(self.core);
-                register.and_then(|register| self.debugger.target.read_register(self.core, register))
-            }
+        let register = match agent::operand(number).ok_or(unanswered)? {
+            Operand::Register(register) => Ok(register),
+            Operand::StackPointer => self.debugger.stack_pointer(self.core),
             Operand::Banked(_) if !BUILT_IN => return Err(unanswered),
-            Operand::Banked(number) => {
-                let register = self.debugger.banked(self.core, number);
-                register.and_then(|register| self.debugger.target.read_register(self.core, register))
-            }
+            Operand::Banked(number) => self.debugger.banked(self.core, number),
         };
-        result.map_err(|error| {
+        let value = register.and_then(|register| self.debugger.target.read_register(self.core, register));
+        value.map_err(|error| {
             if let TargetError::Lost(error) = error {
                 self.lost = Some(error);
             }

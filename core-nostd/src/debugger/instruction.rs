@@ -6,7 +6,7 @@ use crate::breakpoint::Instruction;
 use crate::load_store::{self, Base, Direction, LoadStore, Offset};
 #[cfg(feature = "exact-accesses")]
 use crate::pool::{self, Slots};
-use crate::registers::Cpsr;
+use crate::registers::{Cpsr, Mode};
 #[cfg(feature = "exact-accesses")]
 use crate::target::Event;
 use crate::target::{CoreId, Register, Target, TargetResult};
@@ -65,29 +65,27 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize
         let (set, ahead) = if cpsr.t() { (Instruction::T32, 4) } else { (Instruction::A32, 8) };
         let word = self.fetch(core, pc, set).filter(|word| executes(*word, set, cpsr));
         let Some(instruction) = word.and_then(|word| LoadStore::decode(word, set)) else { return Ok(None) };
-        let (mode, ahead) = (cpsr.mode(), (pc as u32).wrapping_add(ahead));
-        let register = match instruction.base() {
-            Base::Register(number) => aarch32::register(mode, number),
-            Base::StackPointer(mode) => aarch32::register(mode, 13),
-            Base::ProgramCounter | Base::AlignedProgramCounter => Some(Register::Pc),
-        };
-        // Monitor mode has none of its own here.
-        let Some(register) = register else { return Ok(None) };
+        let ahead = (pc as u32).wrapping_add(ahead);
         let base = match instruction.base() {
-            Base::ProgramCounter => ahead,
-            Base::AlignedProgramCounter => ahead & !3,
-            _ => self.target.read_register(core, register)? as u32,
+            Base::ProgramCounter => Some(ahead),
+            Base::AlignedProgramCounter => Some(ahead & !3),
+            Base::Register(number) => self.read_of_mode(core, cpsr.mode(), number)?,
+            Base::StackPointer(mode) => self.read_of_mode(core, mode, 13)?,
         };
+        let Some(base) = base else { return Ok(None) };
         let index = match instruction.offset() {
-            Offset::Register { number, .. } => aarch32::register(mode, number),
+            Offset::Register { number, .. } => self.read_of_mode(core, cpsr.mode(), number)?,
             Offset::Immediate(_) => None,
         };
-        let index = match index {
-            Some(register) => self.target.read_register(core, register)? as u32,
-            None => 0,
-        };
+        let index = index.unwrap_or(0);
         let bytes = instruction.accessed(base, index, cpsr.c());
         Ok(bytes.map(|bytes| (bytes, instruction.direction())))
+    }
+
+    /// R0 to R14 of a mode; Monitor mode has none of its own here.
+    fn read_of_mode(&mut self, core: CoreId, mode: Mode, number: u8) -> TargetResult<Option<u32>, T> {
+        let Some(register) = aarch32::register(mode, number) else { return Ok(None) };
+        Ok(Some(self.target.read_register(core, register)? as u32))
     }
 }
 

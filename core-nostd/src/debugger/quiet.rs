@@ -6,6 +6,7 @@ use crate::pool::Slots;
 use crate::registers::{Pstate, Spsr};
 use crate::stepping::{
     AfterStep, Changes, ExceptionRegisters, ExceptionSources, QuietStep, keeps_pstate, keeps_translation,
+    may_be_vector,
 };
 use crate::target::{CoreId, Profile, Refusal, Register, Resume, SystemRegister, Target, TargetResult};
 
@@ -212,11 +213,6 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize
 }
 
 const NO_AARCH32: Refusal = Refusal::Unsupported("steps of AArch32 code take the feature aarch32");
-
-/// Whether an exception to EL1 may have led to `pc`: vectors of AArch64 are 0x80 bytes apart.
-pub(super) const fn may_be_vector(pc: u64) -> bool {
-    pc & 0x7f == 0
-}
 
 /// Whether an instruction of A64 is an exception return.
 #[cfg(feature = "quick-steps")]

@@ -35,6 +35,18 @@ pub enum Action {
     Hold,
 }
 
+impl Action {
+    /// What a core is to reach that does this; `None` where it stays halted.
+    const fn goal(self) -> Option<Goal> {
+        match self {
+            Self::Continue => Some(Goal::Continue),
+            Self::Step => Some(Goal::Report),
+            Self::StepRange { start, end } => Some(Goal::Range { start, end }),
+            Self::Hold => None,
+        }
+    }
+}
+
 /// What a core is doing for the engine.
 #[derive(Clone, Debug, Default)]
 #[expect(clippy::large_enum_variant, reason = "there is no allocator to keep the step elsewhere")]
@@ -155,11 +167,8 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize
             |state: &super::Core| matches!(state.action, Some(Action::Step | Action::StepRange { .. }));
         let stepped = self.core_ids().find(|core| self.cores.get(usize::from(core.0)).is_some_and(steps));
         let Some(core) = stepped.filter(|core| self.simple.knows(*core)) else { return Ok(None) };
-        let goal = match self.core(core)?.action {
-            Some(Action::StepRange { start, end }) => Goal::Range { start, end },
-            _ => Goal::Report,
-        };
         let state = self.core(core)?;
+        let Some(goal) = state.action.and_then(Action::goal) else { return Ok(None) };
         let halted = matches!(state.run, Run::Halted) && state.waiting.is_none() && state.owed.is_none();
         if !halted || self.first_at_planted()?.is_some() {
             return Ok(None);
@@ -198,12 +207,7 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize
             if state.owed.is_none() {
                 continue;
             }
-            let goal = match state.action.unwrap_or_default() {
-                Action::Hold => continue,
-                Action::Continue => Goal::Continue,
-                Action::Step => Goal::Report,
-                Action::StepRange { start, end } => Goal::Range { start, end },
-            };
+            let Some(goal) = state.action.unwrap_or_default().goal() else { continue };
             state.owed = None;
             if self.target.call_back(core)? {
                 self.core(core)?.run = Run::Called(goal);
@@ -269,11 +273,11 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize
             if !matches!(state.run, Run::Halted) || state.waiting.is_some() || state.owed.is_some() {
                 continue;
             }
-            let (goal, only_at) = match (state.action.unwrap_or_default(), state.seen) {
-                (Action::Step, _) => (Goal::Report, None),
-                (Action::StepRange { start, end }, _) => (Goal::Range { start, end }, None),
-                (Action::Continue, Some(seen)) => (Goal::Continue, Some(seen.pc)),
-                (Action::Continue, None) | (Action::Hold, _) => continue,
+            let Some(goal) = state.action.unwrap_or_default().goal() else { continue };
+            let only_at = match (goal, state.seen) {
+                (Goal::Continue, Some(seen)) => Some(seen.pc),
+                (Goal::Continue, None) => continue,
+                _ => None,
             };
             let pc = self.target.read_register(core, Register::Pc)?;
             if only_at.is_none_or(|seen| seen == pc)
@@ -296,17 +300,16 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize
         if !matches!(state.run, Run::Halted) || state.waiting.is_some() {
             return Ok(());
         }
-        match state.action.unwrap_or_default() {
-            Action::Hold => Ok(()),
-            Action::Step => self.begin_step(core, Goal::Report),
-            Action::StepRange { start, end } => self.begin_step(core, Goal::Range { start, end }),
-            Action::Continue => {
+        match state.action.unwrap_or_default().goal() {
+            None => Ok(()),
+            Some(Goal::Continue) => {
                 if self.must_pass_comparators(core)? && !self.is_carried_out(core)? {
                     self.begin_step(core, Goal::Continue)
                 } else {
                     self.run_free(core)
                 }
             }
+            Some(goal) => self.begin_step(core, goal),
         }
     }
 
@@ -387,33 +390,42 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize
     }
 
     /// Goes on stepping through a range at `pc`, unless something of ours is hit there.
-    #[cfg(feature = "quick-steps")]
-    fn step_on(&mut self, core: CoreId, mut pc: u64, range: Range<u64>) -> TargetResult<Outcome, T> {
-        let goal = Goal::Range { start: range.start, end: range.end };
-        for number in 0.. {
-            if let Some(outcome) = self.hit_in_range(core, pc, goal)? {
-                return Ok(outcome);
-            }
-            if number >= MOST || !self.step_simple(core, pc)? {
-                break;
-            }
-            pc = self.target.read_register(core, Register::Pc)?;
-            if !range.contains(&pc) {
-                return self.stop_all(core, StopReason::Step, Slots::NONE);
-            }
-        }
-        self.begin_step(core, goal)?;
-        Ok(Outcome::Resumed)
-    }
-
-    #[cfg(not(feature = "quick-steps"))]
     fn step_on(&mut self, core: CoreId, pc: u64, range: Range<u64>) -> TargetResult<Outcome, T> {
         let goal = Goal::Range { start: range.start, end: range.end };
         if let Some(outcome) = self.hit_in_range(core, pc, goal)? {
             return Ok(outcome);
         }
+        #[cfg(feature = "quick-steps")]
+        if let Some(outcome) = self.step_simple_ones(core, pc, &range)? {
+            return Ok(outcome);
+        }
         self.begin_step(core, goal)?;
         Ok(Outcome::Resumed)
+    }
+
+    /// Steps through simple instructions of a range from `pc` on; what has come of it, unless the core is to execute the
+    /// next one itself.
+    #[cfg(feature = "quick-steps")]
+    fn step_simple_ones(
+        &mut self,
+        core: CoreId,
+        mut pc: u64,
+        range: &Range<u64>,
+    ) -> TargetResult<Option<Outcome>, T> {
+        let goal = Goal::Range { start: range.start, end: range.end };
+        for _ in 0..MOST {
+            if !self.step_simple(core, pc)? {
+                break;
+            }
+            pc = self.target.read_register(core, Register::Pc)?;
+            if !range.contains(&pc) {
+                return self.stop_all(core, StopReason::Step, Slots::NONE).map(Some);
+            }
+            if let Some(outcome) = self.hit_in_range(core, pc, goal)? {
+                return Ok(Some(outcome));
+            }
+        }
+        Ok(None)
     }
 
     /// What becomes of a step through a range at `pc`, where something of ours is hit there.

@@ -7,10 +7,9 @@
 use crate::breakpoint::Instruction;
 use crate::pool::Slots;
 use crate::registers::{BranchType, ExceptionLevel, MdscrEl1, Pstate};
-use crate::stepping::Simple;
+use crate::stepping::{Simple, may_be_vector};
 use crate::target::{CoreId, Register, SystemRegister, Target, TargetError, TargetResult};
 
-use super::quiet::may_be_vector;
 use super::resume::{Goal, Run, Step};
 use super::{Action, Debugger, Seen};
 
@@ -116,13 +115,7 @@ impl<T: Target, const CORES: usize, const SOFTWARE: usize, const BYTECODE: usize
         // A branch target instruction is checked when it is executed.
         let btype = pstate.btype() != BranchType::from_bits(0);
         let is_above_el1 = !matches!(pstate.exception_level(), ExceptionLevel::El0 | ExceptionLevel::El1);
-        if btype
-            || is_above_el1
-            || pstate.is_aarch32()
-            || pstate.il()
-            || !pc.is_multiple_of(4)
-            || self.watches_itself(core)?
-        {
+        if btype || is_above_el1 || pstate.il() || !pc.is_multiple_of(4) || self.watches_itself(core)? {
             return Ok(false);
         }
         let next = match simple {

@@ -1,5 +1,6 @@
 //! The few A32 instructions that matter to a step.
 
+use super::condition;
 use super::instruction::{Decoded, Effect, Flow, signed};
 use crate::aarch32::x_register;
 use crate::registers::{Cpsr, Mode};
@@ -76,19 +77,9 @@ const fn writes_pc_by_data_processing(word: u32) -> bool {
     word & 0x0c00_f000 == 0x0000_f000 && !compare && !other
 }
 
-/// Whether `condition`, 0 to 15, holds with the flags of `cpsr` (DDI 0487, "Conditional execution").
+/// Whether `condition`, 0 to 15, holds with the flags of `cpsr`.
 pub(crate) const fn passes(condition: u8, cpsr: Cpsr) -> bool {
-    let holds = match condition >> 1 {
-        0b000 => cpsr.z(),
-        0b001 => cpsr.c(),
-        0b010 => cpsr.n(),
-        0b011 => cpsr.v(),
-        0b100 => cpsr.c() && !cpsr.z(),
-        0b101 => cpsr.n() == cpsr.v(),
-        0b110 => cpsr.n() == cpsr.v() && !cpsr.z(),
-        _ => return true,
-    };
-    holds == (condition & 1 == 0)
+    condition::holds(condition, cpsr.into_bits())
 }
 
 /// What the instruction is to an exclusive sequence, whether or not its condition holds.

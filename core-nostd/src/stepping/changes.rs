@@ -187,6 +187,12 @@ impl Changes {
     }
 }
 
+/// Whether an exception to EL1 may have led to `pc`: vectors of AArch64 are 0x80 bytes apart.
+#[must_use]
+pub const fn may_be_vector(pc: u64) -> bool {
+    pc.is_multiple_of(0x80)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -8,6 +8,7 @@
 mod a32;
 mod a64;
 mod changes;
+mod condition;
 mod exclusive;
 mod fixups;
 mod instruction;
@@ -18,7 +19,7 @@ mod stretch;
 mod t32;
 
 pub(crate) use a32::passes;
-pub use changes::Changes;
+pub use changes::{Changes, may_be_vector};
 pub use exclusive::{ExclusiveSequence, MAX_EXITS, MAX_INSTRUCTIONS};
 pub use fixups::Fixups;
 pub use quiet::{AfterStep, ExceptionRegisters, ExceptionSources, QuietStep};

@@ -1,7 +1,7 @@
 //! Instructions whose whole effect is known from their words.
 
-use super::a64;
 use super::instruction::Flow;
+use super::{a64, condition};
 use crate::registers::Pstate;
 
 /// What an A64 instruction does, of those that read and write nothing but general registers, at the most depend on flags,
@@ -64,7 +64,7 @@ impl Test {
         }
     }
 
-    /// Whether it holds for a value of that register, and flags (DDI 0487, "ConditionHolds").
+    /// Whether it holds for a value of that register, and flags.
     pub(crate) const fn holds(self, value: u64, pstate: Pstate) -> bool {
         match self {
             Self::Zero { narrow, is, .. } => {
@@ -72,19 +72,7 @@ impl Test {
                 (value == 0) == is
             }
             Self::Bit { bit, is, .. } => (value >> bit & 1 == 1) == is,
-            Self::Flags { condition } => {
-                let holds = match condition >> 1 {
-                    0b000 => pstate.z(),
-                    0b001 => pstate.c(),
-                    0b010 => pstate.n(),
-                    0b011 => pstate.v(),
-                    0b100 => pstate.c() && !pstate.z(),
-                    0b101 => pstate.n() == pstate.v(),
-                    0b110 => pstate.n() == pstate.v() && !pstate.z(),
-                    _ => return true,
-                };
-                holds == (condition & 1 == 0)
-            }
+            Self::Flags { condition } => condition::holds(condition, pstate.into_bits() as u32),
         }
     }
 }

@@ -11,7 +11,7 @@ mod slots;
 mod tests;
 
 use trapline_core::registers::{Pstate, SystemRegister};
-use trapline_core::stepping::Changes;
+use trapline_core::stepping::{Changes, may_be_vector};
 
 use crate::error::Errno;
 use crate::register_id::{CoreRegister, RegisterId, RegisterKind, RegisterSize, SpsrBank, SveRegister};
@@ -246,18 +246,21 @@ impl RegisterCache {
     }
 
     /// Before a core register is read or written: forgets what an exception has changed, where it may be about that and
-    /// a step has led to a vector. Vectors of AArch64 are 0x80 bytes apart.
+    /// a step may have led to a vector.
     fn settle(&mut self, kvm: &impl OneRegister, slot: usize) -> Result<(), Errno> {
         if !self.unless_exception || !EXCEPTION_WRITES.contains(&slot) {
             return Ok(());
         }
         let pc = match self.core.get(PC) {
             Some(pc) => pc,
-            None => get_u64(kvm, core_at(PC))?,
+            None => {
+                let pc = get_u64(kvm, core_at(PC))?;
+                self.core.fill(PC, pc);
+                pc
+            }
         };
-        self.core.fill(PC, pc);
         self.unless_exception = false;
-        if pc & 0x7f == 0 {
+        if may_be_vector(pc) {
             for slot in EXCEPTION_WRITES.into_iter().filter(|slot| *slot != PC) {
                 self.core.forget(slot);
             }

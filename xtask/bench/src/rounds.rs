@@ -113,18 +113,16 @@ fn limit(plan: &Plan<'_>, guest: &Guest) -> Result<()> {
     if plan.wants(measures::SEEN) {
         rate(measures::SEEN, "limit", STEPS, bare.steps_seen(guest.counting.address, STEPS)?);
     }
-    for (name, looks_out, count, packets) in [
-        (measures::STEPS, false, ASKED, &[STEP][..]),
-        (measures::STEPS_LOOKED_OUT_FOR, true, ASKED, &[STEP]),
-        (measures::STEPS_AND_REGISTERS, false, ASKED, &[STEP, (b"$g#67", bare::REGISTERS)]),
-        (measures::HARDWARE_HITS, false, HITS_ASKED, &HIT),
+    // Where the guest begins, and where it has a breakpoint.
+    let (steps, hits) = ((guest.counting.address, 0), (ENTRY, guest.function));
+    for (name, looks_out, count, begins, packets) in [
+        (measures::STEPS, false, ASKED, steps, &[STEP][..]),
+        (measures::STEPS_LOOKED_OUT_FOR, true, ASKED, steps, &[STEP]),
+        (measures::STEPS_AND_REGISTERS, false, ASKED, steps, &[STEP, (b"$g#67", bare::REGISTERS)]),
+        (measures::HARDWARE_HITS, false, HITS_ASKED, hits, &HIT),
     ] {
         if plan.wants(name) {
-            let (from, breakpoint) = match packets.len() {
-                4 => (ENTRY, guest.function),
-                _ => (guest.counting.address, 0),
-            };
-            let time = bare_server(&mut bare, (from, breakpoint), count, looks_out, packets)?;
+            let time = bare_server(&mut bare, begins, count, looks_out, packets)?;
             rate(name, "limit", count, time);
         }
     }

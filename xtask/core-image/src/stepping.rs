@@ -72,6 +72,7 @@ pub(crate) fn link() {
         stepping::Changes::general,
         stepping::Changes::pstate,
         stepping::Changes::vectors,
+        stepping::may_be_vector,
     ];
 }
 

@@ -2,11 +2,11 @@
 
 use std::path::Path;
 
-use anyhow::{Context as _, Result, bail, ensure};
+use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
 
-use super::start;
-use crate::host::{Event, Host};
+use crate::host::Host;
+use crate::run_guest::tool::{program, run_to_end};
 
 /// A point, the function that it is hit in, and who has called that. In each round `chain_outer` doubles 5, `chain_middle`
 /// adds 100, and `chain_inner` is called with both.
@@ -26,7 +26,7 @@ pub(super) fn check(host: &Host, tool: &Path, firmware: &Path) -> Result<()> {
     let mut arguments: Vec<String> = HITS.iter().map(|(point, ..)| (*point).to_owned()).collect();
     let options = ["--gdb=none", "--on-stop=log", "--max-stops=12", "--format=json", "--backtrace"];
     arguments.extend(options.map(str::to_owned));
-    let (status, lines) = session(host, tool, firmware, &arguments)?;
+    let (status, lines) = run_to_end(host, program(tool, firmware, &arguments))?;
     let all = lines.join("\n");
     ensure!(status == 0, "exit status {status}:\n{all}");
     let hits = lines
@@ -45,8 +45,7 @@ pub(super) fn check(host: &Host, tool: &Path, firmware: &Path) -> Result<()> {
         println!("{point:<58} {function}, called by {}", seen.join(", "));
     }
 
-    let refused = ["--gdb=none".to_owned(), "--features=sve".to_owned()];
-    let (status, lines) = session(host, tool, firmware, &refused)?;
+    let (status, lines) = run_to_end(host, program(tool, firmware, ["--gdb=none", "--features=sve"]))?;
     let all = lines.join("\n");
     ensure!(status == 1 && all.contains("a guest whose EL1 uses AArch32 has no SVE"), "{status}:\n{all}");
     println!("{:<58} refused", "--features=sve");
@@ -56,17 +55,4 @@ pub(super) fn check(host: &Host, tool: &Path, firmware: &Path) -> Result<()> {
 /// `c` of `a::b::c`.
 fn last_of_path(symbol: &Value) -> Option<&str> {
     symbol.as_str()?.rsplit("::").next()
-}
-
-/// Runs the tool to its end; how it ended, and what it has said.
-fn session(host: &Host, tool: &Path, firmware: &Path, arguments: &[String]) -> Result<(u8, Vec<String>)> {
-    let mut running = start(host, tool, firmware, arguments, Vec::new())?;
-    let mut lines = Vec::new();
-    loop {
-        match running.next()? {
-            Event::Line(line) => lines.push(line),
-            Event::Exited(status) => return Ok((status, lines)),
-            Event::Signal(signal) => bail!("ended by signal {signal}"),
-        }
-    }
 }

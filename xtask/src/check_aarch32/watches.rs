@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, bail, ensure};
 
 use crate::clients::Seen;
-use crate::clients::watches::Symbols;
+use crate::clients::watches::{Symbols, run_to};
 use crate::clients::wire::Wire;
 
 /// How long one answer may take.
@@ -102,10 +102,7 @@ fn hit(wire: &mut Wire, symbols: &Symbols, (function, kind): (&str, u64), watch:
     // Bit 0 of T32 functions says that they are that.
     let code = |name: &str| Ok::<_, anyhow::Error>(symbols.address(name)? & !1);
     let (function, by, block) = (code(function)?, code(watch.by)?, symbols.address("BLOCK")?);
-    wire.expect(&format!("Z1,{function:x},{kind}"), "OK")?;
-    let stop = wire.go_on()?;
-    ensure!(stop.pc == function, "stopped at {:#x} instead of the breakpoint", stop.pc);
-    wire.expect(&format!("z1,{function:x},{kind}"), "OK")?;
+    run_to(wire, function, kind)?;
     let (packet, reason) = if watch.read { (3, "rwatch") } else { (2, "watch") };
     let range = format!("{packet},{:x},{:x}", block + watch.from, watch.length);
     wire.expect(&format!("Z{range}"), "OK")?;

@@ -94,14 +94,19 @@ pub(super) fn check(wire: &mut Wire, symbols: &Symbols) -> Result<Seen> {
     Ok(seen)
 }
 
+/// Lets the target run to an instruction, by a hardware breakpoint of this kind.
+pub(crate) fn run_to(wire: &mut Wire, address: u64, kind: u64) -> Result<()> {
+    wire.expect(&format!("Z1,{address:x},{kind}"), "OK")?;
+    let stop = wire.go_on()?;
+    ensure!(stop.pc == address, "stopped at {:#x} instead of the breakpoint", stop.pc);
+    wire.expect(&format!("z1,{address:x},{kind}"), "OK")
+}
+
 /// Watches a range while the record is updated. Every hit must be inside the range, and one of them come from the
 /// store to the record and name the first watched byte of those that it writes.
 fn hits(wire: &mut Wire, code: &Code, (address, length): (u64, u64)) -> Result<String> {
     let Code { record, update, store } = code;
-    wire.expect(&format!("Z1,{update:x},4"), "OK")?;
-    let stop = wire.go_on()?;
-    ensure!(stop.pc == *update, "stopped at {:#x} instead of the breakpoint", stop.pc);
-    wire.expect(&format!("z1,{update:x},4"), "OK")?;
+    run_to(wire, *update, 4)?;
     wire.expect(&format!("Z2,{address:x},{length:x}"), "OK")?;
     let mut last = (0, 0);
     for before in 0..OTHER_HITS {

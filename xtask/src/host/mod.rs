@@ -81,7 +81,6 @@ pub(crate) enum Output {
 }
 
 /// What happens while a program runs.
-#[derive(Debug)]
 pub(crate) enum Event {
     /// A line of output.
     Line(String),

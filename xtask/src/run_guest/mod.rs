@@ -5,13 +5,13 @@ pub(crate) mod build;
 pub(crate) mod linux;
 pub(crate) mod modes;
 mod terminal;
+pub(crate) mod tool;
 
 use std::{
     ffi::OsString,
-    net::{Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
     process::ExitCode,
-    time::{Duration, Instant},
+    time::Instant,
 };
 
 use anyhow::{Result, bail};
@@ -20,15 +20,12 @@ use clap::Args;
 pub(crate) use self::arguments::arranged;
 use self::{arguments::GuestArguments, terminal::Raw};
 use crate::{
-    environment,
-    host::{Event, Host, HostOptions, Input, MappedFile, Output, PortForward, Program, Running, Stream},
+    clients, environment,
+    host::{Host, HostOptions, Input, MappedFile, Output, PortForward, Program, Running, Stream},
     session_options::SessionOptions,
     setup::{HostFiles, KernelChoice, Requirement, Setup},
     workspace,
 };
-
-/// How long the tool may take until its gdb server listens.
-const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The memory of a guest for which nothing else is said, in MiB.
 const USUAL_MEMORY: u64 = 512;
@@ -147,15 +144,7 @@ pub(crate) fn run(options: Options) -> Result<ExitCode> {
     let port = if mode == Mode::Trace { None } else { Some(PortForward::same(options.session.port)?) };
 
     let mut program = program(&tool, firmware.as_deref(), &guest, serial.as_deref(), mode)?;
-    if let Some(port) = port {
-        let address = host.listen_address();
-        program.command.extend(["--gdb".into(), SocketAddr::from((address, port.guest)).to_string().into()]);
-        if !address.is_loopback() {
-            // Other machines cannot reach the emulated host; only what is carried out to loopback is.
-            program.command.push("--allow-remote".into());
-        }
-        program.forwards.push(port);
-    }
+    let address = port.map(|port| tool::serve_at(&mut program, &host, port));
 
     let terminal = match host {
         Host::Emulated(_) if program.input == Input::Inherit => Raw::enter()?,
@@ -168,17 +157,16 @@ pub(crate) fn run(options: Options) -> Result<ExitCode> {
 
     eprintln!("starting the host …");
     let mut running = host.start(program)?;
-    let Some(port) = port else { return modes::trace(&mut running) };
-    if let Some(status) = wait_until_it_listens(&mut running)? {
+    let Some(address) = address else { return modes::trace(&mut running) };
+    if let Some(status) = tool::wait_until_it_listens(&mut running)? {
         return Ok(status);
     }
-    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port.host)).to_string();
     eprintln!("gdb server up {:.1} s after the command", begun.elapsed().as_secs_f64());
     let session = Session { running, speaker: "trapline guest", address, symbols, serial };
     match mode {
         Mode::Terminal => modes::terminal(session),
         Mode::Demo => modes::demo(session, begun),
-        Mode::Clients => modes::clients(session),
+        Mode::Clients => modes::clients(session, clients::check),
         Mode::Serve | Mode::Trace => modes::serve(session),
     }
 }
@@ -231,20 +219,4 @@ fn program(
         streams,
         memory: if guest.memory == 0 { USUAL_MEMORY } else { guest.memory },
     })
-}
-
-/// Waits for the line that says how to attach, which the tool writes once its server accepts connections.
-/// Answers how it ended where it did that instead.
-fn wait_until_it_listens(running: &mut Running) -> Result<Option<ExitCode>> {
-    let deadline = Instant::now() + PATIENCE;
-    loop {
-        match running.next_within(deadline.saturating_duration_since(Instant::now()))? {
-            Some(Event::Line(line)) if line.contains("target remote") => return Ok(None),
-            Some(Event::Line(line)) => eprintln!("{line}"),
-            Some(Event::Signal(signal)) => return Ok(Some(ExitCode::from(128 + signal))),
-            Some(Event::Exited(0)) => bail!("trapline guest ended before its gdb server was up"),
-            Some(Event::Exited(status)) => return Ok(Some(ExitCode::from(status))),
-            None => bail!("the gdb server was not up within {} s", PATIENCE.as_secs()),
-        }
-    }
 }

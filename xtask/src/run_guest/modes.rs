@@ -3,6 +3,7 @@
 use std::{
     fs,
     io::{Write as _, stdout},
+    path::Path,
     process::{Child, Command, ExitCode},
     sync::mpsc::{RecvTimeoutError, channel},
     thread,
@@ -14,7 +15,6 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use super::Session;
 use crate::{
-    clients,
     demo::{self, Connection},
     host::{Event, Running},
     workspace,
@@ -107,14 +107,17 @@ pub(crate) fn trace(running: &mut Running) -> Result<ExitCode> {
     }
 }
 
-/// Lets clients other than gdb do their part, and shows what was seen.
-pub(crate) fn clients(mut session: Session) -> Result<ExitCode> {
+/// Lets clients do their part, one after the other, by the server's address and the file with the guest's symbols.
+pub(crate) fn clients(
+    mut session: Session,
+    check: impl FnOnce(&str, &Path) -> Result<()> + Send + 'static,
+) -> Result<ExitCode> {
     let elf = session.symbols.clone().context("the clients need the firmware's symbols")?;
     let address = session.address.clone();
     let (done, checked) = channel();
     let check = move || {
         // Interrupted, nobody waits for it any more.
-        let _ = done.send(clients::check(&address, &elf));
+        let _ = done.send(check(&address, &elf));
     };
     thread::Builder::new().name("clients".to_owned()).spawn(check)?;
     loop {

@@ -1,15 +1,8 @@
 //! Encodings of DDI 0487, "A32 instruction set encoding".
 
-use super::{Base, LoadStore, Offset, Shift, immediate, multiple, register, vector};
-use crate::registers::Mode;
-
-const fn field(word: u32, low: u32, width: u32) -> u32 {
-    word >> low & ((1 << width) - 1)
-}
-
-const fn bit(word: u32, low: u32) -> bool {
-    field(word, low, 1) == 1
-}
+use super::{
+    Base, LoadStore, Offset, Shift, bit, exception_base, field, immediate, multiple, register, vector,
+};
 
 /// P: the offset is added before the access.
 const fn before(word: u32) -> bool {
@@ -135,13 +128,11 @@ const fn synchronizing(word: u32) -> Option<LoadStore> {
 
 /// "Exception save/restore": `RFE` and `SRS`.
 const fn exception(word: u32) -> Option<LoadStore> {
-    let base = match (bit(word, 22), load(word), register(field(word, 16, 4))) {
-        (false, true, Base::ProgramCounter) => return None,
-        (false, true, base) => base,
-        (true, false, Base::Register(13)) => {
-            Base::StackPointer(Mode::from_bits(0x10 | field(word, 0, 4) as u8))
-        }
-        _ => return None,
-    };
-    Some(multiple(base, 2, up(word), before(word), load(word)))
+    if bit(word, 22) == load(word) {
+        return None;
+    }
+    match exception_base(load(word), field(word, 16, 4), word) {
+        Some(base) => Some(multiple(base, 2, up(word), before(word), load(word))),
+        None => None,
+    }
 }

@@ -163,6 +163,27 @@ pub const fn executes(word: u32, instruction: Instruction, cpsr: Cpsr) -> bool {
     }
 }
 
+/// The `width` bits from `low` on.
+const fn field(word: u32, low: u32, width: u32) -> u32 {
+    word >> low & ((1 << width) - 1)
+}
+
+const fn bit(word: u32, low: u32) -> bool {
+    field(word, low, 1) == 1
+}
+
+/// Where `RFE` of a register, or `SRS` of the mode in bits \[3:0\] of `mode`, begins; `SRS` has R13 for the register.
+const fn exception_base(load: bool, number: u32, mode: u32) -> Option<Base> {
+    match (load, register(number)) {
+        (true, Base::ProgramCounter) => None,
+        (true, base) => Some(base),
+        (false, Base::Register(13)) => {
+            Some(Base::StackPointer(Mode::from_bits(0x10 | field(mode, 0, 4) as u8)))
+        }
+        _ => None,
+    }
+}
+
 /// R0 to R14, or R15 as an instruction reads it.
 const fn register(number: u32) -> Base {
     match number & 0xf {

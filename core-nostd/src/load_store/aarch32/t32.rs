@@ -1,17 +1,9 @@
 //! Encodings of DDI 0487, "T32 instruction set encoding".
 
-use super::{Base, LoadStore, Offset, Shift, immediate, multiple, register, vector};
-use crate::registers::Mode;
+use super::{
+    Base, LoadStore, Offset, Shift, bit, exception_base, field, immediate, multiple, register, vector,
+};
 use crate::stepping;
-
-/// The `width` bits from `low` on.
-const fn field(half: u32, low: u32, width: u32) -> u32 {
-    half >> low & ((1 << width) - 1)
-}
-
-const fn bit(half: u32, low: u32) -> bool {
-    field(half, low, 1) == 1
-}
 
 const SP: Base = Base::Register(13);
 
@@ -83,15 +75,10 @@ const fn several(first: u32, second: u32) -> Option<LoadStore> {
     let before = !bit(first, 7);
     if bit(first, 8) == bit(first, 7) {
         // Up where both are set, down where both are clear.
-        let base = match (load, base) {
-            (true, Base::ProgramCounter) => return None,
-            (true, base) => base,
-            (false, Base::Register(13)) => {
-                Base::StackPointer(Mode::from_bits(0x10 | field(second, 0, 4) as u8))
-            }
-            _ => return None,
+        return match exception_base(load, first, second) {
+            Some(base) => Some(multiple(base, 2, !before, before, load)),
+            None => None,
         };
-        return Some(multiple(base, 2, !before, before, load));
     }
     match (second.count_ones(), base) {
         (0 | 1, _) | (_, Base::ProgramCounter) => None,

@@ -1,14 +1,6 @@
 //! Loads and stores of floating point and Advanced SIMD, by A32's encodings; those of T32 differ in their first byte.
 
-use super::{Base, LoadStore, Offset, immediate, register};
-
-const fn field(word: u32, low: u32, width: u32) -> u32 {
-    word >> low & ((1 << width) - 1)
-}
-
-const fn bit(word: u32, low: u32) -> bool {
-    field(word, low, 1) == 1
-}
+use super::{Base, LoadStore, Offset, bit, field, immediate, register};
 
 /// "Advanced SIMD and floating-point load/store": one register or several, at Rn, which is `base`.
 pub(super) const fn registers(word: u32, base: Base) -> Option<LoadStore> {

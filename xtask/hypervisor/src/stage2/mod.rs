@@ -75,14 +75,19 @@ impl Stage2 {
         write!("vtcr_el2", VTCR);
         write!("vttbr_el2", &raw const self.level1 as u64 | self.vmid << 48);
         synchronize();
-        // SAFETY: nothing is cached of a guest that has not run. The barrier lets walks see the tables.
-        unsafe { asm!("dsb ish", "tlbi vmalls12e1", "dsb ish", "isb", options(nostack, preserves_flags)) };
+        forget();
         GuestMemory {
             start: self.machine as usize,
             #[cfg(feature = "write-traps")]
             tables: self,
         }
     }
+}
+
+/// Lets walks see the tables of the guest that this core is under, and nothing be cached of what stood in them.
+fn forget() {
+    // SAFETY: what is not cached is read from the tables again.
+    unsafe { asm!("dsb ish", "tlbi vmalls12e1", "dsb ish", "isb", options(nostack, preserves_flags)) };
 }
 
 /// A guest's RAM. There is one of it for a guest, on the core that the guest runs on.

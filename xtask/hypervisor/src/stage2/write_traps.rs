@@ -2,11 +2,11 @@
 //!
 //! A page is writable or not by one bit of its descriptor; two bits that the hardware ignores say which pages are to
 //! trap, so that any number of them takes no other memory than the tables.
-#![expect(unsafe_code, reason = "invalidating what is cached of the tables")]
+#![expect(unsafe_code, reason = "an address that the hardware translates")]
 
 use core::arch::asm;
 
-use super::{BLOCK_SIZE, GuestMemory, MEMORY, RAM, RAM_SIZE, Stage2, TABLE, Table};
+use super::{BLOCK_SIZE, GuestMemory, MEMORY, RAM, RAM_SIZE, Stage2, TABLE, Table, forget};
 use crate::system::{read, write};
 
 /// The size of a page in bytes.
@@ -109,10 +109,4 @@ pub(crate) fn physical(address: u64) -> Option<u64> {
     let found = read!("par_el1");
     write!("par_el1", guests);
     (found & FAULT == 0).then_some(found & ADDRESS | address & (PAGE_SIZE - 1))
-}
-
-/// Lets nothing be cached of this guest's tables.
-fn forget() {
-    // SAFETY: what is not cached is read from the tables again.
-    unsafe { asm!("dsb ish", "tlbi vmalls12e1", "dsb ish", "isb", options(nostack, preserves_flags)) };
 }
